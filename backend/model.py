@@ -1,0 +1,513 @@
+"""What berth knows: frozen structs with a unit under each field.
+
+Three families:
+
+* **Wire** structs (`Hello` ... `TmuxSession`) are what an agent sends, one section per line. They are
+  decoded strictly, straight from JSON: field names here *are* the wire format of `backend/agent`.
+* **State** structs (`HostSnapshot`, `FleetState`) are what the fleet publishes.
+* **Row** structs (`HostRow` ... `SessionRow`) are what lists show and what `--json` prints.
+
+Everywhere: bytes are `int`, percent is a `float` of 0-100 (of one machine, unless said otherwise), times
+are aware UTC datetimes, `None` means unknown. Text that came from a host is raw here; whoever shows it
+passes it through `backend.text.printable`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Count = Annotated[int, Meta(ge=0)]
+"""A number of things or bytes: never negative."""
+Percent = Annotated[float, Meta(ge=0, le=100)]
+"""0-100."""
+Short = Annotated[str, Meta(max_length=4096)]
+"""A name or a line of text: a host cannot make us keep a megabyte of it."""
+
+
+class HostState(StrEnum):
+    """Where the connection to a host stands."""
+
+    CONNECTING = "connecting"
+    UP = "up"
+    DOWN = "down"
+    AUTH = "auth"
+    HOST_KEY = "host_key"
+    SKIPPED = "skipped"
+
+
+class EngineState(StrEnum):
+    """Whether the host's engine answers."""
+
+    UP = "up"
+    CONNECTING = "connecting"
+    HUNG = "hung"
+    DENIED = "denied"
+    DOWN = "down"
+    MISSING = "missing"
+    OFF = "off"
+
+
+# ---------------------------------------------------------------------------------------------- wire
+
+
+class Hello(Struct, frozen=True):
+    """Section `hello`: sent once, first. What does not change while an agent lives."""
+
+    protocol: int
+    """Version of this format; another number means another berth."""
+    hostname: Short
+    os: Short
+    """As in os-release, `Debian GNU/Linux 12 (bookworm)`."""
+    kernel: Short
+    arch: Short
+    """`x86_64`, `aarch64`."""
+    python: Short
+    cpus: Count
+    """Logical CPUs."""
+    numa_nodes: Count
+    user: Short
+    """Who the agent runs as."""
+    uid: int
+    pid: Count
+    boot_time: datetime | None = None
+
+
+class HostStats(Struct, frozen=True):
+    """Section `host`: the machine itself, each interval."""
+
+    cpu_percent: Percent | None = None
+    """Of all CPUs together."""
+    load1: float | None = None
+    load5: float | None = None
+    load15: float | None = None
+    mem_used: Count | None = None
+    """Bytes that are not available to a new process (total - available)."""
+    mem_total: Count | None = None
+    swap_used: Count | None = None
+    swap_total: Count | None = None
+    net_rx: Count | None = None
+    """Bytes per second over all interfaces but loopback and those of containers."""
+    net_tx: Count | None = None
+
+
+class Disk(Struct, frozen=True):
+    """One entry of section `disk` (a list): a file system that matters to berth."""
+
+    mount: Short
+    """Where it is mounted."""
+    role: Short
+    """`root`, `engine` (holds the engine's data), `home`."""
+    used: Count
+    total: Count
+    free: Count
+    """Bytes an ordinary user can still write."""
+
+
+class Engine(Struct, frozen=True):
+    """Section `engine`: the container engine as the agent finds it."""
+
+    state: EngineState
+    kind: Short = ""
+    """`docker` or `podman`; empty while unknown."""
+    version: Short = ""
+    socket: Short = ""
+    root_dir: Short = ""
+    error: Short = ""
+    """Why it is not up, one sentence."""
+    hint: Short = ""
+    """What to do about it."""
+
+
+class Gpu(Struct, frozen=True):
+    """One GPU of section `gpus`."""
+
+    index: Count
+    """The vendor's index on its host: what `--gpus device=N` counts for NVIDIA."""
+    uuid: Short
+    """NVML's UUID, or `amd-<unique_id>`; unique on the host."""
+    vendor: Short
+    """`nvidia` or `amd`."""
+    name: Short
+    arch: Short = ""
+    """`sm_90`, `gfx942`; empty while unknown."""
+    util_percent: Percent | None = None
+    """Share of the last sample window in which a kernel ran."""
+    mem_used: Count | None = None
+    mem_total: Count | None = None
+    temp_c: float | None = None
+    power_w: float | None = None
+    power_limit_w: float | None = None
+    idle_since: datetime | None = None
+    """Memory is held but nothing has run since then, as far as this agent saw; None while busy or free."""
+    numa_node: int | None = None
+    bus_id: Short = ""
+    error: Short = ""
+    """Why this one GPU cannot be read; its values are None then."""
+
+
+class GpuReport(Struct, frozen=True):
+    """Section `gpus`: all GPUs of the host."""
+
+    gpus: tuple[Gpu, ...] = ()
+    driver: Short = ""
+    """Version of the NVIDIA driver; empty without one."""
+    error: Short = ""
+    """Why a driver that is there cannot be used (`Driver/library version mismatch`)."""
+    hint: Short = ""
+
+
+class GpuProcess(Struct, frozen=True):
+    """One entry of section `processes` (a list): a process that holds a GPU."""
+
+    gpu: Short
+    """UUID of the GPU."""
+    pid: Count
+    """On the host, not inside the container."""
+    user: Short = ""
+    command: Short = ""
+    """The command line, shortened; empty where /proc does not let us read it."""
+    mem_used: Count | None = None
+    """Bytes of GPU memory; None where the driver does not tell (MIG)."""
+    container: Short | None = None
+    """Full id of its container."""
+    started_at: datetime | None = None
+
+
+class Port(Struct, frozen=True):
+    """A port of a container."""
+
+    private: Count
+    protocol: Short = "tcp"
+    public: Count | None = None
+    """None: exposed but not published."""
+    address: Short = ""
+    """The host's address it is bound to."""
+
+
+class Mount(Struct, frozen=True):
+    """Something mounted into a container."""
+
+    source: Short
+    target: Short
+    kind: Short = "bind"
+    """`bind`, `volume`, `tmpfs`."""
+    writable: bool = True
+
+
+class Container(Struct, frozen=True):
+    """One entry of section `containers` (a list): sent whole when any container changes."""
+
+    id: Short
+    """Full id, 64 hexadecimal digits."""
+    name: Short
+    """Without the leading slash."""
+    image: Short
+    state: Short
+    """Docker's: created, running, paused, restarting, removing, exited, dead."""
+    image_id: Short = ""
+    command: Short = ""
+    user: Short = ""
+    """The user its first process runs as, as configured; empty is root."""
+    pid: Count | None = None
+    """Of its first process, on the host."""
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    exit_code: int | None = None
+    health: Short = ""
+    """`healthy`, `unhealthy`, `starting` or empty."""
+    oom_killed: bool = False
+    restarts: Count = 0
+    ports: tuple[Port, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    labels: dict[Short, Short] = {}
+    networks: tuple[Short, ...] = ()
+    gpus: tuple[Short, ...] = ()
+    """UUIDs of the GPUs it was given, asked for or not used; resolved on the host."""
+    owner: Short | None = None
+    """Unix user it belongs to, by label or by whose folder it mounts."""
+    cpu_limit: float | None = None
+    """In CPUs; None is no limit."""
+    cpuset: Short = ""
+    complete: bool = True
+    """False while only the engine's list is known and the details still come."""
+
+
+class Usage(Struct, frozen=True):
+    """One entry of section `usage` (a list): what a running container uses, each interval."""
+
+    id: Short
+    cpu_percent: Annotated[float, Meta(ge=0)] | None = None
+    """Of one CPU: 250.0 is two and a half CPUs busy, as `docker stats` counts."""
+    mem_used: Count | None = None
+    """Without the page cache that can be dropped (inactive_file), as `docker stats` counts."""
+    mem_limit: Count | None = None
+    """The limit, or the machine's memory where there is none."""
+    net_rx: Count | None = None
+    """Bytes since the container started."""
+    net_tx: Count | None = None
+    pids: Count | None = None
+
+
+class TmuxPane(Struct, frozen=True):
+    """A pane of a tmux window."""
+
+    id: Short
+    """tmux's `%N`."""
+    window: Count
+    window_name: Short
+    index: Count
+    command: Short
+    title: Short = ""
+    path: Short = ""
+    pid: Count | None = None
+    active: bool = False
+    dead: bool = False
+    width: Count = 0
+    height: Count = 0
+
+
+class TmuxSession(Struct, frozen=True):
+    """One entry of section `tmux` (a list)."""
+
+    id: Short
+    """tmux's `$N`."""
+    name: Short
+    user: Short
+    socket: Short
+    attached: Count
+    """How many clients look at it."""
+    windows: Count
+    created_at: datetime | None = None
+    activity_at: datetime | None = None
+    panes: tuple[TmuxPane, ...] = ()
+
+
+# --------------------------------------------------------------------------------------------- state
+
+
+class Problem(Struct, frozen=True):
+    """Something wrong with a host, ready to be shown."""
+
+    title: str
+    message: str
+    hint: str = ""
+    fingerprint: str = ""
+    """For an unknown host key: `SHA256:...`."""
+    key: str = ""
+    """For an unknown host key: the public key line that would be accepted."""
+
+
+_NONE: Mapping[str, Usage] = MappingProxyType({})
+
+
+class HostSnapshot(Struct, frozen=True, kw_only=True):
+    """Everything known of one host at one moment. Replaced as a whole, never changed."""
+
+    name: str
+    """The nick of hosts.yaml, or `local`."""
+    address: str
+    """What is connected to, as configured; `local` for this machine."""
+    state: HostState
+    tags: tuple[str, ...] = ()
+    comment: str = ""
+    type: str = ""
+    """Free text of the configuration: the kind of machine."""
+    read_only: bool = False
+    error: Problem | None = None
+    """Why the host is not up."""
+    warnings: tuple[Problem, ...] = ()
+    """It is up, but something on it is not well (engine, driver, disk, garbage from the agent)."""
+    retry_at: datetime | None = None
+    """When the next attempt starts, while it is not up."""
+    latency_ms: float | None = None
+    """Round trip over the open connection."""
+    seen_at: datetime | None = None
+    """When the last data came. Older data stays visible after a host went away, and is called stale."""
+    revision: int = 0
+    """Counts up with every change of this host."""
+    hello: Hello | None = None
+    stats: HostStats | None = None
+    disks: tuple[Disk, ...] = ()
+    engine: Engine | None = None
+    gpu_report: GpuReport | None = None
+    processes: tuple[GpuProcess, ...] = ()
+    containers: tuple[Container, ...] | None = None
+    """None until the engine's first list came."""
+    usage: Mapping[str, Usage] = _NONE
+    """By container id."""
+    sessions: tuple[TmuxSession, ...] = ()
+
+    @property
+    def stale(self) -> bool:
+        """Whether what is shown of it is old: the host is not up now."""
+        return self.state is not HostState.UP
+
+
+class FleetState(Struct, frozen=True, kw_only=True):
+    """All hosts, in the order of the configuration."""
+
+    hosts: Mapping[str, HostSnapshot]
+    revision: int = 0
+    """Counts up with every published state."""
+
+
+# ---------------------------------------------------------------------------------------------- rows
+
+
+class HostRow(Struct, frozen=True, kw_only=True):
+    """`berth hosts`."""
+
+    name: str
+    address: str
+    state: HostState
+    error: str | None = None
+    """Message and hint in one line."""
+    warnings: tuple[str, ...] = ()
+    engine: str | None = None
+    """`docker`, `podman`, or None."""
+    engine_version: str | None = None
+    engine_state: EngineState | None = None
+    cpus: int | None = None
+    cpu_percent: float | None = None
+    load1: float | None = None
+    mem_used: int | None = None
+    mem_total: int | None = None
+    disk_used: int | None = None
+    """Bytes used on the file system that fills first among root and the engine's."""
+    disk_total: int | None = None
+    gpus: int | None = None
+    gpus_free: int | None = None
+    gpu_utils: tuple[float | None, ...] = ()
+    """Utilisation of each GPU, by index."""
+    gpu_names: tuple[str, ...] = ()
+    containers_running: int | None = None
+    containers_total: int | None = None
+    latency_ms: float | None = None
+    tags: tuple[str, ...] = ()
+    comment: str = ""
+    type: str = ""
+    seen_at: datetime | None = None
+    retry_at: datetime | None = None
+
+
+class ProcessRow(Struct, frozen=True, kw_only=True):
+    """A process on a GPU, inside `GpuRow`."""
+
+    pid: int
+    user: str
+    command: str
+    mem_used: int | None
+    container: str | None
+    """The container's name."""
+    job: str | None
+    """Id of the queue's job, by the container's label `berth.job`."""
+    started_at: datetime | None = None
+
+
+class GpuRow(Struct, frozen=True, kw_only=True):
+    """`berth gpus`."""
+
+    host: str
+    index: int
+    uuid: str
+    vendor: str
+    name: str
+    arch: str | None
+    util_percent: float | None
+    mem_used: int | None
+    mem_total: int | None
+    temp_c: float | None
+    power_w: float | None
+    power_limit_w: float | None
+    free: bool
+    """No process on it, no running container asked for it, and it can be read."""
+    idle_since: datetime | None
+    processes: tuple[ProcessRow, ...] = ()
+    containers: tuple[str, ...] = ()
+    """Names of the running containers that were given this GPU."""
+    owners: tuple[str, ...] = ()
+    """Users of its processes, else owners of its containers."""
+    numa_node: int | None = None
+    error: str | None = None
+    stale: bool = False
+
+
+class ContainerRow(Struct, frozen=True, kw_only=True):
+    """`berth ps`."""
+
+    host: str
+    id: str
+    name: str
+    image: str
+    state: str
+    status: str
+    """As `docker ps` says it: `Up 3 hours (healthy)`, `Exited (137) 2 days ago`."""
+    created_at: datetime | None
+    started_at: datetime | None
+    cpu_percent: float | None
+    mem_used: int | None
+    mem_limit: int | None
+    net_rx: int | None
+    net_tx: int | None
+    gpus: tuple[str, ...]
+    """UUIDs."""
+    gpu_util_percent: float | None
+    """Mean over its GPUs."""
+    gpu_mem_used: int | None
+    """Bytes its own processes hold on all GPUs."""
+    owner: str | None
+    context: str | None
+    ports: tuple[str, ...]
+    """As `docker ps` writes them: `127.0.0.1:9999->9999/tcp`."""
+    labels: dict[str, str]
+    exit_code: int | None = None
+    health: str | None = None
+    command: str = ""
+    stale: bool = False
+
+
+class ContextRow(Struct, frozen=True, kw_only=True):
+    """`berth contexts`."""
+
+    name: str
+    host: str
+    image: str
+    container: str
+    state: str
+    """running, stopped, missing or unknown."""
+    user: str = "root"
+    gpus: str | None = None
+    ports: tuple[str, ...] = ()
+    mounts: tuple[str, ...] = ()
+    profile: str = "tuned"
+    container_id: str | None = None
+    sessions: int = 0
+    """tmux sessions on its host that are named after it."""
+    last: bool = False
+    """Whether it is the context that was used last."""
+
+
+class SessionRow(Struct, frozen=True, kw_only=True):
+    """`berth sessions`."""
+
+    host: str
+    id: str
+    name: str
+    user: str
+    attached: int
+    windows: int
+    created_at: datetime | None
+    activity_at: datetime | None
+    commands: tuple[str, ...]
+    """What runs in its panes."""
+    context: str | None = None
+    socket: str = ""
+    panes: tuple[TmuxPane, ...] = ()
+    stale: bool = False
