@@ -1,0 +1,49 @@
+"""Where berth keeps its files on this machine. Each can be moved by an environment variable."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+APP = "berth"
+
+
+def config_dir(chosen: Path | None = None) -> Path:
+    """Where the configuration is: `chosen`, else `$BERTH_CONFIG_DIR`, else the platform's place."""
+    if chosen is not None:
+        return absolute(chosen)
+    if named := os.environ.get("BERTH_CONFIG_DIR"):
+        return absolute(Path(named))
+    import platformdirs
+
+    return platformdirs.user_config_path(APP, appauthor=False)
+
+
+def state_dir() -> Path:
+    """What berth remembers (activity, last context): `$BERTH_STATE_DIR`, else the platform's place."""
+    if named := os.environ.get("BERTH_STATE_DIR"):
+        return absolute(Path(named))
+    import platformdirs
+
+    return platformdirs.user_state_path(APP, appauthor=False)
+
+
+def cache_dir() -> Path:
+    """What can be made again at any time: `$BERTH_CACHE_DIR`, else the platform's place."""
+    if named := os.environ.get("BERTH_CACHE_DIR"):
+        return absolute(Path(named))
+    import platformdirs
+
+    return platformdirs.user_cache_path(APP, appauthor=False)
+
+
+def absolute(path: Path, base: Path | None = None) -> Path:
+    """`path` with `~` expanded, and made absolute from `base` (default: the current folder).
+
+    A `~name` nobody here is called, or a `~` without a home, is left as it is written.
+    """
+    try:
+        path = path.expanduser()
+    except RuntimeError:
+        pass
+    return Path(os.path.abspath((base or Path.cwd()) / path))

@@ -1,0 +1,164 @@
+"""What a configuration is once it is read: frozen, every value checked, every default applied.
+
+The files are described in `docs/configuration.md`. Paths are absolute with `~` expanded, but only those of
+this machine: the sources of a context's mounts are paths of its host and stay as written.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct, field
+
+from backend.errors import NoSuchTarget
+
+LOCAL = "local"
+"""Name of the machine berth itself runs on; no entry of hosts.yaml may have it."""
+
+EngineChoice = Literal["auto", "docker", "podman", "none"]
+QueueChoice = Literal["docker", "slurm", "none"]
+Profile = Literal["tuned", "raw"]
+
+
+class HostConfig(Struct, frozen=True, kw_only=True):
+    """One host, with the defaults of the file's top level already applied."""
+
+    name: str
+    """The nick: unique, without spaces and slashes."""
+    host: str
+    """An address, or a `Host` of ~/.ssh/config; `local` for this machine."""
+    sshport: int | None = None
+    """None: what ~/.ssh/config says, else 22."""
+    username: str | None = None
+    """None: what ~/.ssh/config says, else the user here."""
+    identity_file: Path | None = None
+    """None: what ~/.ssh/config and the SSH agent give."""
+    known_hosts: Path | None = None
+    """None: OpenSSH's own, ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts."""
+    type: str = ""
+    """Free text: the kind of machine."""
+    arch: str = ""
+    """Free text: the architecture of its GPUs, `gfx942`."""
+    comment: str = ""
+    skip: bool = False
+    """Listed, never contacted."""
+    tags: tuple[str, ...] = ()
+    proxy_jump: str | None = None
+    """None: what ~/.ssh/config says. Else `[user@]host[:port]`, or a `Host` of ~/.ssh/config."""
+    engine: EngineChoice = "auto"
+    socket: str | None = None
+    """Path of the engine's socket on the host; None: found by itself."""
+    queue: QueueChoice = "docker"
+    read_only: bool = False
+    """Nothing that changes anything is offered on this host."""
+    local: bool = False
+    """This machine: no SSH."""
+
+
+class RuntimeOptions(Struct, frozen=True, kw_only=True):
+    """What else a context asks of the engine, with Docker's names and meanings."""
+
+    runtime: str | None = None
+    ipc: str | None = None
+    pid: str | None = None
+    hostname: str | None = None
+    restart: str | None = None
+    privileged: bool = False
+    init: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    security_opt: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    group_add: tuple[str, ...] = ()
+    ulimits: dict[str, str] = {}
+    """Name to `soft` or `soft:hard`."""
+    labels: dict[str, str] = {}
+    sysctls: dict[str, str] = {}
+
+
+class Context(Struct, frozen=True, kw_only=True):
+    """A host, an image, a container, and how to run it: `contexts/NAME.yaml`."""
+
+    name: str
+    """The file's name without `.yaml`."""
+    host: str
+    """Name of a host of the configuration."""
+    image: str
+    container: str
+    """Name of the container; the context's own name unless given."""
+    user: str = "root"
+    """Who a shell inside runs as."""
+    shell: str | None = None
+    """None: bash where the image has it, else sh."""
+    workdir: str | None = None
+    ports: tuple[str, ...] = ()
+    """`address:host port:container port/protocol`, the address always there: 127.0.0.1 unless given."""
+    mounts: tuple[str, ...] = ()
+    """`source:target` or `source:target:options`, as `docker run -v` takes them."""
+    gpus: str | int | tuple[str, ...] | None = None
+    """`all`, how many, or which (indices or UUIDs); None: no GPU."""
+    cpus: float | None = None
+    """How many CPUs' worth of time."""
+    cpuset: str | None = None
+    """`0-7,16`, or `auto`: the CPUs beside its GPUs."""
+    memory: int | None = None
+    """Bytes."""
+    shm_size: int | None = None
+    """Bytes of /dev/shm."""
+    env: dict[str, str] = {}
+    env_file: Path | None = None
+    """On this machine."""
+    network: str | None = None
+    options: RuntimeOptions = field(default_factory=RuntimeOptions)
+    profile: Profile = "tuned"
+    """Whether shells inside load the tuned environment."""
+    sync: str | None = None
+    """Name of a sync profile."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """How the dashboard looks and behaves: `settings.yaml`."""
+
+    theme: str | None = None
+    """Name of a theme; None: berth's own default."""
+    keys: dict[str, tuple[str, ...]] = {}
+    """Action name to keys, instead of the ones it is declared with; no keys: the action has none."""
+    interval: float = 2.0
+    """Seconds between two samples of a host, 0.5-60."""
+    columns: dict[str, tuple[str, ...]] = {}
+    """View name to the columns it shows, in this order."""
+    sort: dict[str, str] = {}
+    """View name to the column it is sorted by; `-column` is descending."""
+    read_only: bool = False
+    """Nothing that changes anything is offered anywhere."""
+    notifications: bool = True
+    """Whether ended actions and lost hosts raise a notification."""
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """Everything that is configured."""
+
+    directory: Path
+    """Where it was read from; it need not exist."""
+    hosts: tuple[HostConfig, ...] = ()
+    """This machine first (unless left out), then in the file's order."""
+    contexts: tuple[Context, ...] = ()
+    """By name."""
+    settings: Settings = field(default_factory=Settings)
+
+    def host(self, name: str) -> HostConfig:
+        """The host of that name; `NoSuchTarget` names the ones there are."""
+        for host in self.hosts:
+            if host.name == name:
+                return host
+        known = ", ".join(host.name for host in self.hosts) or "none"
+        raise NoSuchTarget(f"no host is called {name!r}.", hint=f"Hosts: {known}.")
+
+    def context(self, name: str) -> Context:
+        """The context of that name; `NoSuchTarget` names the ones there are."""
+        for context in self.contexts:
+            if context.name == name:
+                return context
+        known = ", ".join(context.name for context in self.contexts) or "none"
+        raise NoSuchTarget(f"no context is called {name!r}.", hint=f"Contexts: {known}.")
