@@ -1,0 +1,297 @@
+"""FleetState -> the rows that lists print and the dashboard shows.
+
+Pure, and lazy in the way that matters: the rows of a host are built again only when the parts of its
+snapshot that they are made of were replaced, and a row that comes out equal keeps its identity, so that
+whoever draws rows can tell by `is` what changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import Struct
+
+from backend.dockerwords import ports, status
+from backend.gpurows import RUNNING, gpu_rows
+from backend.model import (
+    Container,
+    ContainerRow,
+    ContextRow,
+    Disk,
+    EngineState,
+    FleetState,
+    Gpu,
+    GpuRow,
+    HostRow,
+    HostSnapshot,
+    HostState,
+    SessionRow,
+    TmuxSession,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from backend.config import Context
+
+R = TypeVar("R", bound=Struct)
+
+
+class RowBuilder:
+    """Builds rows of all kinds, remembering each host's last ones."""
+
+    def __init__(self, contexts: Sequence[Context] = (), *, last_context: str | None = None) -> None:
+        self._contexts = tuple(contexts)
+        self._last_context = last_context
+        self._names = {(context.host, context.container): context.name for context in self._contexts}
+        self._caches: dict[str, dict[str, tuple[tuple[Any, ...], list[Any]]]] = {}
+
+    def hosts(self, state: FleetState) -> list[HostRow]:
+        """One row per host, in the order of the configuration."""
+        return self._collect("hosts", state, lambda host: (host,), lambda host: [host_row(host)], _host_key)
+
+    def gpus(self, state: FleetState) -> list[GpuRow]:
+        """One row per GPU, by host and index."""
+        return self._collect("gpus", state, _gpu_parts, gpu_rows, lambda row: row.uuid)
+
+    def containers(self, state: FleetState) -> list[ContainerRow]:
+        """One row per container, by host and the engine's order (newest first)."""
+        return self._collect("containers", state, _container_parts, self._container_rows, lambda row: row.id)
+
+    def sessions(self, state: FleetState) -> list[SessionRow]:
+        """One row per tmux session."""
+        return self._collect(
+            "sessions",
+            state,
+            lambda host: (host.sessions, host.stale),
+            self._session_rows,
+            lambda row: (row.socket, row.id),
+        )
+
+    def contexts(self, state: FleetState) -> list[ContextRow]:
+        """One row per configured context, joined with its host's containers."""
+        return [
+            context_row(context, state.hosts.get(context.host), last=context.name == self._last_context)
+            for context in self._contexts
+        ]
+
+    def _collect(
+        self,
+        kind: str,
+        state: FleetState,
+        parts: Callable[[HostSnapshot], tuple[Any, ...]],
+        build: Callable[[HostSnapshot], list[R]],
+        key: Callable[[R], Hashable],
+    ) -> list[R]:
+        cache = self._caches.setdefault(kind, {})
+        for gone in cache.keys() - state.hosts.keys():
+            del cache[gone]
+        rows: list[R] = []
+        for name, host in state.hosts.items():
+            made_of = parts(host)
+            known = cache.get(name)
+            if known is not None and all(a is b for a, b in zip(known[0], made_of, strict=True)):
+                rows.extend(known[1])
+                continue
+            fresh = build(host)
+            if known is not None:
+                before = {key(row): row for row in known[1]}
+                fresh = [old if (old := before.get(key(row))) == row else row for row in fresh]
+            cache[name] = (made_of, fresh)
+            rows.extend(fresh)
+        return rows
+
+    def _container_rows(self, host: HostSnapshot) -> list[ContainerRow]:
+        gpus = {gpu.uuid: gpu for gpu in host.gpu_report.gpus} if host.gpu_report else {}
+        held: dict[str, int] = {}
+        for process in host.processes:
+            if process.container and process.mem_used is not None:
+                held[process.container] = held.get(process.container, 0) + process.mem_used
+        now = datetime.now(UTC)
+        return [
+            container_row(
+                host,
+                container,
+                gpus=gpus,
+                gpu_mem=held.get(container.id),
+                context=self._names.get((host.name, container.name)),
+                now=now,
+            )
+            for container in host.containers or ()
+        ]
+
+    def _session_rows(self, host: HostSnapshot) -> list[SessionRow]:
+        names = [context.name for context in self._contexts if context.host == host.name]
+        return [session_row(host, session, names) for session in host.sessions]
+
+
+def _host_key(row: HostRow) -> str:
+    return row.name
+
+
+def _gpu_parts(host: HostSnapshot) -> tuple[Any, ...]:
+    return host.gpu_report, host.processes, host.containers, host.stale
+
+
+def _container_parts(host: HostSnapshot) -> tuple[Any, ...]:
+    return host.containers, host.usage, host.processes, host.gpu_report, host.stale
+
+
+def host_row(host: HostSnapshot) -> HostRow:
+    """The row of one host. GPUs of a host that is not up are never called free."""
+    stats, engine, up = host.stats, host.engine, host.state is HostState.UP
+    gpus = gpu_rows(host) if host.gpu_report else None
+    disk = fullest(host.disks)
+    error = host.error
+    return HostRow(
+        name=host.name,
+        address=host.address,
+        state=host.state,
+        error=f"{error.message} {error.hint}".strip() if error else None,
+        warnings=tuple(f"{warning.message} {warning.hint}".strip() for warning in host.warnings),
+        engine=(engine.kind or None) if engine else None,
+        engine_version=(engine.version or None) if engine else None,
+        engine_state=engine.state if engine else None,
+        cpus=host.hello.cpus if host.hello else None,
+        cpu_percent=stats.cpu_percent if stats else None,
+        load1=stats.load1 if stats else None,
+        mem_used=stats.mem_used if stats else None,
+        mem_total=stats.mem_total if stats else None,
+        disk_used=disk.used if disk else None,
+        disk_total=disk.total if disk else None,
+        gpus=len(gpus) if gpus is not None else None,
+        gpus_free=sum(gpu.free for gpu in gpus) if gpus is not None and up else None,
+        gpu_utils=tuple(gpu.util_percent for gpu in gpus or ()),
+        gpu_names=tuple(gpu.name for gpu in gpus or ()),
+        containers_running=running(host.containers),
+        containers_total=len(host.containers) if host.containers is not None else None,
+        latency_ms=host.latency_ms if up else None,
+        tags=host.tags,
+        comment=host.comment,
+        type=host.type,
+        seen_at=host.seen_at,
+        retry_at=host.retry_at,
+    )
+
+
+def running(containers: Sequence[Container] | None) -> int | None:
+    """How many of them run; None while the engine has not told."""
+    if containers is None:
+        return None
+    return sum(container.state == "running" for container in containers)
+
+
+def fullest(disks: Sequence[Disk]) -> Disk | None:
+    """The file system that will be full first, by the share in use; homes do not stop a host."""
+    matter = [disk for disk in disks if disk.role in ("root", "engine") and disk.total]
+    return max(matter, key=lambda disk: disk.used / disk.total, default=None)
+
+
+def container_row(
+    host: HostSnapshot,
+    container: Container,
+    *,
+    gpus: Mapping[str, Gpu],
+    gpu_mem: int | None,
+    context: str | None,
+    now: datetime,
+) -> ContainerRow:
+    """The row of one container, joined with its usage and its GPUs."""
+    alive = container.state in RUNNING
+    usage = (host.usage.get(container.id) if alive else None) or Usage(id=container.id)
+    utils = [
+        gpu.util_percent
+        for uuid in container.gpus
+        if alive and (gpu := gpus.get(uuid)) is not None and gpu.util_percent is not None
+    ]
+    return ContainerRow(
+        host=host.name,
+        id=container.id,
+        name=container.name,
+        image=container.image,
+        state=container.state,
+        status=status(container, now),
+        created_at=container.created_at,
+        started_at=container.started_at,
+        cpu_percent=usage.cpu_percent,
+        mem_used=usage.mem_used,
+        mem_limit=usage.mem_limit,
+        net_rx=usage.net_rx,
+        net_tx=usage.net_tx,
+        gpus=container.gpus,
+        gpu_util_percent=sum(utils) / len(utils) if utils else None,
+        gpu_mem_used=gpu_mem,
+        owner=container.owner,
+        context=context,
+        ports=ports(container.ports),
+        labels=container.labels,
+        exit_code=container.exit_code if not alive else None,
+        health=container.health or None,
+        command=container.command,
+        stale=host.stale,
+    )
+
+
+def context_row(context: Context, host: HostSnapshot | None, *, last: bool = False) -> ContextRow:
+    """The row of a configured context, joined with its container on its host."""
+    container = find(host.containers, context.container) if host else None
+    if host is None or host.stale or host.containers is None or _engine_away(host):
+        state = "unknown"
+    elif container is None:
+        state = "missing"
+    else:
+        state = "running" if container.state in RUNNING else "stopped"
+    gpus = context.gpus
+    sessions = host.sessions if host else ()
+    return ContextRow(
+        name=context.name,
+        host=context.host,
+        image=context.image,
+        container=context.container,
+        state=state,
+        user=context.user,
+        gpus=",".join(gpus) if isinstance(gpus, tuple) else None if gpus is None else str(gpus),
+        ports=tuple(context.ports),
+        mounts=tuple(context.mounts),
+        profile=context.profile,
+        container_id=container.id if container else None,
+        sessions=sum(session_context(s.name, [context.name]) is not None for s in sessions),
+        last=last,
+    )
+
+
+def _engine_away(host: HostSnapshot) -> bool:
+    return host.engine is not None and host.engine.state is not EngineState.UP
+
+
+def find(containers: Sequence[Container] | None, name: str) -> Container | None:
+    """The container of that name or full id."""
+    return next((c for c in containers or () if name in (c.name, c.id)), None)
+
+
+def session_context(session: str, contexts: Sequence[str]) -> str | None:
+    """Which context a tmux session was named after: `<context>-<n>`; the longest name wins."""
+    stem, _, number = session.rpartition("-")
+    if stem and number.isdigit() and stem in contexts:
+        return stem
+    return session if session in contexts else None
+
+
+def session_row(host: HostSnapshot, session: TmuxSession, contexts: Sequence[str]) -> SessionRow:
+    """The row of one tmux session."""
+    return SessionRow(
+        host=host.name,
+        id=session.id,
+        name=session.name,
+        user=session.user,
+        attached=session.attached,
+        windows=session.windows,
+        created_at=session.created_at,
+        activity_at=session.activity_at,
+        commands=tuple(dict.fromkeys(pane.command for pane in session.panes)),
+        context=session_context(session.name, contexts),
+        socket=session.socket,
+        panes=session.panes,
+        stale=host.stale,
+    )
