@@ -22,8 +22,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-Count = Annotated[int, Meta(ge=0)]
-"""A number of things or bytes: never negative."""
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+"""A number of things or bytes: never negative, and never so large that arithmetic with floats fails."""
+Moment = Annotated[datetime, Meta(tz=True)]
+"""A time that says its offset; agents send UTC."""
 Percent = Annotated[float, Meta(ge=0, le=100)]
 """0-100."""
 Short = Annotated[str, Meta(max_length=4096)]
@@ -75,7 +77,7 @@ class Hello(Struct, frozen=True):
     """Who the agent runs as."""
     uid: int
     pid: Count
-    boot_time: datetime | None = None
+    boot_time: Moment | None = None
 
 
 class HostStats(Struct, frozen=True):
@@ -143,7 +145,7 @@ class Gpu(Struct, frozen=True):
     temp_c: float | None = None
     power_w: float | None = None
     power_limit_w: float | None = None
-    idle_since: datetime | None = None
+    idle_since: Moment | None = None
     """Memory is held but nothing has run since then, as far as this agent saw; None while busy or free."""
     numa_node: int | None = None
     bus_id: Short = ""
@@ -176,7 +178,7 @@ class GpuProcess(Struct, frozen=True):
     """Bytes of GPU memory; None where the driver does not tell (MIG)."""
     container: Short | None = None
     """Full id of its container."""
-    started_at: datetime | None = None
+    started_at: Moment | None = None
 
 
 class Port(Struct, frozen=True):
@@ -216,9 +218,9 @@ class Container(Struct, frozen=True):
     """The user its first process runs as, as configured; empty is root."""
     pid: Count | None = None
     """Of its first process, on the host."""
-    created_at: datetime | None = None
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
+    created_at: Moment | None = None
+    started_at: Moment | None = None
+    finished_at: Moment | None = None
     exit_code: int | None = None
     health: Short = ""
     """`healthy`, `unhealthy`, `starting` or empty."""
@@ -284,8 +286,8 @@ class TmuxSession(Struct, frozen=True):
     attached: Count
     """How many clients look at it."""
     windows: Count
-    created_at: datetime | None = None
-    activity_at: datetime | None = None
+    created_at: Moment | None = None
+    activity_at: Moment | None = None
     panes: tuple[TmuxPane, ...] = ()
 
 
