@@ -180,8 +180,11 @@ def test_unchanged_hosts_are_skipped(clock):
     assert len(feed.history.host("h", "cpu").values) == 1
 
 
+CONTAINERS = tuple(container(f"{n:064x}") for n in range(100))
+
+
 def big_state(hosts: int, gpus: int, containers: int, revision: int) -> FleetState:
-    listed = tuple(container(f"{n:064x}") for n in range(containers))
+    listed = CONTAINERS[:containers]
     usage = {c.id: Usage(id=c.id, cpu_percent=3.0, mem_used=10**9) for c in listed}
     report = GpuReport(
         gpus=tuple(
