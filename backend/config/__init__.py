@@ -3,6 +3,7 @@
 from backend.config.load import load
 from backend.config.paths import cache_dir, config_dir, state_dir
 from backend.config.schema import LOCAL, Config, Context, HostConfig, RuntimeOptions, Settings
+from backend.config.settings import change_settings, save_settings
 
 __all__ = [
     "LOCAL",
@@ -12,7 +13,9 @@ __all__ = [
     "RuntimeOptions",
     "Settings",
     "cache_dir",
+    "change_settings",
     "config_dir",
     "load",
+    "save_settings",
     "state_dir",
 ]

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from backend.config.contexts import read_contexts
+from backend.config.hosts import read_hosts
 from backend.config.paths import config_dir
-from backend.config.schema import LOCAL, Config, HostConfig
+from backend.config.schema import Config
+from backend.config.settings import FILE as SETTINGS
+from backend.config.settings import read_settings
+from backend.errors import ConfigError
+
+HOSTS = "hosts.yaml"
+CONTEXTS = "contexts"
 
 
 def load(directory: Path | None = None) -> Config:
-    """Read the configuration; without any file, this machine alone with all defaults."""
+    """Read the configuration; without any file, this machine alone with all defaults.
+
+    `directory` defaults to `$BERTH_CONFIG_DIR`, else the platform's place. Raises `ConfigError` for the first
+    thing that is wrong.
+    """
     where = config_dir(directory)
-    return Config(directory=where, hosts=(HostConfig(name=LOCAL, host=LOCAL, local=True),))
+    for name in (HOSTS, SETTINGS):
+        other = where / name.replace(".yaml", ".yml")
+        if os.path.lexists(other):
+            raise ConfigError(f"{other}: would be passed over.", hint=f"Rename it to {name}.")
+    hosts = read_hosts(where / HOSTS)
+    return Config(
+        directory=where,
+        hosts=hosts,
+        contexts=read_contexts(where / CONTEXTS, hosts),
+        settings=read_settings(where / SETTINGS),
+    )

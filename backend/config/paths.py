@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -42,8 +43,7 @@ def absolute(path: Path, base: Path | None = None) -> Path:
 
     A `~name` nobody here is called, or a `~` without a home, is left as it is written.
     """
-    try:
+    with contextlib.suppress(RuntimeError):
         path = path.expanduser()
-    except RuntimeError:
-        pass
-    return Path(os.path.abspath((base or Path.cwd()) / path))
+    # Not resolve(): a link in the path is the user's choice and stays.
+    return Path(os.path.normpath((base or Path.cwd()) / path))

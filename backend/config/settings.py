@@ -1,0 +1,101 @@
+"""`settings.yaml`: how the dashboard looks and behaves. The one file that berth also writes by itself."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from backend.config.schema import Settings
+from backend.config.values import Value, flag, list_of, mapping_of, number, open_file, quoted, word
+from backend.errors import ConfigError
+
+FILE = "settings.yaml"
+_HEADER = "# Settings of berth. What is not written here has its default.\n"
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings of that file; all defaults when it is missing or empty."""
+    value = open_file(path)
+    return Settings() if value is None else Settings(**value.fields(_SETTINGS))
+
+
+def save_settings(directory: Path, settings: Settings) -> None:
+    """Write what differs from the defaults to settings.yaml in `directory`, in one step, mode 0600.
+
+    A file that cannot be read as settings now (somebody is in the middle of editing it) is left alone and the
+    `ConfigError` about it is raised. A link is followed: the file it points to is the one replaced.
+    """
+    path = directory / FILE
+    read_settings(path)
+    defaults = msgspec.to_builtins(Settings())
+    changed = {key: value for key, value in msgspec.to_builtins(settings).items() if value != defaults[key]}
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _replace(Path(os.path.realpath(path)), _HEADER + _dump(changed))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}.") from None
+
+
+def change_settings(directory: Path, **changes: Any) -> Settings:
+    """Change these settings and keep what the file says of the others; the settings as they are then.
+
+    For a dashboard that runs while somebody edits the file: only what was changed here is written.
+    """
+    settings = msgspec.structs.replace(read_settings(directory / FILE), **changes)
+    save_settings(directory, settings)
+    return settings
+
+
+def _dump(values: dict[str, Any]) -> str:
+    import yaml
+
+    if not values:
+        return ""
+    text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    return text
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a new file beside the old one and put it in its place: nobody ever sees half of it."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _keys(value: Value) -> tuple[str, ...]:
+    """Keys of one action: a list, or one text with commas as Textual writes them."""
+    written = list_of(word)(value) if value.node.text is None else value.text.replace(" ", "").split(",")
+    if not all(key.isprintable() for key in written):
+        raise value.fail(f"{quoted(value.text)} holds control characters.", hint="Write names: `ctrl+k`.")
+    return tuple(key for key in written if key)
+
+
+def _sort(value: Value) -> str:
+    """A column, or `-column` for descending."""
+    text = value.text
+    if not text.lstrip("-") or text.startswith("--") or not text.isprintable() or " " in text:
+        raise value.fail(f"{quoted(text)} is no column.", hint="Write `column`, or `-column` for descending.")
+    return text
+
+
+_SETTINGS: dict[str, Callable[[Value], Any]] = {
+    "theme": word,
+    "keys": mapping_of(_keys),
+    "interval": number(0.5, 60),
+    "columns": mapping_of(list_of(word)),
+    "sort": mapping_of(_sort),
+    "read_only": flag,
+    "notifications": flag,
+}
