@@ -1,0 +1,36 @@
+"""Everything that can be done, each thing declared once. See `registry` for what a declaration gives."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from backend.actions.context import Access, ActionContext, Outcome, Terminal, Voice
+from backend.actions.registry import ACTIONS, Action, Option, Param, action
+from backend.actions.runner import Result, perform
+
+MODULES: tuple[str, ...] = ()
+"""The files that declare actions, one per kind of target."""
+
+
+def load() -> dict[str, Action]:
+    """All actions by name. Cheap: what an action needs is imported when it runs."""
+    for module in MODULES:
+        import_module(f"backend.actions.{module}")
+    return ACTIONS
+
+
+__all__ = [
+    "ACTIONS",
+    "Access",
+    "Action",
+    "ActionContext",
+    "Option",
+    "Outcome",
+    "Param",
+    "Result",
+    "Terminal",
+    "Voice",
+    "action",
+    "load",
+    "perform",
+]

@@ -1,0 +1,108 @@
+"""Run an action on one or many targets: side by side, each with an outcome of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from backend.actions.context import ActionContext, Terminal
+from backend.errors import ActionFailed, BerthError, NoSuchTarget, Refused
+
+if TYPE_CHECKING:
+    from backend.actions.registry import Action
+    from backend.config import Config
+
+PER_HOST = 8
+"""Runs of one action on one host at a time: sshd and engines queue more than that anyway."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run on one target ended."""
+
+    target: Any
+    message: str = ""
+    error: BerthError | None = None
+    terminal: Terminal | None = None
+    cancelled: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether it did what it says."""
+        return self.error is None and not self.cancelled
+
+
+def label(target: Any) -> str:
+    """`host/name` of a target, for messages and logs."""
+    if target is None:
+        return "fleet"
+    host, name = getattr(target, "host", None), getattr(target, "name", None) or getattr(target, "uuid", "")
+    return f"{host}/{name}" if host else str(name)
+
+
+def refuse_read_only(action: Action, target: Any, config: Config) -> None:
+    """Raise `Refused` where settings or the target's host forbid to change anything."""
+    if not action.changes:
+        return
+    if config.settings.read_only:
+        raise Refused(
+            f"{action.title}: berth is read-only.",
+            hint="Leave out --read-only, or read_only in settings.yaml.",
+        )
+    host = host_of(target)
+    if host and any(each.name == host and each.read_only for each in config.hosts):
+        raise Refused(f"{action.title}: host {host} is read-only.", hint="See read_only in hosts.yaml.")
+
+
+def host_of(target: Any) -> str | None:
+    """Name of the host a target lives on (a `HostRow` is its own host)."""
+    if target is None:
+        return None
+    found = getattr(target, "host", None)
+    return found if isinstance(found, str) else getattr(target, "name", None)
+
+
+async def perform(
+    action: Action,
+    targets: Sequence[Any],
+    options: Mapping[str, Any],
+    context: Callable[[Any], ActionContext],
+) -> list[Result]:
+    """Run it on every target, side by side; one failure never hides another's result.
+
+    `context` makes the `ActionContext` of one target. The caller has asked for confirmation; read-only is
+    checked here. Cancelling this cancels all runs and waits for their clean-up.
+    """
+    gates: dict[str | None, asyncio.Semaphore] = {}
+
+    async def one(target: Any) -> Result:
+        gate = gates.setdefault(host_of(target), asyncio.Semaphore(PER_HOST))
+        async with gate:
+            return await run_one(action, target, options, context(target))
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(target)) for target in targets]
+    return [task.result() for task in tasks]
+
+
+async def run_one(action: Action, target: Any, options: Mapping[str, Any], ctx: ActionContext) -> Result:
+    """Run it on one target. Only a cancel comes out as an exception."""
+    try:
+        refuse_read_only(action, target, ctx.config)
+        if not action.applies(target):
+            raise NoSuchTarget(
+                f"{label(target)}: {action.title} does not apply to it now.",
+                hint=f"It is {target.state}." if getattr(target, "state", None) else "",
+            )
+        outcome = await action.call(ctx, target, **options)
+    except BerthError as error:
+        return Result(target, error=error)
+    except TimeoutError:
+        return Result(
+            target, error=ActionFailed(f"{label(target)}: {action.title} took too long and was given up.")
+        )
+    if isinstance(outcome, Terminal):
+        return Result(target, terminal=outcome)
+    return Result(target, message=outcome or f"{action.title}: {label(target)}")

@@ -1,0 +1,203 @@
+"""Declaring actions, and running them on many targets at once."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Annotated, Literal
+
+import pytest
+
+from backend.actions import registry, runner
+from backend.actions.context import ActionContext, Terminal
+from backend.actions.registry import Action, Option, action
+from backend.config import Config, HostConfig, Settings
+from backend.errors import ActionFailed, NoSuchTarget, Refused
+
+
+class Silent:
+    """A voice nobody hears."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def report(self, line):
+        self.lines.append(line)
+
+    def progress(self, done, total):
+        pass
+
+    async def confirm(self, question):
+        return False
+
+
+def target(name: str = "c", host: str = "h1", state: str = "running") -> SimpleNamespace:
+    return SimpleNamespace(host=host, name=name, state=state)
+
+
+def context(config: Config | None = None):
+    return lambda _: ActionContext(
+        config=config or Config(directory=Path("/nowhere")), access=None, voice=Silent()
+    )
+
+
+@pytest.fixture
+def declare(monkeypatch):
+    """Declares into an empty registry; gives the declared Action."""
+    monkeypatch.setattr(registry, "ACTIONS", {})
+
+    def go(call, **about) -> Action:
+        action(**({"on": SimpleNamespace} | about))(call)
+        return list(registry.ACTIONS.values())[-1]
+
+    return go
+
+
+def test_a_declaration_gives_name_verb_help_and_options(declare):
+    async def kill_it(
+        ctx: NotImportedAnywhere,  # noqa: F821  # as actions do that import types for checking only
+        row,
+        *,
+        signal: Annotated[Literal["TERM", "KILL"], Option("which signal", short="s")] = "KILL",
+        mounts: Annotated[tuple[str, ...], Option("folders")] = (),
+        image: Annotated[str | None, Option("another image")] = None,
+        count: Annotated[int, Option("how many")],
+    ) -> str:
+        """Send a signal.
+
+        More words.
+        """
+
+    found = declare(kill_it, danger="Kill {0.name} on {0.host}?")
+    assert (found.name, found.verb, found.summary, found.details) == (
+        "kill-it", ("kill-it",), "Send a signal.", "More words."
+    )  # fmt: skip
+    signal, mounts, image, count = found.params
+    assert (signal.kind, signal.choices, signal.default, signal.required) == (
+        str,
+        ("TERM", "KILL"),
+        "KILL",
+        False,
+    )
+    assert (mounts.kind, mounts.many) == (str, True)
+    assert (image.kind, image.optional) == (str, True)
+    assert (count.kind, count.required) == (int, True)
+    assert found.question(target()) == "Kill c on h1?"
+
+
+def test_two_actions_of_one_name_are_refused(declare):
+    async def stop(ctx, row):
+        """Stop."""
+
+    declare(stop)
+    with pytest.raises(ValueError, match="stop"):
+        declare(stop)
+
+
+def test_an_action_without_help_is_refused(declare):
+    async def stop(ctx, row):
+        pass
+
+    with pytest.raises(ValueError, match="docstring"):
+        declare(stop)
+
+
+async def test_one_failure_never_hides_anothers_result(declare):
+    async def stop(ctx, row):
+        """Stop."""
+        if row.name == "bad":
+            raise ActionFailed("no")
+        if row.name == "slow":
+            raise TimeoutError
+        return f"stopped {row.name}"
+
+    found = declare(stop)
+    results = await runner.perform(
+        found, [target("a"), target("bad"), target("slow"), target("b")], {}, context()
+    )
+    assert [result.ok for result in results] == [True, False, False, True]
+    assert results[0].message == "stopped a"
+    assert "h1/slow" in results[2].error.message
+
+
+async def test_runs_go_side_by_side_but_not_all_on_one_host(declare):
+    running = most = 0
+
+    async def stop(ctx, row):
+        """Stop."""
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.01)
+        running -= 1
+
+    found = declare(stop)
+    await runner.perform(found, [target(str(i)) for i in range(30)], {}, context())
+    assert most == runner.PER_HOST
+    most = 0
+    await runner.perform(found, [target(str(i), host=f"h{i}") for i in range(30)], {}, context())
+    assert most == 30
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Config(directory=Path("/x"), settings=Settings(read_only=True)),
+        Config(directory=Path("/x"), hosts=(HostConfig(name="h1", host="h1", read_only=True),)),
+    ],
+)
+async def test_read_only_refuses_what_changes_and_lets_look(declare, config):
+    ran = []
+
+    async def stop(ctx, row):
+        """Stop."""
+        ran.append("stop")
+
+    async def inspect(ctx, row):
+        """Look."""
+        ran.append("inspect")
+
+    (result,) = await runner.perform(declare(stop), [target()], {}, context(config))
+    assert isinstance(result.error, Refused) and result.error.exit_code == 5
+    (result,) = await runner.perform(declare(inspect, changes=False), [target()], {}, context(config))
+    assert result.ok and ran == ["inspect"]
+
+
+async def test_an_action_that_no_longer_applies_says_so(declare):
+    async def stop(ctx, row):
+        """Stop."""
+
+    found = declare(stop, applies=lambda row: row.state == "running")
+    (result,) = await runner.perform(found, [target(state="exited")], {}, context())
+    assert isinstance(result.error, NoSuchTarget) and "exited" in result.error.hint
+
+
+async def test_a_terminal_is_handed_to_the_front_end(declare):
+    async def enter(ctx, row):
+        """Enter."""
+        return Terminal(host=row.host, argv=["sh"], title="c")
+
+    found = declare(enter, terminal=True)
+    assert not found.bulk
+    (result,) = await runner.perform(found, [target()], {}, context())
+    assert result.terminal.argv == ["sh"]
+
+
+async def test_a_cancel_reaches_every_run(declare):
+    started, ended = asyncio.Event(), []
+
+    async def wait(ctx, row):
+        """Wait."""
+        started.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(row.name)
+
+    task = asyncio.create_task(runner.perform(declare(wait), [target("a"), target("b")], {}, context()))
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert sorted(ended) == ["a", "b"]
