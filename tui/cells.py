@@ -8,13 +8,14 @@ bars have a length, states have words, problems carry a `!`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from math import isnan
 from typing import Literal
 
-from rich.cells import cell_len, split_graphemes
+from rich.cells import cell_len, chop_cells, split_graphemes
 
 from backend import text as words
 from backend.model import HostState
@@ -26,6 +27,7 @@ DASH: Cell = ((UNKNOWN, "dim"),)
 """The cell of None."""
 
 _FULL, _REST = "▇", "▁"
+_WORDS = re.compile(" *[^ ]+| +")
 _STEPS = "▁▂▃▄▅▆▇█"
 _NUMBERS = 13
 """Cells that `212.4/999.9 G` takes at most."""
@@ -95,6 +97,56 @@ def fit(cell: Cell, width: int, align: Literal["left", "right"] = "left") -> Cel
             spans.insert(0, padding)
         else:
             spans.append(padding)
+    return tuple(spans)
+
+
+def wrap(cell: Cell, width: int) -> list[Cell]:
+    """`cell` over as many lines of at most `width` cells as it needs, broken at spaces where there are some."""
+    if width <= 0:
+        return []
+    if width_of(cell) <= width:
+        return [cell]
+    lines: list[Cell] = []
+    line: list[tuple[str, str]] = []
+    room = width
+    for text, style in cell:
+        for word in _words(text, width):
+            size = cell_len(word)
+            if size > room and line:
+                lines.append(_trimmed(line))
+                line, room = [], width
+                word = word.lstrip(" ")
+                size = cell_len(word)
+            if word:
+                line.append((word, style))
+                room -= size
+    if line:
+        lines.append(_trimmed(line))
+    return lines
+
+
+def _words(text: str, width: int) -> list[str]:
+    """Words with the spaces before them; what is longer than a line is chopped."""
+    parts: list[str] = []
+    for word in _WORDS.findall(text):
+        if cell_len(word) <= width:
+            parts.append(word)
+            continue
+        bare = word.lstrip(" ")
+        if len(bare) < len(word):
+            parts.append(" ")
+        parts.extend(chop_cells(bare, width))
+    return parts
+
+
+def _trimmed(line: list[tuple[str, str]]) -> Cell:
+    """Neighbours of one style put together again."""
+    spans: list[tuple[str, str]] = []
+    for text, style in line:
+        if spans and spans[-1][1] == style:
+            spans[-1] = (spans[-1][0] + text, style)
+        else:
+            spans.append((text, style))
     return tuple(spans)
 
 

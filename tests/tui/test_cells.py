@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from backend.model import HostState
+from backend.text import printable
 from tui import cells
 from tui.columns import STYLES
 
@@ -29,6 +30,23 @@ def test_fit_is_exactly_as_wide_as_asked_whatever_the_text(cell, width, align):
     fitted = cells.fit(cell, width, align)
     assert sum(cell_len(text) for text, _ in fitted) == max(0, width)
     assert harmless(cells.text_of(fitted))
+
+
+@given(CELLS, st.integers(2, 30))
+def test_wrapped_text_stays_within_its_width_and_loses_nothing(cell, width):
+    cell = tuple((printable(text), style) for text, style in cell)
+    lines = cells.wrap(cell, width)
+    assert all(cells.width_of(line) <= width for line in lines)
+    kept = "".join(cells.text_of(line) for line in lines).replace(" ", "")
+    assert kept == cells.text_of(cell).replace(" ", "")
+
+
+def test_text_wraps_at_words():
+    assert [cells.text_of(line).rstrip() for line in cells.wrap((("ab cd", ""), (" efghijk", "bad")), 6)] == [
+        "ab cd",
+        "efghij",
+        "k",
+    ]
 
 
 @given(TEXT)
