@@ -7,7 +7,6 @@ port was meant. Here a scalar stays the text that was written; what it means is 
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 from dataclasses import dataclass, field
@@ -82,21 +81,16 @@ def read_tree(path: Path) -> Node | None:
 def _read(path: Path) -> bytes | None:
     """The file's bytes, None when there is no such file."""
     try:
-        # Without O_NONBLOCK the open of a named pipe would wait for somebody to write.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # a named pipe would keep us waiting for somebody to write
+            what = "a folder" if stat.S_ISDIR(mode) else "not a file"
+            raise ConfigError(f"{path}: this is {what}; a YAML file is expected here.")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}.") from None
-    with os.fdopen(handle, "rb") as file:
-        mode = os.fstat(handle).st_mode
-        if not stat.S_ISREG(mode):
-            what = "a folder" if stat.S_ISDIR(mode) else "not a file"
-            raise ConfigError(f"{path}: this is {what}; a YAML file is expected here.")
-        try:
-            data = file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {error.strerror or error}.") from None
     if len(data) > MAX_BYTES:
         raise ConfigError(f"{path}: larger than {MAX_BYTES // 1_000_000} MB, this is no configuration.")
     return data
@@ -144,7 +138,7 @@ class _Builder:
 
         line = event.start_mark.line
         if isinstance(event, yaml.AliasEvent):
-            found = self.anchors.get(event.anchor)
+            found = self.anchors.get(str(event.anchor))
             if found is None:
                 raise self.fail(line, f"no anchor is called &{event.anchor} above.")
             if any(found is outer for outer in self.open):
