@@ -1,0 +1,1 @@
+"""Logs of containers: followed, merged, searched, in bounded memory."""
