@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class _Ring(Generic[T]):
-    """A list that is cheap to append to, to index in the middle (a deque is not), and to take from the front."""
+    """A list that is cheap at both ends and, unlike a deque, in the middle."""
 
     def __init__(self) -> None:
         self.items: list[T] = []
