@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +29,9 @@ from backend.config.values import (
 )
 from backend.errors import ConfigError
 
-_CONTAINER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", re.ASCII)
-_CPUSET = re.compile(r"[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*", re.ASCII)
-_ULIMIT = re.compile(r"-?[0-9]+(:-?[0-9]+)?", re.ASCII)
+_CONTAINER = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"
+_CPUSET = r"[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*"
+_ULIMIT = r"-?[0-9]+(:-?[0-9]+)?"
 
 
 def read_contexts(folder: Path, hosts: Sequence[HostConfig]) -> tuple[Context, ...]:
@@ -65,7 +64,7 @@ def _read(path: Path, hosts: Sequence[HostConfig]) -> Context:
             f"no host is called {quoted(got['host'])}.",
             hint=f"{did_you_mean(got['host'], known)}Hosts: {', '.join(known) or 'none'}.",
         )
-    if "container" not in got and not _CONTAINER.fullmatch(path.stem):
+    if "container" not in got and not re.fullmatch(_CONTAINER, path.stem, re.ASCII):
         raise value.fail(
             f"the container cannot be called {quoted(path.stem)} like the context.",
             hint="Write `container: NAME`: two or more letters, digits, `_`, `.` and `-`.",
@@ -75,7 +74,7 @@ def _read(path: Path, hosts: Sequence[HostConfig]) -> Context:
 
 def _container(value: Value) -> str:
     text = word(value)
-    if not _CONTAINER.fullmatch(text):
+    if not re.fullmatch(_CONTAINER, text, re.ASCII):
         raise value.fail(
             f"{quoted(text)} cannot be a container's name.",
             hint="Two or more letters, digits, `_`, `.` and `-`, the first a letter or a digit.",
@@ -85,6 +84,8 @@ def _container(value: Value) -> str:
 
 def _port(value: Value) -> str:
     """`[address:]port[:port][/protocol]` with everything that was left out filled in."""
+    from ipaddress import ip_address
+
     text, slash, protocol = value.text.partition("/")
     protocol = protocol if slash else "tcp"
     bracketed = re.fullmatch(r"\[([^\]]*)\]:(.*)", text)
@@ -141,13 +142,13 @@ def _gpus(value: Value) -> str | int | tuple[str, ...] | None:
 
 def _cpuset(value: Value) -> str:
     text = value.text.replace(" ", "")
-    if text != "auto" and not _CPUSET.fullmatch(text):
+    if text != "auto" and not re.fullmatch(_CPUSET, text, re.ASCII):
         raise value.fail(f"{quoted(text)} is no set of CPUs.", hint="Write `auto`, or numbers like `0-7,16`.")
     return text
 
 
 def _ulimit(value: Value) -> str:
-    if not _ULIMIT.fullmatch(value.text):
+    if not re.fullmatch(_ULIMIT, value.text, re.ASCII):
         raise value.fail(
             f"{quoted(value.text)} is no limit.", hint="Write `soft` or `soft:hard`, -1 for none."
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,6 +61,8 @@ def _dump(values: dict[str, Any]) -> str:
 
 def _replace(path: Path, text: str) -> None:
     """Write a new file beside the old one and put it in its place: nobody ever sees half of it."""
+    import tempfile
+
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

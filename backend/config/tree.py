@@ -7,11 +7,11 @@ port was meant. Here a scalar stays the text that was written; what it means is 
 
 from __future__ import annotations
 
-import re
 import stat
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from backend.errors import ConfigError
 
@@ -26,11 +26,9 @@ _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _STANDARD = "tag:yaml.org,2002:"
 _KINDS = ("str", "int", "float", "bool", "null", "seq", "map", "timestamp")
 _TAGS = frozenset({"!", *(_STANDARD + kind for kind in _KINDS)})
-_FORBIDDEN = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-@dataclass(slots=True)
-class Node:
+class Node(Struct):
     """A scalar, a list or a mapping."""
 
     line: int
@@ -71,10 +69,6 @@ def read_tree(path: Path) -> Node | None:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path}:{line}: not UTF-8 text.", hint="Save the file as UTF-8.") from None
-    if bad := _FORBIDDEN.search(text):
-        line = text.count("\n", 0, bad.start()) + 1
-        what = f"control character U+{ord(bad.group()):04X}"
-        raise ConfigError(f"{path}:{line}: {what} is not allowed in YAML.", hint="Remove it.")
     return _Builder(path, text).build()
 
 
@@ -96,19 +90,19 @@ def _read(path: Path) -> bytes | None:
     return data
 
 
-@dataclass(slots=True)
 class _Builder:
     """Events to nodes, without recursion."""
 
-    path: Path
-    text: str
-    root: Node | None = None
-    open: list[Node] = field(default_factory=list)
-    """Lists and mappings that are not closed yet, the innermost last."""
-    keys: list[Node | None] = field(default_factory=list)
-    """Beside `open`: the key of a mapping that waits for its value."""
-    anchors: dict[str, Node] = field(default_factory=dict)
-    count: int = 0
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self.text = text
+        self.root: Node | None = None
+        self.open: list[Node] = []
+        """Lists and mappings that are not closed yet, the innermost last."""
+        self.keys: list[Node | None] = []
+        """Beside `open`: the key of a mapping that waits for its value."""
+        self.anchors: dict[str, Node] = {}
+        self.count = 0
 
     def build(self) -> Node | None:
         import yaml
@@ -190,6 +184,10 @@ class _Builder:
 
     def translate(self, error: yaml.YAMLError) -> ConfigError:
         """What libyaml says, with the place, and in our words where its own mislead."""
+        position = getattr(error, "position", None)
+        if position is not None:  # of a character, in bytes: libyaml reads UTF-8
+            row = self.text.encode()[:position].count(b"\n")
+            return self.fail(row, f"not valid YAML: {getattr(error, 'reason', 'unreadable character')}.")
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
         if mark is None:

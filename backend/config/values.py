@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from backend.config.paths import absolute
 from backend.config.tree import MAX_DEPTH, MAX_NODES, Node, read_tree
@@ -20,11 +21,10 @@ T = TypeVar("T")
 
 _TRUE = frozenset({"true", "yes", "on"})
 _FALSE = frozenset({"false", "no", "off"})
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+_SIZE = r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?"
 
 
-@dataclass(slots=True)
-class Source:
+class Source(Struct):
     """A file while it is read."""
 
     path: Path
@@ -32,8 +32,7 @@ class Source:
     """How many more values may be looked at: aliases can make a small file mean a huge one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Struct, frozen=True):
     """One value, with the place it stands at."""
 
     source: Source
@@ -239,8 +238,8 @@ def number(low: float, high: float) -> Callable[[Value], float]:
 
 def size(value: Value) -> int:
     """Bytes, as Docker writes them: `64g`, `512m`, `1.5 GiB`, or a plain number; always binary units."""
-    match = _SIZE.fullmatch(value.text)
-    amount = float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " ") if match else 0
+    match = re.fullmatch(_SIZE, value.text.lower(), re.ASCII)
+    amount = float(match[1]) * 1024 ** " kmgt".index(match[2] or " ") if match else 0
     if not 1 <= amount < 2**63:
         raise value.fail(f"{quoted(value.text)} is not a size.", hint="Write bytes, or 512m, 64g, 1.5t.")
     return int(amount)

@@ -28,7 +28,7 @@ from tests.backend.config.conftest import Folder
         ("local: true\n---\nlocal: false\n", "hosts.yaml:2: a second document starts here."),
         (b"local: true\nusername: \xff\n", "hosts.yaml:2: not UTF-8 text."),
         ("local: true".encode("utf-16"), "hosts.yaml:1: not UTF-8 text."),
-        (b"local: true\nusername: a\x00b\n", "hosts.yaml:2: control character U+0000 is not allowed"),
+        (b"local: true\nusername: a\x00b\n", "hosts.yaml:2: not valid YAML: control characters"),
         ("hosts: *nobody", "hosts.yaml:1: no anchor is called &nobody above."),
         ("hosts: &a {x: *a}", "hosts.yaml:1: *a stands inside itself."),
         ("username: !!python/object/apply:os.system [id]", "hosts.yaml:1: the tag"),
