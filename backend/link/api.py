@@ -1,0 +1,79 @@
+"""What a connection to a host can do, however it is made."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from typing import NamedTuple, Protocol
+
+from backend.errors import HostError
+
+MAX_LINE = 16 * 1024 * 1024
+"""Longest line in bytes a process may send; a longer one arrives as its first bytes only."""
+STDERR_KEPT = 4096
+"""Bytes of stderr that are kept, the last ones."""
+
+
+class Completed(NamedTuple):
+    """A command that ended."""
+
+    returncode: int
+    """Its exit status; minus the signal's number where a signal ended it."""
+    stdout: bytes
+    stderr: bytes
+
+
+class LinkProcess(Protocol):
+    """A running command with pipes. Iterate it for the lines of its stdout, without their newline."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def write(self, data: bytes) -> None:
+        """Send to its stdin, waiting while the host is slower than we are.
+
+        Raises `Unreachable` when nobody reads it any more.
+        """
+
+    def write_eof(self) -> None:
+        """End its stdin."""
+
+    @property
+    def stderr(self) -> bytes:
+        """The last 4 KB of what it complained about, so far."""
+
+    async def wait(self) -> int:
+        """Wait for its end; the exit status, minus the signal's number, or -1 where nobody knows."""
+
+    async def close(self) -> None:
+        """End it if it still runs, and release everything. Never raises; may be called twice."""
+
+
+class Link(Protocol):
+    """One connection to one host."""
+
+    name: str
+    """The host's nick."""
+    local: bool
+    """Whether it is this machine."""
+
+    async def start(self, argv: Sequence[str]) -> LinkProcess:
+        """Start a command. Each argument reaches it as it is, whatever the login shell."""
+
+    async def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float) -> Completed:
+        """Run a command to its end.
+
+        Raises `Unreachable` when the connection is lost, and `TimeoutError` after `timeout` seconds; the
+        command is ended then.
+        """
+
+    async def forward_socket(self, remote_path: str) -> str:
+        """A unix socket here that reaches the unix socket `remote_path` there; its path.
+
+        It lies in a folder only we can enter, and is gone when the link closes.
+        """
+
+    @property
+    def closed(self) -> Awaitable[HostError | None]:
+        """Done when the connection is gone: why, or None if we closed it."""
+
+    async def close(self) -> None:
+        """End everything that runs over it. Never raises; may be called twice."""

@@ -1,0 +1,139 @@
+"""This machine as a link: child processes instead of channels."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Sequence
+
+from backend.errors import ActionFailed, HostError, Unreachable
+from backend.link.api import STDERR_KEPT, Completed
+from backend.link.lines import split_lines
+
+_GRACE = 2.0
+"""Seconds a child has to end after its stdin ended and SIGTERM came."""
+
+
+class LocalProcess:
+    """A child process of ours, in a process group of its own so that Ctrl-C is ours alone."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._stderr = bytearray()
+        self._reader = asyncio.create_task(self._keep_stderr())
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        assert self._process.stdout is not None
+        return split_lines(self._process.stdout.read)
+
+    async def write(self, data: bytes) -> None:
+        """Send to its stdin."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(data)
+            await self._process.stdin.drain()
+        except (OSError, RuntimeError):
+            raise Unreachable("the process has ended.") from None
+
+    def write_eof(self) -> None:
+        """End its stdin."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+    @property
+    def stderr(self) -> bytes:
+        """The last 4 KB it wrote there."""
+        return bytes(self._stderr)
+
+    async def wait(self) -> int:
+        """Wait for its end; its exit status, or minus the signal's number."""
+        code = await self._process.wait()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._reader), 0.5)  # a grandchild may hold the pipe
+        return code
+
+    async def close(self) -> None:
+        """End of input, SIGTERM, then SIGKILL."""
+        self.write_eof()
+        try:
+            for wish in (signal.SIGTERM, signal.SIGKILL):
+                if self._process.returncode is not None:
+                    break
+                with contextlib.suppress(ProcessLookupError):
+                    self._process.send_signal(wish)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._process.wait(), _GRACE)
+        finally:
+            if self._process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    self._process.kill()
+            self._reader.cancel()
+            self._process._transport.close()  # type: ignore[attr-defined]  # pipes a grandchild still holds
+
+    async def _keep_stderr(self) -> None:
+        assert self._process.stderr is not None
+        while chunk := await self._process.stderr.read(STDERR_KEPT):
+            self._stderr += chunk
+            del self._stderr[:-STDERR_KEPT]
+
+
+class LocalLink:
+    """The machine berth runs on."""
+
+    local = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._processes: set[LocalProcess] = set()
+        self._closed: asyncio.Future[HostError | None] = asyncio.get_running_loop().create_future()
+
+    async def start(self, argv: Sequence[str]) -> LocalProcess:
+        """Start a child process."""
+        if self._closed.done():
+            raise Unreachable(f"{self.name}: the link is closed.")
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
+            )
+        except OSError as error:
+            raise ActionFailed(f"{argv[0]} cannot be started: {error.strerror}.") from None
+        process = LocalProcess(child)
+        self._processes = {each for each in self._processes if each._process.returncode is None}
+        self._processes.add(process)
+        return process
+
+    async def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float) -> Completed:
+        """Run a command to its end."""
+        try:
+            child = await asyncio.create_subprocess_exec(*argv, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        except FileNotFoundError:
+            return Completed(127, b"", f"{argv[0]}: not found".encode())
+        except OSError as error:
+            return Completed(126, b"", f"{argv[0]}: {error.strerror}".encode())
+        try:
+            async with asyncio.timeout(timeout):
+                out, err = await child.communicate(input)
+        finally:
+            if child.returncode is None:
+                child.kill()
+                await child.wait()
+        assert child.returncode is not None
+        return Completed(child.returncode, out, err)
+
+    async def forward_socket(self, remote_path: str) -> str:
+        """The socket itself: it is on this machine."""
+        return remote_path
+
+    @property
+    def closed(self) -> Awaitable[HostError | None]:
+        """Done once `close` was called."""
+        return asyncio.shield(self._closed)
+
+    async def close(self) -> None:
+        """End all children."""
+        if not self._closed.done():
+            self._closed.set_result(None)
+        children, self._processes = self._processes, set()
+        await asyncio.gather(*(each.close() for each in children), return_exceptions=True)

@@ -1,0 +1,135 @@
+"""Runs on a host, sent there as text by `backend.shipping`: standard library only, and so plain that even a
+Python too old for the agent can say so.
+
+It keeps the agent in `~/.cache/berth/agent-<hash>.pyz`. A home that is read-only, full or absent costs
+nothing but the transfer: the agent then runs from memory, or from a temporary file that is gone at its end.
+"""
+# ruff: noqa: PTH  # no pathlib: it starts fast and small, as the agent does
+
+import json
+import os
+import sys
+import time
+import zlib
+
+DAY = 86400.0
+
+
+def read_exactly(size: int) -> bytes:
+    """That many bytes of standard input, unbuffered: what follows belongs to the agent."""
+    parts = []
+    while size:
+        part = os.read(0, min(size, 1 << 16))
+        if not part:
+            sys.exit("berth went away while it sent the agent")
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def say(word: str) -> None:
+    """One answer to berth."""
+    os.write(1, json.dumps({"berth": word}).encode() + b"\n")
+
+
+def intact(path: str, size: int, crc: int) -> bool:
+    """Whether the file is the whole agent, and ours."""
+    try:
+        with open(path, "rb") as file:
+            status = os.fstat(file.fileno())
+            if status.st_uid != os.getuid() or status.st_size != size or zlib.crc32(file.read()) != crc:
+                return False
+        os.utime(path)  # in use: not old
+    except OSError:
+        return False
+    return True
+
+
+def keep(folder: str, path: str, data: bytes) -> bool:
+    """Write the agent so that nobody ever sees half of it; whether that worked."""
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        if os.stat(folder).st_uid != os.getuid():
+            return False
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+            os.replace(temporary, path)
+        except OSError:
+            os.unlink(temporary)
+            raise
+    except OSError:
+        return False
+    return True
+
+
+def prune(folder: str, path: str) -> None:
+    """Remove older agents that nobody used for a day, but for the newest of them."""
+    others = []
+    try:
+        for name in os.listdir(folder):
+            other = os.path.join(folder, name)
+            if name.startswith("agent-") and other != path:
+                others.append((os.stat(other).st_mtime, other))
+        for used, other in sorted(others, reverse=True)[1:]:
+            if used < time.time() - DAY:
+                os.unlink(other)
+    except OSError:
+        pass  # somebody else prunes at the same time
+
+
+def in_memory(data: bytes) -> str:
+    """A path to the agent that is on no disk, or on one only until it ends."""
+    if hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd"):
+        descriptor = os.memfd_create("berth-agent")
+        with os.fdopen(descriptor, "wb", closefd=False) as file:
+            file.write(data)
+        return f"/proc/self/fd/{descriptor}"
+    import atexit
+    import shutil
+    import tempfile
+
+    folder = tempfile.mkdtemp(prefix="berth-")
+    atexit.register(shutil.rmtree, folder, True)
+    path = os.path.join(folder, "agent.pyz")
+    with open(path, "wb") as file:
+        file.write(data)
+    return path
+
+
+def fetch(name: str, size: int, crc: int) -> str:
+    """The agent's path, after fetching it if need be."""
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(cache):
+        cache = os.path.join(os.path.expanduser("~"), ".cache")
+    folder = os.path.join(cache, "berth")
+    path = os.path.join(folder, f"agent-{name}.pyz")
+    if intact(path, size, crc):
+        return path
+    say("send")
+    data = read_exactly(size)
+    if not keep(folder, path, data):
+        return in_memory(data)
+    prune(folder, path)
+    return path
+
+
+def main() -> None:
+    """Fetch the agent if need be, and become it."""
+    with open(0, "rb", 0, closefd=False) as stdin:
+        header = json.loads(stdin.readline())
+    if sys.version_info < (3, 8):  # noqa: UP036  # this runs on the host's Python, not on ours
+        sys.stderr.write("python3: not found in a version that is new enough\n")
+        sys.exit(127)
+    path = fetch(header["name"], header["size"], header["crc"])
+    sys.argv = [path, *header["args"]]
+    say("run")
+    import runpy
+
+    runpy.run_path(path, run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
