@@ -1,0 +1,81 @@
+"""Images for the lab's engines, made on this machine: nothing is pulled."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from pathlib import Path
+
+from tests.lab.machine import cache, command, machine_lock
+from tests.lab.spec import LabError
+
+_BUSYBOX = Path("/usr/bin/busybox")
+
+
+def busybox() -> Path:
+    """A tar of a root file system of one busybox, with a link for each of its programs."""
+    if not _BUSYBOX.exists():
+        raise LabError("the lab needs busybox-static, which is not installed")
+    target = cache() / f"busybox-{int(_BUSYBOX.stat().st_mtime)}.tar"
+    if target.exists():
+        return target
+    part = target.with_name(f"{target.name}.{os.getpid()}")
+    with tarfile.open(part, "w") as tar:
+
+        def entry(name: str, kind: bytes, mode: int, text: bytes = b"", link: str = "") -> None:
+            info = tarfile.TarInfo(name)
+            info.type, info.mode, info.size, info.linkname = kind, mode, len(text), link
+            tar.addfile(info, io.BytesIO(text))
+
+        for folder in (
+            "bin",
+            "dev",
+            "etc",
+            "home",
+            "proc",
+            "root",
+            "sys",
+            "usr",
+            "usr/bin",
+            "var",
+            "workspace",
+        ):
+            entry(folder, tarfile.DIRTYPE, 0o755)
+        entry("tmp", tarfile.DIRTYPE, 0o1777)
+        entry("etc/passwd", tarfile.REGTYPE, 0o644, b"root:x:0:0:root:/root:/bin/sh\n")
+        entry("etc/group", tarfile.REGTYPE, 0o644, b"root:x:0:\n")
+        entry("bin/busybox", tarfile.REGTYPE, 0o755, _BUSYBOX.read_bytes())
+        for applet in command([str(_BUSYBOX), "--list"]).stdout.split():
+            if applet != "busybox":
+                entry(f"bin/{applet}", tarfile.SYMTYPE, 0o777, link="busybox")
+    part.replace(target)
+    return target
+
+
+def debian() -> Path:
+    """A tar of a small Debian with bash, procps and python3: about a minute the first time, then cached."""
+    target = cache() / "debian.tar"
+    with machine_lock():
+        if target.exists():
+            return target
+        root, part = cache() / "debian.root", cache() / "debian.tar.part"
+        command(["rm", "-rf", str(root)])
+        suite = next(
+            line.partition("=")[2]
+            for line in Path("/etc/os-release").read_text().splitlines()
+            if line.startswith("VERSION_CODENAME=")
+        )
+        argv = ["debootstrap", "--variant=minbase", "--include=procps,python3-minimal", suite, str(root)]
+        command([*argv, *_mirror()], timeout=900)
+        command(["sh", "-c", f"rm -rf '{root}'/var/cache/apt/* '{root}'/var/lib/apt/lists/*"])
+        command(["tar", "--numeric-owner", "-C", str(root), "-cf", str(part), "."], timeout=300)
+        command(["rm", "-rf", str(root)])
+        part.replace(target)
+    return target
+
+
+def _mirror() -> list[str]:
+    """The mirror this machine's apt uses; debootstrap's own choice when that cannot be told."""
+    listing = command(["apt-get", "indextargets", "--format", "$(REPO_URI)"], check=False).stdout
+    return listing.split()[:1]
