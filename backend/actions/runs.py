@@ -1,0 +1,148 @@
+"""Actions as things one can watch: started, reported on, cancelled, tried again, remembered."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from backend.actions.context import Access, ActionContext
+from backend.actions.runner import PER_HOST, Result, host_of, label, run_one
+from backend.activity import OUTPUT_LINES, ActivityLog, ActivityRow, RunState
+from backend.errors import ActionFailed
+
+if TYPE_CHECKING:
+    from backend.actions.registry import Action
+    from backend.config import Config
+
+Ask = Callable[[str], Awaitable[bool]]
+"""Asks a person a question."""
+_count = itertools.count()
+
+
+class Run:
+    """One action on one target. It is the action's voice, and outlives the view it was started from."""
+
+    def __init__(self, action: Action, target: Any, options: Mapping[str, Any], ask: Ask) -> None:
+        self.action = action
+        self.target = target
+        self.options = dict(options)
+        self.state: RunState = "running"
+        self.started_at = datetime.now(UTC)
+        self.ended_at: datetime | None = None
+        self.id = f"{self.started_at:%Y%m%dT%H%M%S%f}-{os.getpid()}-{next(_count)}"
+        self.result: Result | None = None
+        self.output: list[str] = []
+        self.done: int | None = None
+        self.total: int | None = None
+        self.notes: dict[str, str] = {}
+        self.changed: Callable[[Run], None] = lambda run: None
+        self._ask = ask
+        self.task: asyncio.Task[Result] | None = None
+
+    def report(self, line: str) -> None:
+        """One line of output."""
+        self.output.append(line)
+        del self.output[:-OUTPUT_LINES]
+        self.changed(self)
+
+    def progress(self, done: int, total: int | None) -> None:
+        """How far it is."""
+        self.done, self.total = done, total
+        self.changed(self)
+
+    async def confirm(self, question: str) -> bool:
+        """Ask in the middle of it."""
+        return await self._ask(question)
+
+    def cancel(self) -> None:
+        """End it; its clean-up still runs."""
+        if self.task is not None:
+            self.task.cancel()
+
+    def row(self) -> ActivityRow:
+        """What lists show of it."""
+        error = self.result.error if self.result else None
+        secret = {param.name for param in self.action.params if param.option.secret}
+        return ActivityRow(
+            id=self.id,
+            action=self.action.name,
+            title=self.action.title,
+            target=label(self.target),
+            host=host_of(self.target),
+            state=self.state,
+            started_at=self.started_at,
+            ended_at=self.ended_at,
+            message=error.message if error else self.result.message if self.result else "",
+            hint=error.hint if error else "",
+            output=tuple(self.output),
+            options={name: value for name, value in self.options.items() if name not in secret},
+            notes=self.notes,
+            done=self.done,
+            total=self.total,
+        )
+
+
+class Runs:
+    """All runs of this process, newest first, and the log of those that ended."""
+
+    def __init__(self, config: Config, access: Access, log: ActivityLog | None = None) -> None:
+        self._config = config
+        self._access = access
+        self.log = log or ActivityLog()
+        self.runs: list[Run] = []
+        self._gates: dict[str | None, asyncio.Semaphore] = {}
+
+    def start(
+        self,
+        action: Action,
+        target: Any,
+        options: Mapping[str, Any],
+        *,
+        ask: Ask,
+        changed: Callable[[Run], None] = lambda run: None,
+        assume_yes: bool = False,
+    ) -> Run:
+        """Start an action on one target; `changed` is called with every report and at the end."""
+        run = Run(action, target, options, ask)
+        run.changed = changed
+        ctx = ActionContext(
+            config=self._config, access=self._access, voice=run, assume_yes=assume_yes, notes=run.notes
+        )
+        run.task = asyncio.create_task(self._run(run, ctx), name=f"{action.name} {label(target)}")
+        self.runs.insert(0, run)
+        changed(run)
+        return run
+
+    def retry(self, run: Run) -> Run:
+        """The same again. Raises nothing: what no longer applies says so as the new run's result."""
+        return self.start(run.action, run.target, run.options, ask=run._ask, changed=run.changed)
+
+    async def close(self) -> None:
+        """Cancel what still runs, wait for its clean-up."""
+        tasks = [run.task for run in self.runs if run.task and not run.task.done()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, run: Run, ctx: ActionContext) -> Result:
+        gate = self._gates.setdefault(host_of(run.target), asyncio.Semaphore(PER_HOST))
+        try:
+            async with gate:
+                result = await run_one(run.action, run.target, run.options, ctx)
+        except asyncio.CancelledError:
+            result = Result(run.target, message="cancelled", cancelled=True)
+        except Exception as bug:
+            result = Result(
+                run.target, error=ActionFailed(f"{type(bug).__name__}: {bug}", hint="This is a bug in berth.")
+            )
+        run.result = result
+        run.ended_at = datetime.now(UTC)
+        run.state = "cancelled" if result.cancelled else "done" if result.ok else "failed"
+        if run.action.changes or not result.ok:
+            self.log.append(run.row())
+        run.changed(run)
+        return result
