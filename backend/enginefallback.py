@@ -52,7 +52,7 @@ async def find_socket(link: Link, host: HostConfig) -> str:
     if host.engine == "none" or found.returncode or not path.startswith("/"):
         raise AgentFailed(
             f"{host.name} has no python3, and no engine socket that we may use.",
-            hint="Install python3 there: sudo apt install python3. Without it berth can only list containers.",
+            hint="Install python3 there: sudo apt install python3.",
         )
     return path
 

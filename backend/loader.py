@@ -4,7 +4,6 @@ Python too old for the agent can say so.
 It keeps the agent in `~/.cache/berth/agent-<hash>.pyz`. A home that is read-only, full or absent costs
 nothing but the transfer: the agent then runs from memory, or from a temporary file that is gone at its end.
 """
-# ruff: noqa: PTH  # no pathlib: it starts fast and small, as the agent does
 
 import json
 import os

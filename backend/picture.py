@@ -48,9 +48,15 @@ _ENGINE_TITLES = {
 }
 _ENGINE_HINTS = {
     EngineState.HUNG: "Look at its log there (journalctl -u docker), restart it if it stays so.",
-    EngineState.DENIED: "Join the group of its socket there: sudo usermod -aG docker $USER, then log in again.",
+    EngineState.DENIED: "Join its socket's group there: sudo usermod -aG docker $USER, then log in again.",
     EngineState.DOWN: "Start it there: sudo systemctl start docker.",
     EngineState.MISSING: "Install Docker or Podman there, or set `engine: none` for this host.",
+}
+
+_ROLES = {"engine": "the engine's data", "home": "your home", "root": "the system"}
+_DISK_HINT = "Free space there: du -xh --max-depth=2 shows what holds it."
+_DISK_HINTS = {
+    "engine": "docker system df there shows what holds it; docker system prune frees what is unused.",
 }
 
 
@@ -137,19 +143,10 @@ def disk_problems(host: HostConfig, disks: Iterable[Disk]) -> list[Problem]:
         full = usable > 0 and disk.free * 100 <= usable * 2
         if not full and not (disk.free < _LOW_DISK and disk.total >= _BIG_DISK):
             continue
-        what = {"engine": "the engine's data", "home": "your home", "root": "the system"}.get(
-            disk.role, disk.role
-        )
-        found.setdefault(
-            disk.mount,
-            Problem(
-                "Disk full",
-                f"{disk.mount} on {host.name} ({what}) has {text.size(disk.free)} left of {text.size(disk.total)}.",
-                "docker system df shows what images and containers hold; docker system prune frees what is unused."
-                if disk.role == "engine"
-                else "Free space there: du -xh --max-depth=2 shows what holds it.",
-            ),
-        )
+        what = _ROLES.get(disk.role, disk.role)
+        left = f"{text.size(disk.free)} left of {text.size(disk.total)}"
+        message = f"{disk.mount} on {host.name} ({what}) has {left}."
+        found.setdefault(disk.mount, Problem("Disk full", message, _DISK_HINTS.get(disk.role, _DISK_HINT)))
     return list(found.values())
 
 

@@ -75,7 +75,7 @@ class AgentReader:
                 Problem(
                     "Garbage from the agent",
                     f"{self._host.name} sent {self._garbage} {what} no data.",
-                    "Shown is what could be read. If it goes on: does something write into the agent's output?",
+                    "The rest is shown. If it goes on: does something there write into the agent's output?",
                 )
             )
         return picture.warnings(self._host, snapshot, extra)
@@ -83,12 +83,13 @@ class AgentReader:
     # ------------------------------------------------------------------------------------ running
 
     async def run(self, snapshot: HostSnapshot) -> HostError:
-        """Run an agent from its start to its end; why it ended. Raises a `HostError` if the connection did."""
+        """Run an agent from start to end; why it ended. Raises a `HostError` if the connection did."""
         self._snapshot = snapshot
-        closed = asyncio.ensure_future(self._link.closed)
+        closed: asyncio.Future[HostError | None] = asyncio.ensure_future(self._link.closed)
         work = asyncio.create_task(self._work())
+        ends: list[asyncio.Future[Any]] = [closed, self._lost, work]
         try:
-            await asyncio.wait({closed, self._lost, work}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if work.done() and not closed.done() and not self._lost.done():
                 with contextlib.suppress(TimeoutError):  # its end may be how a lost connection shows first
                     await asyncio.wait_for(asyncio.shield(closed), 0.2)
@@ -154,7 +155,7 @@ class AgentReader:
         how = f"signal {-code}" if code < 0 else f"exit {code}"
         return AgentFailed(
             f"the agent on {self._host.name} ended ({how}){': ' + said if said else ''}.",
-            hint="It is started again by itself. If it keeps ending, look for the out-of-memory killer in dmesg.",
+            hint="It is started again by itself. If it keeps ending: did dmesg there log the OOM killer?",
         )
 
     def _take(self, section: wire.Section) -> None:
@@ -177,7 +178,7 @@ class AgentReader:
     def _greet(self, hello: Hello) -> None:
         if hello.protocol != wire.PROTOCOL:
             raise AgentFailed(
-                f"the agent on {self._host.name} speaks version {hello.protocol}, this berth {wire.PROTOCOL}.",
+                f"the agent on {self._host.name} speaks version {hello.protocol}, not {wire.PROTOCOL}.",
                 hint="Update berth; remove ~/.cache/berth there if that does not help.",
             )
         self._notice = None

@@ -1,6 +1,6 @@
 """Puts the agent on a host and starts it, over one channel and without leaving more than one file there.
 
-The remote command is a fixed one-liner that any login shell passes on unharmed: `python3 -c 'import json;...'`.
+The remote command is a fixed one-liner that any login shell passes on unharmed, `python3 -c 'import ...'`.
 It reads a loader as the first line of its input, and the loader reads a header:
 
     -> {"name": ..., "size": ..., "crc": ..., "args": [...]}
@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from backend import bundle
 from backend.errors import AgentFailed, Unreachable
 from backend.link import Link, LinkProcess
 from backend.wire import Section
@@ -32,15 +31,15 @@ from backend.wire import Section
 START_TIMEOUT = 20.0
 """Seconds from the first byte sent until the agent must run: 400 kB over a slow line take a while."""
 _ONE_LINER = 'import json;exec(json.loads(open(0,"rb",0,closefd=False).readline()))'
-"""No newline, backslash, single quote or exclamation mark: fish, csh and sh all agree on the rest. Unbuffered,
-so that what follows the line is left for the loader and the agent."""
+"""No newline, backslash, single quote or exclamation mark: fish, csh and sh all agree on the rest.
+Unbuffered, so that what follows the line is left for the loader and the agent."""
 _NOISE = 200
 """Lines a login shell's start-up files may print before us."""
 _FIND = (
-    'for p in python3 /usr/bin/python3 /usr/local/bin/python3 /opt/conda/bin/python3 "$HOME/miniconda3/bin/python3"'
-    " python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8 /usr/libexec/platform-python python;"
-    ' do if "$p" -c "import sys; sys.exit(sys.version_info < (3, 8))" >/dev/null 2>&1; then command -v "$p"; exit 0; fi;'
-    " done; exit 3"
+    "for p in python3 /usr/bin/python3 /usr/local/bin/python3 /opt/conda/bin/python3"
+    " python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8 python;"
+    ' do if "$p" -c "import sys; sys.exit(sys.version_info < (3, 8))" >/dev/null 2>&1;'
+    ' then command -v "$p"; exit 0; fi; done; exit 3'
 )
 """For `sh -c`: the first Python that is new enough."""
 
@@ -106,6 +105,8 @@ async def find_python(link: Link) -> str:
 
 async def _ship(link: Link, python: str, args: Sequence[str]) -> Agent:
     """Start the agent with this Python."""
+    from backend import bundle
+
     data, digest = bundle.agent_zipapp()
     process = await link.start([python, "-c", _ONE_LINER])
     try:
@@ -141,6 +142,6 @@ async def _answer(link: Link, process: LinkProcess, lines: AsyncIterator[bytes])
     if code in (126, 127) or _NOT_THERE.search(said):
         raise NoPython(f"{link.name} has no python3.")
     raise AgentFailed(
-        f"python3 on {link.name} ended before the agent ran (exit {code}): {said[-300:] or 'it said nothing'}.",
+        f"python3 on {link.name} ended before the agent ran (exit {code}): {said[-300:] or 'no word'}.",
         hint=f"Try it: ssh {link.name} python3 -V",
     )

@@ -1,7 +1,7 @@
 """One line of an agent to one typed section: pure, strict, and safe with any bytes.
 
-A line is `{"s": section, "t": unix time, "d": data}`; `data` is a wire struct of `backend.model`, decoded with
-its types and limits checked. What a section means to a host is decided in `backend.picture`.
+A line is `{"s": section, "t": unix time, "d": data}`; `data` is a wire struct of `backend.model`, decoded
+with its types and limits checked. What a section means to a host is decided in `backend.picture`.
 """
 
 from __future__ import annotations
