@@ -55,12 +55,8 @@ def create(tree: str, branch: str) -> list[Path]:
         for path in (hierarchy.mount / tree, hierarchy.mount / tree / branch):
             path.mkdir(exist_ok=True)
             # A cpuset takes no process before it has CPUs and memory nodes.
-            for file in ("cpuset.cpus", "cpuset.mems"):
-                if (
-                    hierarchy.type == "cgroup"
-                    and (path / file).exists()
-                    and not (path / file).read_text().strip()
-                ):
+            if "cpuset" in hierarchy.options.split(","):
+                for file in ("cpuset.cpus", "cpuset.mems"):
                     (path / file).write_text((path.parent / file).read_text())
             if hierarchy.name == ".":
                 _delegate(path.parent)

@@ -230,14 +230,15 @@ class Host:
 
     def agent_pids(self) -> list[int]:
         """Pids of berth's agents, as the host counts."""
-        found = self.run(
-            ["sh", "-c", "cd /proc; grep -lz '/berth/agent-' [0-9]*/cmdline 2>/dev/null"], check=False
-        )
-        pids = [int(line.split("/")[0]) for line in found.stdout.split()]
-        own = self.run(
-            ["sh", "-c", "cd /proc; grep -LzE '^(sh|grep)$' [0-9]*/cmdline 2>/dev/null"], check=False
-        )
-        return sorted(set(pids) & {int(line.split("/")[0]) for line in own.stdout.split()})
+        found = []
+        for entry in Path(f"/proc/{self.pid}/root/proc").glob("[0-9]*"):
+            try:
+                program, *words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue  # it ended meanwhile
+            if b"python" in program and any(b"/berth/agent-" in word for word in words):
+                found.append(int(entry.name))
+        return sorted(found)
 
     def kill_agent(self) -> int:
         """SIGKILL berth's agents on it; how many there were."""
@@ -250,8 +251,8 @@ class Host:
         """Not a byte is left on its disk, not even for root."""
         if not (self.folder / "disk.img").exists():
             raise LabError(f"{self.name} has no disk of its own here (no loop devices): it cannot be filled")
-        script = "b=$(stat -f -c '%f*%S' /var); fallocate -l $(($b)) /var/full; dd if=/dev/zero bs=64k of=/var/fuller"
-        self.run(["sh", "-c", script], check=False)
+        fill = "fallocate -l $(($(stat -f -c '%f*%S' /var))) /var/full; dd if=/dev/zero bs=4k of=/var/fuller"
+        self.run(["sh", "-c", fill], check=False)
 
     def free_disk(self) -> None:
         """Undo `fill_disk`."""
