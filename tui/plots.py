@@ -110,7 +110,10 @@ class HistoryPlot(Widget):
             return [head, self._strip(cells.fit((("no data yet", "axis"),), width))]
         if "textual_plotext" not in sys.modules:
             self._load()
-            return [head, self._strip(cells.spark(self._columns[-width:], width, self._ceiling()))]
+            return [
+                head,
+                self._strip(cells.spark(columns_of(self._series, width)[0], width, self._ceiling())),
+            ]
         return [head, *self._plot(width, height - 1)]
 
     @work(group="plotext", exclusive=True)
@@ -130,7 +133,8 @@ class HistoryPlot(Widget):
         room = width - len(told) - 10
         if room < 4:
             return cells.fit(((self._title, "title"), (" " + told.strip(), "line")), width)
-        spark = cells.text_of(cells.spark(self._columns[-room:], room, self._ceiling()))
+        columns, _ = columns_of(self._series, room)
+        spark = cells.text_of(cells.spark(columns, room, self._ceiling()))
         name = cells.fit(((self._title, "title"),), 9)
         return cells.fit((*name, (spark, "line"), (" " + told, "")), width)
 
@@ -186,7 +190,7 @@ def columns_of(series: Series, dots: int) -> tuple[tuple[float, ...], int]:
 
     Column edges are multiples of the column's width on the history's clock: while time passes a picture moves
     by whole columns and keeps its shape. The newest point is still growing: it is left out once there are
-    others.
+    others, and `now` is the end of the one before it.
     """
     points = list(series.values)
     until = series.until
@@ -197,7 +201,8 @@ def columns_of(series: Series, dots: int) -> tuple[tuple[float, ...], int]:
     span = next((span for span in _SPANS if age <= span), _SPANS[-1])
     count = max(1, min(dots, int(span / series.seconds_per_point)))
     step = span / count
-    last = int(series.now // step)
+    fresh = series.now - until <= 2 * series.seconds_per_point + step
+    last = int((until - series.seconds_per_point / 2 if fresh else series.now) // step)
     sums, counts = [0.0] * count, [0] * count
     for back, value in enumerate(reversed(points)):
         if isnan(value):

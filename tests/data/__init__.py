@@ -1,0 +1,1 @@
+"""Data for tests: made up deterministically, or captured from real machines."""

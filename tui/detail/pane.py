@@ -1,0 +1,126 @@
+"""The detail pane: text that scrolls on one side, the past on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.content import Content
+from textual.events import Resize
+
+from backend.config import Config
+from backend.history import History
+from backend.model import ContainerRow, ContextRow, FleetState, GpuRow, HostSnapshot, SessionRow
+from tui.cells import text_of
+from tui.detail import container, context, gpu, host, session
+from tui.detail.lines import Lines
+from tui.detail.page import Page, Sheet, View
+from tui.plots import HistoryPlot
+
+Target = HostSnapshot | GpuRow | ContainerRow | ContextRow | SessionRow
+"""What there are details of."""
+
+PAGES: dict[type, Callable[[Any, View], Page]] = {
+    HostSnapshot: host.page,
+    GpuRow: gpu.page,
+    ContainerRow: container.page,
+    ContextRow: context.page,
+    SessionRow: session.page,
+}
+_PLOTS = 3
+_WIDE = 96
+"""From this width on, plots stand beside the text."""
+_TALL = 30
+"""From this height on, there is room for plots below the text; else they are one line each."""
+
+
+class DetailPane(Container):
+    """Everything about one target, kept up to date in place."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._shown: tuple[Target | None, View] | None = None
+        self._drawn: Hashable = None
+        self._key: Hashable = None
+
+    def compose(self) -> ComposeResult:
+        """Text and plots."""
+        yield Lines(id="detail-text")
+        with Vertical(id="detail-plots"):
+            for _ in range(_PLOTS):
+                yield HistoryPlot("")
+
+    def show(self, target: Target | None, state: FleetState, history: History, config: Config) -> None:
+        """Show `target` as it is in `state`. Cheap when called again with the same; None clears the pane."""
+        self._shown = (target, View(state, history, config))
+        self._update()
+
+    @property
+    def text(self) -> str:
+        """What the pane says, as plain text: for the clipboard."""
+        return self.query_one(Lines).text if self.is_mounted else ""
+
+    def on_resize(self, event: Resize) -> None:
+        """Another shape: plots beside the text, below it, or as single lines."""
+        width, height = event.size
+        self.set_class(width >= _WIDE, "-wide")
+        self.set_class(width < _WIDE and height >= _TALL, "-tall")
+        self.set_class(width < _WIDE and height < 8, "-tiny")
+        self.call_after_refresh(self._update)
+
+    def _update(self) -> None:
+        """Bring the page onto the screen, unless nobody sees it or nothing can have changed."""
+        if self._shown is None or not self.is_mounted or not self.size:
+            return
+        target, view = self._shown
+        lines = self.query_one(Lines)
+        drawn = (_identity(target, view), int(view.now.timestamp()), lines.room, id(view.config))
+        if drawn == self._drawn:
+            return
+        self._drawn = drawn
+        page = PAGES[type(target)](target, view) if target is not None else _nothing()
+        if page.key != self._key:
+            self._key = page.key
+            lines.scroll_to(0, 0, animate=False)
+        self.border_title = Content(text_of(page.title))
+        self._show_curves(page)
+        lines.set_lines(page.sheet.lines(lines.room))
+
+    def _show_curves(self, page: Page) -> None:
+        plots = list(self.query(HistoryPlot))
+        self.query_one("#detail-plots").display = bool(page.curves)
+        for index, plot in enumerate(plots):
+            plot.display = index < len(page.curves)
+            if plot.display:
+                curve = page.curves[index]
+                plot.show(curve.series, title=curve.title, top=curve.top, form=curve.form)
+
+
+def _identity(target: Target | None, view: View) -> Hashable:
+    """Changes whenever the page of `target` may read differently, apart from times that pass."""
+    if target is None:
+        return None
+    name = target.name if isinstance(target, HostSnapshot) else target.host
+    snapshot = view.host(name)
+    row = target if isinstance(target, ContextRow) else None
+    return (PAGES[type(target)], _name(target), snapshot.revision if snapshot else None, row and row.state)
+
+
+def _name(target: Target) -> Hashable:
+    if isinstance(target, HostSnapshot):
+        return target.name
+    if isinstance(target, GpuRow):
+        return target.host, target.uuid
+    if isinstance(target, ContextRow):
+        return target.name
+    if isinstance(target, ContainerRow):
+        return target.host, target.id
+    return target.host, target.socket, target.id
+
+
+def _nothing() -> Page:
+    sheet = Sheet()
+    sheet.text((("Nothing is selected. Move to a row to see everything about it.", "dim"),))
+    return Page(None, (("Details", ""),), sheet)
