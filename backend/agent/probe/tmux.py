@@ -1,0 +1,265 @@
+"""tmux sessions, asked from each running server.
+
+The client runs as the owner of the socket: a tmux server may tell its client to open files or to run a
+command, so root must never be the client of another user's server. Records and fields are separated by a
+random word, because names, titles and folders may hold anything.
+"""
+
+from __future__ import annotations
+
+import binascii
+import os
+import pwd
+import signal
+import socket
+import stat
+from typing import Any, Callable
+
+from ..loop import Loop, Timer
+from ..times import rfc3339
+
+_TIMEOUT = 3
+_OUTPUT_LIMIT = 4 << 20
+_TEXT = 1000
+_FIELDS = (
+    "session_id session_name session_attached session_windows session_created session_activity "
+    "window_index window_name pane_id pane_index pane_current_command pane_title pane_current_path "
+    "pane_pid pane_active pane_dead pane_width pane_height"
+).split()
+
+
+class TmuxWatch:
+    """Asks each server now and then, one client at a time per server."""
+
+    def __init__(self, loop: Loop, send: Callable[[list[dict[str, Any]]], Any]) -> None:
+        self._loop = loop
+        self._send = send
+        self._running: dict[str, _Client] = {}
+        self._sessions: dict[str, list[dict[str, Any]]] = {}
+        self._silent: set[str] = set()
+        self.done = False
+        """Whether every server was asked once."""
+
+    def tick(self) -> None:
+        """Start a client for each socket. A socket whose server is gone is no error."""
+        found = sockets()
+        for path in [path for path in self._sessions if path not in found]:
+            del self._sessions[path]
+        for path, uid in found.items():
+            if path in self._running or (path in self._silent and not listens(path)):
+                continue
+            client = _Client(self._loop, path, uid, lambda sessions, path=path: self._answer(path, sessions))
+            self._running[path] = client
+            client.start()
+        self._report()
+
+    def stop(self) -> None:
+        """End clients that still run."""
+        for client in self._running.values():
+            client.kill()
+
+    def _answer(self, path: str, sessions: list[dict[str, Any]] | None) -> None:
+        self._running.pop(path, None)
+        if sessions is None:
+            self._silent.add(path)
+            self._sessions.pop(path, None)
+        else:
+            self._silent.discard(path)
+            self._sessions[path] = sessions
+        self._report()
+
+    def _report(self) -> None:
+        if not self._running:
+            self.done = True
+            self._send([session for path in sorted(self._sessions) for session in self._sessions[path]])
+
+
+class _Client:
+    """One run of `tmux list-panes`."""
+
+    def __init__(
+        self, loop: Loop, path: str, uid: int, done: Callable[[list[dict[str, Any]] | None], Any]
+    ) -> None:
+        self._loop = loop
+        self._path = path
+        self._uid = uid
+        self._done = done
+        self._word = binascii.hexlify(os.urandom(8)).decode("ascii")
+        self._pid = 0
+        self._fd = -1
+        self._timer: Timer | None = None
+        self._data = bytearray()
+
+    def start(self) -> None:
+        """Start it; `done(sessions)` follows, with None if there is no answer."""
+        layout = self._word + ">" + (self._word + "|").join(f"#{{{field}}}" for field in _FIELDS)
+        command = ["tmux", "-u", "-S", self._path, "list-panes", "-a", "-F", layout]
+        self._fd, write = os.pipe()
+        try:
+            self._pid = os.fork()
+            if self._pid == 0:
+                _become_client(command, self._uid, write)
+        finally:
+            os.close(write)
+        self._timer = self._loop.later(_TIMEOUT, self.kill)
+        self._loop.watch(self._fd, read=self._read)
+
+    def kill(self) -> None:
+        """End it; what it wrote so far counts as no answer."""
+        if self._pid:
+            try:
+                os.kill(self._pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self._finish(killed=True)
+
+    def _read(self) -> None:
+        part = os.read(self._fd, 1 << 16)
+        if part and len(self._data) < _OUTPUT_LIMIT:
+            self._data += part
+        elif part:
+            self.kill()
+        else:
+            self._finish()
+
+    def _finish(self, killed: bool = False) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._loop.watch(self._fd)
+        os.close(self._fd)
+        pid, self._pid = self._pid, 0
+        status = os.waitpid(pid, 0)[1]  # it closed its output: it is gone, or about to be (alarm below)
+        if killed or status:
+            self._done(None)
+            return
+        text = bytes(self._data).decode("utf-8", "replace")
+        self._done(parse(text, self._word, user_name(self._uid), self._path))
+
+
+def _become_client(command: list[str], uid: int, output: int) -> None:
+    """In the forked child: turn into the tmux client, as the socket's owner. Never returns."""
+    try:
+        null = os.open(os.devnull, os.O_RDWR)
+        for target, source in ((0, null), (1, output), (2, null)):
+            os.dup2(source, target)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        signal.alarm(_TIMEOUT + 2)  # survives exec: it ends even if this agent is killed first
+        if uid != os.getuid():
+            entry = pwd.getpwuid(uid)
+            os.setgroups([])
+            os.setgid(entry.pw_gid)
+            os.setuid(uid)
+        os.chdir("/")
+        path = os.environ.get("PATH") or os.defpath
+        environment = {
+            "PATH": f"{path}:/usr/bin:/usr/local/bin",
+            "LANG": "C.UTF-8",
+            "TERM": "dumb",
+            "HOME": "/",
+        }
+        os.execvpe(command[0], command, environment)
+    finally:
+        os._exit(127)
+
+
+def sockets() -> dict[str, int]:
+    """Socket path -> owner's uid: of all users for root, else only our own."""
+    own = os.getuid()
+    out: dict[str, int] = {}
+    for base in {os.environ.get("TMUX_TMPDIR") or "/tmp", "/tmp"}:  # noqa: S108 - tmux's own place
+        try:
+            folders = [name for name in os.listdir(base) if name.startswith("tmux-")]
+        except OSError:
+            continue
+        for folder in folders[:1000]:
+            if own and folder != f"tmux-{own}":
+                continue
+            try:
+                names = os.listdir(f"{base}/{folder}")
+            except OSError:
+                continue
+            for name in names[:100]:
+                path = f"{base}/{folder}/{name}"
+                try:
+                    found = os.lstat(path)
+                except OSError:
+                    continue
+                if stat.S_ISSOCK(found.st_mode) and (not own or found.st_uid == own):
+                    out[path] = found.st_uid
+    return out
+
+
+def listens(path: str) -> bool:
+    """Whether a server accepts connections there."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.connect(path)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        sock.close()
+    return True
+
+
+def parse(text: str, word: str, user: str, path: str) -> list[dict[str, Any]]:
+    """The sessions in the output of list-panes; a record that is not whole is left out."""
+    sessions: dict[str, dict[str, Any]] = {}
+    for record in text.split(word + ">")[1:]:
+        fields = record.rstrip("\n").split(word + "|")
+        if len(fields) != len(_FIELDS):
+            continue
+        row = dict(zip(_FIELDS, fields))
+        session = sessions.get(row["session_id"])
+        if session is None:
+            session = sessions[row["session_id"]] = {
+                "id": row["session_id"][:_TEXT],
+                "name": row["session_name"][:_TEXT],
+                "user": user,
+                "socket": path[:_TEXT],
+                "attached": _number(row["session_attached"]) or 0,
+                "windows": _number(row["session_windows"]) or 0,
+                "created_at": _time(row["session_created"]),
+                "activity_at": _time(row["session_activity"]),
+                "panes": [],
+            }
+        session["panes"].append(_pane(row))
+    return list(sessions.values())
+
+
+def _pane(row: dict[str, str]) -> dict[str, Any]:
+    return {
+        "id": row["pane_id"][:_TEXT],
+        "window": _number(row["window_index"]) or 0,
+        "window_name": row["window_name"][:_TEXT],
+        "index": _number(row["pane_index"]) or 0,
+        "command": row["pane_current_command"][:_TEXT],
+        "title": row["pane_title"][:_TEXT],
+        "path": row["pane_current_path"][:_TEXT],
+        "pid": _number(row["pane_pid"]),
+        "active": row["pane_active"] == "1",
+        "dead": row["pane_dead"] == "1",
+        "width": _number(row["pane_width"]) or 0,
+        "height": _number(row["pane_height"]) or 0,
+    }
+
+
+def user_name(uid: int) -> str:
+    """The name of a uid, or the uid as text."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdigit() and text.isascii() and len(text) < 16 else None
+
+
+def _time(text: str) -> str | None:
+    seconds = _number(text)
+    return rfc3339(seconds) if seconds else None
