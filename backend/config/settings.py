@@ -29,13 +29,14 @@ def save_settings(directory: Path, settings: Settings) -> None:
     A file that cannot be read as settings now (somebody is in the middle of editing it) is left alone and the
     `ConfigError` about it is raised. A link is followed: the file it points to is the one replaced.
     """
+    from backend import atomic
+
     path = directory / FILE
     read_settings(path)
     defaults = msgspec.to_builtins(Settings())
     changed = {key: value for key, value in msgspec.to_builtins(settings).items() if value != defaults[key]}
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _replace(Path(os.path.realpath(path)), _HEADER + _dump(changed))
+        atomic.write(Path(os.path.realpath(path)), _HEADER + _dump(changed))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror or error}.") from None
 
@@ -57,22 +58,6 @@ def _dump(values: dict[str, Any]) -> str:
         return ""
     text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
     return text
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a new file beside the old one and put it in its place: nobody ever sees half of it."""
-    import tempfile
-
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _keys(value: Value) -> tuple[str, ...]:

@@ -1,0 +1,26 @@
+"""`berth`: the dashboard, or with a verb the command line. The screen is loaded only for the dashboard."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from backend.config import Config
+
+
+def main() -> int:
+    """The exit code of this command line."""
+    from backend.cli import main as run
+
+    return run(sys.argv[1:], dashboard=_dashboard)
+
+
+def _dashboard(config: Config, read_only: bool) -> int:
+    from tui.app import run
+
+    return run(config, read_only=read_only)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
