@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import Any, Callable
 
 from .loop import Loop
@@ -58,7 +59,7 @@ class Worker:
                     result = self._job()
             except Exception as caught:
                 error = caught
-            self._loop.post(lambda result=result, error=error: self._finish(result, error))
+            self._loop.post(partial(self._finish, result, error))
 
     def _finish(self, result: Any, error: BaseException | None) -> None:
         self._job = None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 INTERVALS = (0.5, 60.0)
 """Shortest and longest time between samples, in seconds."""
 
 
-class BadCommand(Exception):
+class CommandError(Exception):
     """The line is no command."""
 
 
@@ -18,24 +19,24 @@ def parse(line: bytes) -> tuple[str, Any]:
     try:
         data = json.loads(line)
     except (ValueError, RecursionError):
-        raise BadCommand("not JSON") from None
+        raise CommandError("not JSON") from None
     if not isinstance(data, dict):
-        raise BadCommand("not an object")
+        raise CommandError("not an object")
     name = data.get("cmd")
     if name == "interval":
         return "interval", clamp(data.get("seconds"))
     if name == "ping":
         number = data.get("id")
         if not isinstance(number, int) or isinstance(number, bool) or abs(number) >= 2**63:
-            raise BadCommand("ping without a whole number as id")
+            raise CommandError("ping without a whole number as id")
         return "ping", number
     if name in ("refresh", "stop"):
         return str(name), None
-    raise BadCommand("unknown command")
+    raise CommandError("unknown command")
 
 
 def clamp(seconds: Any) -> float:
-    """An interval that the agent accepts. Raises BadCommand for what is no number."""
-    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or seconds != seconds:
-        raise BadCommand("interval without a number of seconds")
+    """An interval that the agent accepts. Raises CommandError for what is no number."""
+    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or math.isnan(seconds):
+        raise CommandError("interval without a number of seconds")
     return float(min(INTERVALS[1], max(INTERVALS[0], seconds)))

@@ -47,7 +47,7 @@ def listed(data: Any) -> Entry | None:
         "state": _state(data.get("State")),
         "image_id": _text(data.get("ImageID")),
         "command": _text(data.get("Command"), _COMMAND_LIMIT),
-        "created_at": rfc3339(created) if _is_int(created) else from_engine(created),
+        "created_at": rfc3339(created) if isinstance(created, int) else from_engine(created),
         "ports": [port for port in map(_listed_port, _list(data.get("Ports"))) if port],
         "labels": _labels(data.get("Labels")),
         "networks": _names(_dict(data.get("NetworkSettings")).get("Networks")),
@@ -65,7 +65,6 @@ def inspected(data: Any) -> Entry | None:
     status = _state(state.get("Status"))
     running = status in ("running", "paused", "restarting")
     ended = status in ("exited", "dead", "stopped")
-    pid = state.get("Pid")
     args = [data.get("Path"), *_list(data.get("Args"))]
     wire = {
         "id": _text(data["Id"], 128),
@@ -75,11 +74,11 @@ def inspected(data: Any) -> Entry | None:
         "image_id": _text(data.get("Image")),
         "command": " ".join(_text(arg, _COMMAND_LIMIT) for arg in args[:_MANY])[:_COMMAND_LIMIT],
         "user": _text(config.get("User")),
-        "pid": pid if _is_int(pid) and pid > 0 else None,
+        "pid": _count(state.get("Pid")) or None,
         "created_at": from_engine(data.get("Created")),
         "started_at": from_engine(state.get("StartedAt")),
         "finished_at": None if running else from_engine(state.get("FinishedAt")),
-        "exit_code": state.get("ExitCode") if ended and _is_int(state.get("ExitCode")) else None,
+        "exit_code": _int(state.get("ExitCode")) if ended else None,
         "health": _health(state),
         "oom_killed": state.get("OOMKilled") is True,
         "restarts": _count(data.get("RestartCount")),
@@ -108,12 +107,10 @@ def _health(state: dict[str, Any]) -> str:
 
 
 def _cpu_limit(host: dict[str, Any]) -> float | None:
-    nano, quota, period = host.get("NanoCpus"), host.get("CpuQuota"), host.get("CpuPeriod")
-    if _is_int(nano) and nano > 0:
-        return float(nano / 1e9)
-    if _is_int(quota) and quota > 0:
-        return float(quota / (period if _is_int(period) and period > 0 else _PERIOD))
-    return None
+    nano, quota = _count(host.get("NanoCpus")), _count(host.get("CpuQuota"))
+    if nano:
+        return nano / 1e9
+    return quota / (_count(host.get("CpuPeriod")) or _PERIOD) if quota else None
 
 
 def _listed_port(data: Any) -> dict[str, Any] | None:
@@ -191,15 +188,16 @@ def _text(value: Any, limit: int = TEXT_LIMIT) -> str:
     return value[:limit] if isinstance(value, str) else ""
 
 
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+def _int(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None
 
 
 def _count(value: Any) -> int:
-    return value if _is_int(value) and value > 0 else 0
+    return max(0, _int(value) or 0)
 
 
 def _port(value: Any) -> int | None:
     if isinstance(value, str) and value.isdigit() and len(value) <= 5:
         value = int(value)
-    return value if _is_int(value) and 0 <= value <= 65535 else None
+    number = _int(value)
+    return number if number is not None and 0 <= number <= 65535 else None

@@ -103,7 +103,7 @@ def _missing(kind: str, explicit: str) -> Finding:
 
 
 def _on_path(program: str) -> bool:
-    folders = os.environ.get("PATH", "").split(":") + ["/usr/bin", "/usr/sbin", "/usr/local/bin"]
+    folders = [*os.environ.get("PATH", "").split(":"), "/usr/bin", "/usr/sbin", "/usr/local/bin"]
     return any(os.access(os.path.join(folder, program), os.X_OK) for folder in folders if folder)
 
 

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from . import containers, discovery
 from .emit import Outbox
 from .http_parse import LineSplitter, ResponseParser
-from .http_unix import Client, Connection, Reply, TimedOut
+from .http_unix import Client, Connection, Reply, NoAnswerError
 from .loop import Loop, Timer
 from .roster import Roster
 
@@ -126,7 +126,7 @@ class EngineWatch:
             self._client.get("/info", self._on_info, self._timeout)
 
     def _events_late(self) -> None:
-        self._lost(TimedOut("no answer"))
+        self._lost(NoAnswerError("no answer"))
 
     def _events_lost(self, error: Exception) -> None:
         self._lost(error)
@@ -135,7 +135,7 @@ class EngineWatch:
         """Close, say why, and try again later."""
         path = self._about.get("socket", "")
         unit = "podman" if "podman" in path else "docker"
-        if isinstance(error, TimedOut):
+        if isinstance(error, NoAnswerError):
             # a slow engine gets more time at each attempt, or it would never be up again
             self._timeout = min(30.0, self._timeout * 2)
             self._again(
@@ -308,7 +308,8 @@ def event_container(event: Any) -> str:
     """The id of the container that an event is about; empty for any other."""
     if not isinstance(event, dict):
         return ""
-    actor = event.get("Actor") if isinstance(event.get("Actor"), dict) else {}
+    actor: Any = event.get("Actor")
+    actor = actor if isinstance(actor, dict) else {}
     if event.get("Type") == "network":
         attributes = actor.get("Attributes")
         key = attributes.get("container") if isinstance(attributes, dict) else None

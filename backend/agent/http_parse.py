@@ -13,7 +13,7 @@ BODY_LIMIT = 64 * 1024 * 1024
 LINE_LIMIT = 1024 * 1024
 
 
-class BadResponse(Exception):
+class ResponseError(Exception):
     """The peer does not speak HTTP/1.1, or sends more than is accepted."""
 
 
@@ -40,33 +40,33 @@ class ResponseParser:
         return bool(self.status or self._buffer)
 
     def feed(self, data: bytes) -> None:
-        """Take more bytes. Raises BadResponse."""
+        """Take more bytes. Raises ResponseError."""
         self._buffer += data
         while not self.done and self._step():
             pass
         if self.done and self._buffer:
-            raise BadResponse("more data than the response")
+            raise ResponseError("more data than the response")
 
     def end(self) -> None:
-        """The peer closed the connection. Raises BadResponse if something is missing."""
+        """The peer closed the connection. Raises ResponseError if something is missing."""
         if self.done:
             return
         if self._step == self._until_close:
             self._finish()
             return
-        raise BadResponse("the connection was closed in the middle of a response")
+        raise ResponseError("the connection was closed in the middle of a response")
 
     def _head(self) -> bool:
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             if len(self._buffer) > HEAD_LIMIT:
-                raise BadResponse("endless response header")
+                raise ResponseError("endless response header")
             return False
         lines = bytes(self._buffer[:end]).decode("latin-1").split("\r\n")
         del self._buffer[: end + 4]
         first = lines[0].split(" ", 2)
         if len(first) < 2 or not first[0].startswith("HTTP/1.") or not _is_number(first[1], 10):
-            raise BadResponse("not an HTTP response")
+            raise ResponseError("not an HTTP response")
         status = int(first[1])
         headers = {}
         for line in lines[1:]:
@@ -89,7 +89,7 @@ class ResponseParser:
             self._step = self._chunk_size
         elif "content-length" in headers:
             if not _is_number(headers["content-length"], 10):
-                raise BadResponse("bad Content-Length")
+                raise ResponseError("bad Content-Length")
             self._left = int(headers["content-length"])
             self._step = self._by_length
             if not self._left:
@@ -114,7 +114,7 @@ class ResponseParser:
             return False
         text = line.split(b";", 1)[0].strip().decode("latin-1")
         if not _is_number(text, 16):
-            raise BadResponse("bad chunk size")
+            raise ResponseError("bad chunk size")
         self._left = int(text, 16)
         self._step = self._chunk_data if self._left else self._trailer
         return True
@@ -132,7 +132,7 @@ class ResponseParser:
         if line is None:
             return False
         if line:
-            raise BadResponse("chunk longer than it said")
+            raise ResponseError("chunk longer than it said")
         self._step = self._chunk_size
         return True
 
@@ -148,7 +148,7 @@ class ResponseParser:
         end = self._buffer.find(b"\r\n")
         if end < 0:
             if len(self._buffer) > HEAD_LIMIT:
-                raise BadResponse("endless line")
+                raise ResponseError("endless line")
             return None
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 2]
@@ -166,7 +166,7 @@ class ResponseParser:
             return True
         self._size += len(piece)
         if self._size > BODY_LIMIT:
-            raise BadResponse("endless response")
+            raise ResponseError("endless response")
         self._parts.append(piece)
         return True
 

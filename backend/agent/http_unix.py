@@ -9,7 +9,7 @@ import struct
 from collections import deque
 from typing import Any, Callable, Deque
 
-from .http_parse import BadResponse, ResponseParser
+from .http_parse import ResponseError, ResponseParser
 from .loop import Loop, Timer
 
 _IDLE = 5.0
@@ -17,7 +17,7 @@ _IDLE = 5.0
 _READ = 256 * 1024
 
 
-class TimedOut(Exception):
+class NoAnswerError(Exception):
     """The engine took the connection, or at least the socket is there, but no answer came."""
 
 
@@ -100,10 +100,10 @@ class Connection:
                     raise ConnectionResetError(errno.ECONNRESET, "the engine closed the connection")
                 self._parser.end()
             elif self._parser is None:
-                raise BadResponse("data without a request")
+                raise ResponseError("data without a request")
             else:
                 self._parser.feed(data)
-        except (BadResponse, OSError) as error:
+        except (ResponseError, OSError) as error:
             self._end(error)
             return
         if self._parser is not None and self._parser.done:
@@ -181,8 +181,9 @@ class Client:
                 self._connection = Connection(self._loop, self._path, self._lost)
             self._connection.request(request.target, parser, self._answered)
         except OSError as error:
+            failure = error
             # not from here: the caller of get() would meet its own answer
-            self._loop.later(0, lambda: self._lost(error) if self._current is request else None)
+            self._loop.later(0, lambda: self._lost(failure) if self._current is request else None)
 
     def _answered(self, parser: ResponseParser) -> None:
         if not parser.keep_alive:
@@ -198,12 +199,12 @@ class Client:
             self._send(request)  # a kept connection may be closed by the peer at any time
             return
         if isinstance(error, OSError) and error.errno == errno.EAGAIN:
-            error = TimedOut("its socket's queue is full")
+            error = NoAnswerError("its socket's queue is full")
         self._reply(Reply(error=error))
 
     def _timeout(self) -> None:
         self._drop()
-        self._reply(Reply(error=TimedOut("no answer")))
+        self._reply(Reply(error=NoAnswerError("no answer")))
 
     def _reply(self, reply: Reply) -> None:
         request, self._current = self._current, None

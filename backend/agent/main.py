@@ -180,7 +180,7 @@ class Agent:
     def _command(self, line: bytes) -> None:
         try:
             name, argument = commands.parse(line)
-        except commands.BadCommand as error:
+        except commands.CommandError as error:
             self._outbox.fault("stdin", str(error))
             return
         if name == "interval":
@@ -233,7 +233,7 @@ def main(arguments: list[str] | None = None) -> None:
     """The program. Ends the process: a thread stuck in a driver must not keep it."""
     try:
         options = Options(sys.argv[1:] if arguments is None else arguments)
-    except (ValueError, commands.BadCommand) as error:
+    except (ValueError, commands.CommandError) as error:
         sys.stderr.write(f"{error}\n{_USAGE}\n")
         raise SystemExit(2) from None
     agent = Agent(options)

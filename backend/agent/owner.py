@@ -75,7 +75,7 @@ def _filesystem(folder: str, mountinfo: str) -> str:
             for line in file:
                 fields, _, rest = line.partition(" - ")
                 mount = fields.split(" ")[4].replace("\\040", " ")
-                inside = mount == "/" or folder == mount or folder.startswith(mount + "/")
+                inside = mount in ("/", folder) or folder.startswith(mount + "/")
                 if inside and len(mount) >= best:
                     best, kind = len(mount), rest.split(" ", 1)[0]
     except (OSError, IndexError):

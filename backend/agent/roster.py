@@ -12,6 +12,7 @@ from .owner import Owners
 
 _PAUSE = 0.1
 """While many containers change at once, seconds between two lines."""
+_REQUIRED = ("id", "name", "image", "state")
 
 
 class Roster:
@@ -94,13 +95,9 @@ class Roster:
 
 def _compact(wire: dict[str, Any]) -> dict[str, Any]:
     """Without what is at its default: None, empty, zero counts, complete."""
-    return {
-        key: value
-        for key, value in wire.items()
-        if key in ("id", "name", "image", "state", "exit_code")
-        and value is not None
-        or key == "complete"
-        and value is False
-        or key != "complete"
-        and value
-    }
+    out = {key: value for key, value in wire.items() if value or key in _REQUIRED}
+    if wire.get("exit_code") == 0:
+        out["exit_code"] = 0
+    if wire.get("complete") is False:
+        out["complete"] = False
+    return out

@@ -89,7 +89,7 @@ def visible(path: str, mount_point: str, root: str) -> str:
 def container_id(cgroup: str) -> str | None:
     """The container in the text of a process's `/proc/PID/cgroup`: the outermost id, whatever the naming.
 
-    `/docker/ID`, `/system.slice/docker-ID.scope`, `/libpod_parent/libpod-ID`, `/kubepods/.../cri-...-ID.scope`.
+    `/docker/ID`, `/system.slice/docker-ID.scope`, `/libpod_parent/libpod-ID`, `/kubepods/.../ID`.
     """
     match = _ID.search(cgroup)
     return match.group(1) if match else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from typing import Any, Callable
 
 _RETRY = (2.0, 60.0)
@@ -20,7 +21,7 @@ _NO_VALUE = (1 << 64) - 1
 _NOT_LOADED = 9
 _FATAL = (1, 9, 12, 18)  # uninitialised, driver unloaded, no library, library mismatch: begin again
 _NOT_THERE = (2, 3, 4, 7, 13, 21, 25)
-"""Invalid, not supported, no permission, too many, no such function, no data, other version: one value less."""
+"""Invalid, not supported, no permission, too many, no function, no data, version: one value less."""
 
 _HINTS = {
     18: "The driver was updated while loaded: reboot, or reload the nvidia kernel modules.",
@@ -168,7 +169,7 @@ class _Nvidia:
             return []
         found: dict[int, int | None] = {}
         for ask in (nvml.nvmlDeviceGetComputeRunningProcesses, nvml.nvmlDeviceGetGraphicsRunningProcesses):
-            for process in maybe(lambda ask=ask: ask(self._handle)) or ():
+            for process in maybe(partial(ask, self._handle)) or ():
                 used = process.usedGpuMemory
                 used = used if isinstance(used, int) and 0 <= used < _NO_VALUE else None
                 found[int(process.pid)] = max(used or 0, found.get(int(process.pid)) or 0) if used else used

@@ -13,6 +13,7 @@ import pwd
 import signal
 import socket
 import stat
+from functools import partial
 from typing import Any, Callable
 
 from ..loop import Loop, Timer
@@ -48,7 +49,7 @@ class TmuxWatch:
         for path, uid in found.items():
             if path in self._running or (path in self._silent and not listens(path)):
                 continue
-            client = _Client(self._loop, path, uid, lambda sessions, path=path: self._answer(path, sessions))
+            client = _Client(self._loop, path, uid, partial(self._answer, path))
             self._running[path] = client
             client.start()
         self._report()
