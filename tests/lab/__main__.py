@@ -36,9 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--hosts", type=int, default=1, help="how many (1)")
     up.add_argument("--gpus", default="none", help="of each host: nvidia:8, amd:4, nvidia:4:A100 or none")
     up.add_argument("--engine", default="docker", choices=["docker", "podman", "none"])
-    up.add_argument(
-        "--demo", action="store_true", help="a fleet at work, on three hosts"
-    )
+    up.add_argument("--demo", action="store_true", help="a fleet at work, on three hosts")
     for verb, text in (("down", "remove the lab"), ("status", "what is up")):
         verbs.add_parser(verb, help=text)
     for verb, method in FAULTS.items():

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.lab import images
+from tests.lab.gpus import Gpus
 from tests.lab.machine import HERE, command, kill, process_start, wait_for
 from tests.lab.net import Network
 from tests.lab.root import USERS
@@ -186,6 +187,19 @@ class Host:
     def service(self, name: str, verb: str) -> None:
         """`start`, `stop`, `kill` (SIGKILL), `hang` or `thaw` one of `sshd`, `docker`, `podman`."""
         self.run(["/etc/lab/service", name, verb])
+
+    # ------------------------------------------------------------------------------------- gpus
+
+    @property
+    def gpus(self) -> Gpus:
+        """Its GPUs, to be changed."""
+        return Gpus.load(self.folder / "gpus", self.spec.gpus, self.name)
+
+    def use_gpu(self, container: str, index: int, memory: int) -> int:
+        """The first process of a running container takes `memory` bytes of a GPU; returns its pid."""
+        pid = self.container_pid(container)
+        self.gpus.attach(index, pid, memory)
+        return pid
 
     # ----------------------------------------------------------------------------------- faults
 

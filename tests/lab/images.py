@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import tarfile
 from pathlib import Path
 
@@ -18,10 +17,16 @@ def busybox() -> Path:
     if not _BUSYBOX.exists():
         raise LabError("the lab needs busybox-static, which is not installed")
     target = cache() / f"busybox-{int(_BUSYBOX.stat().st_mtime)}.tar"
-    if target.exists():
-        return target
-    part = target.with_name(f"{target.name}.{os.getpid()}")
-    with tarfile.open(part, "w") as tar:
+    with machine_lock():
+        if not target.exists():
+            part = target.with_name(f"{target.name}.part")
+            _write_busybox(part)
+            part.replace(target)
+    return target
+
+
+def _write_busybox(path: Path) -> None:
+    with tarfile.open(path, "w") as tar:
 
         def entry(name: str, kind: bytes, mode: int, text: bytes = b"", link: str = "") -> None:
             info = tarfile.TarInfo(name)
@@ -49,8 +54,6 @@ def busybox() -> Path:
         for applet in command([str(_BUSYBOX), "--list"]).stdout.split():
             if applet != "busybox":
                 entry(f"bin/{applet}", tarfile.SYMTYPE, 0o777, link="busybox")
-    part.replace(target)
-    return target
 
 
 def debian() -> Path:

@@ -102,8 +102,9 @@ def built(source: str, *flags: str) -> Path:
     path = HERE / "native" / source
     digest = hashlib.sha256(path.read_bytes() + " ".join(flags).encode()).hexdigest()[:16]
     target = cache() / f"{path.stem}-{digest}"
-    if not target.exists():
-        part = target.with_name(f"{target.name}.{os.getpid()}")
-        command(["gcc", "-O2", "-Wall", "-Wextra", "-o", str(part), str(path), *flags])
-        part.replace(target)
+    with machine_lock():
+        if not target.exists():
+            part = target.with_name(f"{target.name}.part")
+            command(["gcc", "-O2", "-Wall", "-Wextra", "-o", str(part), str(path), *flags])
+            part.replace(target)
     return target

@@ -11,7 +11,9 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.lab import nvidia
 from tests.lab.cgroup import hierarchies
+from tests.lab.gpus import Gpus
 from tests.lab.machine import HERE, built, command
 from tests.lab.spec import HostSpec, parse_gpus
 
@@ -71,7 +73,7 @@ def prepare(
     _seed_system(seed, spec, hosts)
     _seed_users(seed, public_key)
     _seed_engine(seed, spec)
-    _seed_gpus(seed, spec)
+    _seed_gpus(seed, folder / "gpus", spec)
 
 
 def _disk(folder: Path, size: int) -> None:
@@ -93,14 +95,11 @@ def _gpu_devices(spec: HostSpec) -> str:
     if not count:
         return ""
     if spec.gpus.startswith("amd"):
-        gid = next(
-            (row[2] for row in _system_accounts("/etc/group") if row[0] == "render"), _ENGINE_GROUPS["render"]
-        )
-        nodes = [
-            "kfd",
-            *(f"dri/card{n}" for n in range(count)),
-            *(f"dri/renderD{128 + n}" for n in range(count)),
-        ]
+        gids = {row[0]: row[2] for row in _system_accounts("/etc/group")}
+        gid = gids.get("render", _ENGINE_GROUPS["render"])
+        nodes = ["kfd", "dri/card0"]
+        for number in range(count):
+            nodes += [f"dri/card{number + 1}", f"dri/renderD{128 + number}"]
         return "".join(f"{node} 1 3 660 {gid}\n" for node in nodes)
     nodes = ["nvidiactl", "nvidia-uvm", *(f"nvidia{n}" for n in range(count))]
     return "".join(f"{node} 1 3 666 0\n" for node in nodes)
@@ -181,9 +180,13 @@ def _seed_engine(seed: Path, spec: HostSpec) -> None:
         )
 
 
-def _seed_gpus(seed: Path, spec: HostSpec) -> None:
+def _seed_gpus(seed: Path, folder: Path, spec: HostSpec) -> None:
+    if spec.gpus == "none":
+        return
+    Gpus(folder, spec.gpus, spec.name).save()
     if not spec.gpus.startswith("nvidia"):
         return
+    write(seed / nvidia.loader_folder() / "libnvidia-ml.so.1", nvidia.library().read_bytes())
     # dockerd offers `--gpus` when it finds a program of this name; a GPU container then runs it once.
     write(seed / "usr/bin/nvidia-container-runtime-hook", "#!/bin/sh\nexec cat >/dev/null\n", 0o755)
 
