@@ -18,7 +18,7 @@ from urllib.parse import quote
 from . import containers, discovery
 from .emit import Outbox
 from .http_parse import LineSplitter, ResponseParser
-from .http_unix import Client, Connection, Reply, NoAnswerError
+from .http_unix import Client, Connection, NoAnswerError, Reply
 from .loop import Loop, Timer
 from .roster import Roster
 

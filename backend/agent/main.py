@@ -20,8 +20,8 @@ from .probe.tmux import TmuxWatch
 from .probe.usage import UsageProbe
 from .roster import Roster
 
-_WARM_UP = 0.5
-"""Rates need two samples: the second one soon after the first."""
+_WARM_UP = (0.5, 3)
+"""Rates need two samples, of containers that the engine names a moment later: the first ones come soon."""
 _DISK_EVERY = 30.0
 _DISK_WAIT = 5.0
 _TMUX_EVERY = 5.0
@@ -72,6 +72,7 @@ class Agent:
         self._disk_root = ""
         self._disk_done = False
         self._ticks = 0
+        self._usage_samples = 0
         self._tick_timer = loop.later(0, lambda: None)
         self._commands = LineSplitter(self._command, 65536)
         self._roster.on_change = lambda: self._usage.sync(self._roster.running())
@@ -107,7 +108,7 @@ class Agent:
     def _tick(self) -> None:
         """Everything that is read each interval."""
         self._ticks += 1
-        wait = _WARM_UP if self._ticks == 1 else self._interval
+        wait = _WARM_UP[0] if self._ticks < _WARM_UP[1] else self._interval
         self._tick_timer.cancel()
         self._tick_timer = self._loop.later(min(wait, self._interval), self._tick)
         if self._host is not None:
@@ -119,6 +120,7 @@ class Agent:
     def _sample_usage(self) -> None:
         memory = self._host.mem_total if self._host is not None else 0
         self._outbox.section("usage", self._usage.sample(memory))
+        self._usage_samples += self._roster.complete
 
     def _disk_tick(self) -> None:
         self._loop.later(_DISK_EVERY, self._disk_tick)
@@ -153,9 +155,8 @@ class Agent:
 
     def _once(self) -> None:
         """Stop when every section came."""
-        usage = self._ticks > 1 and (self._engine.state != "up" or self._roster.complete)
-        if self._engine.settled and usage and self._disk_done and self._gpus.done and self._tmux.done:
-            self._guard("usage", self._sample_usage)
+        rates = self._ticks > 1 and (self._engine.state != "up" or self._usage_samples > 1)
+        if self._engine.settled and rates and self._disk_done and self._gpus.done and self._tmux.done:
             self._loop.stop()
         else:
             self._loop.later(0.05, self._once)
@@ -186,7 +187,7 @@ class Agent:
         if name == "interval":
             self._interval = argument
             self._tick_timer.cancel()
-            self._tick_timer = self._loop.later(min(argument, _WARM_UP), self._tick)
+            self._tick_timer = self._loop.later(min(argument, _WARM_UP[0]), self._tick)
         elif name == "ping":
             self._outbox.message("pong", {"id": argument}, key=("pong", argument))
         elif name == "refresh":

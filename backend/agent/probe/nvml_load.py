@@ -44,8 +44,12 @@ def _from_zip(archive: str) -> Any:
         return __import__("pynvml")
     module = types.ModuleType("pynvml")
     module.__file__ = os.path.join(archive, "pynvml.py")
-    exec(marshal.loads(bytecode), module.__dict__)  # noqa: S102, S302 - our own file, compiled by our own child
-    sys.modules["pynvml"] = module
+    sys.modules["pynvml"] = module  # before it runs: it looks itself up there
+    try:
+        exec(marshal.loads(bytecode), module.__dict__)  # noqa: S102, S302 - compiled by our own child
+    except BaseException:
+        del sys.modules["pynvml"]
+        raise
     return module
 
 
