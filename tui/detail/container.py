@@ -15,7 +15,7 @@ from tui.columns import Cell
 from tui.detail.gpu import processes
 from tui.detail.page import Curve, Page, Sheet, View
 
-_BAR = 30
+_BAR = 24
 
 
 def page(target: ContainerRow, view: View) -> Page:

@@ -9,7 +9,7 @@ from tui import cells
 from tui.columns import Cell
 from tui.detail.page import Curve, Page, Sheet, View
 
-_BAR = 30
+_BAR = 24
 
 
 def page(target: GpuRow, view: View) -> Page:

@@ -1,4 +1,4 @@
-"""Details of a host: what is wrong with it first, then the machine, its GPUs, and who uses it."""
+"""Details of a host: what is wrong with it first, then its load, its GPUs, who uses it, and the machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui import cells
 from tui.columns import Cell
 from tui.detail.page import Curve, Page, Sheet, View
 
-_BAR = 30
+_BAR = 24
 
 
 def page(target: HostSnapshot, view: View) -> Page:
@@ -21,11 +21,11 @@ def page(target: HostSnapshot, view: View) -> Page:
     host = view.host(target.name) or target
     sheet = Sheet()
     _problems(sheet, host, view)
-    _machine(sheet, host, view)
     _load(sheet, host)
     rows = gpu_rows(host)
     _gpus(sheet, host, rows, view)
     _users(sheet, host, rows)
+    _machine(sheet, host, view)
     _about(sheet, host)
     title = cells.join(cells.plain(host.name), cells.host_state(host.state, bool(host.warnings)))
     return Page(("host", host.name), title, sheet, _curves(host, view))
