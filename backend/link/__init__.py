@@ -6,8 +6,11 @@ done = await connection.run(["uname", "-r"], timeout=10)
 
 from __future__ import annotations
 
+import importlib
+
 from backend.config import HostConfig
 from backend.link.api import MAX_LINE, Completed, Link, LinkProcess
+from backend.link.threads import in_thread
 
 
 async def open(host: HostConfig) -> Link:
@@ -20,9 +23,10 @@ async def open(host: HostConfig) -> Link:
         from backend.link.local import LocalLink
 
         return LocalLink(host.name)
-    from backend.link.connect import connect
-
-    return await connect(host)
+    # asyncssh takes a quarter of a second to import: not in the thread that draws the screen
+    connecting = await in_thread(importlib.import_module, "backend.link.connect")
+    connection: Link = await connecting.connect(host)
+    return connection
 
 
 def add_known_host(host: HostConfig, key: str) -> None:
@@ -32,8 +36,10 @@ def add_known_host(host: HostConfig, key: str) -> None:
     (0600) where it is missing. Raises `ActionFailed` where that cannot be.
     """
     from backend.link import hostkeys
+    from backend.link.target import resolve
 
-    hostkeys.add(host, key)
+    target = resolve(host)
+    hostkeys.add(target.known_hosts[0], hostkeys.pattern(target.alias, target.port), key)
 
 
 __all__ = ["MAX_LINE", "Completed", "Link", "LinkProcess", "add_known_host", "open"]

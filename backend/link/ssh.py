@@ -1,0 +1,178 @@
+"""A logged-in SSH connection as a link."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shlex
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+
+import asyncssh
+
+from backend.errors import ActionFailed, HostError, Unreachable
+from backend.link import translate
+from backend.link.api import STDERR_KEPT, Completed
+from backend.link.lines import split_lines
+
+_CLOSE_TIMEOUT = 2.0
+"""Seconds that saying goodbye may take; a dead line never answers."""
+_TROUBLE = (asyncssh.Error, OSError)
+
+
+class SshProcess:
+    """A command on a session channel."""
+
+    def __init__(self, name: str, process: asyncssh.SSHClientProcess[bytes]) -> None:
+        self._name = name
+        self._process = process
+        self._stderr = bytearray()
+        self._reader = asyncio.create_task(self._keep_stderr())
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return split_lines(self._read)
+
+    async def write(self, data: bytes) -> None:
+        """Send to its stdin."""
+        try:
+            self._process.stdin.write(data)
+            await self._process.stdin.drain()
+        except _TROUBLE:
+            raise Unreachable(f"the command on {self._name} has ended.") from None
+
+    def write_eof(self) -> None:
+        """End its stdin."""
+        with contextlib.suppress(*_TROUBLE):
+            self._process.stdin.write_eof()
+
+    @property
+    def stderr(self) -> bytes:
+        """The last 4 KB it wrote there."""
+        return bytes(self._stderr)
+
+    async def wait(self) -> int:
+        """Wait for its end; its exit status, minus the signal's number, or -1 where the line went dead."""
+        await self._process.wait_closed()
+        await asyncio.gather(self._reader, return_exceptions=True)
+        code = self._process.returncode
+        return -1 if code is None else code
+
+    async def close(self) -> None:
+        """Close the channel: its stdin ends, sshd tells it to hang up."""
+        self._process.close()
+        with contextlib.suppress(TimeoutError, *_TROUBLE):
+            await asyncio.wait_for(self._process.wait_closed(), _CLOSE_TIMEOUT)
+        self._reader.cancel()
+        await asyncio.gather(self._reader, return_exceptions=True)
+
+    async def _read(self, size: int) -> bytes:
+        try:
+            return await self._process.stdout.read(size)
+        except _TROUBLE:
+            return b""  # the connection is gone, which `Link.closed` tells
+
+    async def _keep_stderr(self) -> None:
+        with contextlib.suppress(*_TROUBLE):
+            while chunk := await self._process.stderr.read(STDERR_KEPT):
+                self._stderr += chunk
+                del self._stderr[:-STDERR_KEPT]
+
+
+class SshLink:
+    """One SSH connection."""
+
+    local = False
+
+    def __init__(
+        self,
+        name: str,
+        connection: asyncssh.SSHClientConnection,
+        lost: asyncio.Future[BaseException | None],
+        release: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`lost` is done when the connection is gone; `release` lets go of what it went through."""
+        self.name = name
+        self._connection = connection
+        self._release = release
+        self._ours = False
+        self._folder: Path | None = None
+        self._sockets: dict[str, str] = {}
+        self._closed: asyncio.Future[HostError | None] = asyncio.get_running_loop().create_future()
+        lost.add_done_callback(self._gone)
+
+    async def start(self, argv: Sequence[str]) -> SshProcess:
+        """Start a command; quoted for any shell that splits words as sh does."""
+        return SshProcess(self.name, await self._open(argv))
+
+    async def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float) -> Completed:
+        """Run a command to its end."""
+        process = await self._open(argv)
+        try:
+            async with asyncio.timeout(timeout):
+                out, err = await process.communicate(input)
+        except _TROUBLE as error:
+            raise translate.of_channel(self.name, error) from None
+        finally:
+            process.close()
+        if process.returncode is None:
+            raise translate.of_loss(self.name, None)
+        return Completed(process.returncode, out or b"", err or b"")
+
+    async def _open(self, argv: Sequence[str]) -> asyncssh.SSHClientProcess[bytes]:
+        try:
+            return await self._connection.create_process(shlex.join(argv), encoding=None, request_pty=False)
+        except _TROUBLE as error:
+            raise translate.of_channel(self.name, error) from None
+
+    async def forward_socket(self, remote_path: str) -> str:
+        """A unix socket here that reaches `remote_path` there."""
+        if remote_path in self._sockets:
+            return self._sockets[remote_path]
+        if self._closed.done():
+            raise Unreachable(f"the connection to {self.name} is closed.")
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="berth-"))  # 0700
+        local = str(self._folder / f"{len(self._sockets)}.sock")
+        try:
+            await self._connection.forward_local_path(local, remote_path)
+        except OSError as error:
+            raise ActionFailed(
+                f"no socket can be made in {self._folder}: {error.strerror or error}."
+            ) from None
+        except asyncssh.Error as error:
+            raise translate.of_channel(self.name, error) from None
+        self._sockets[remote_path] = local
+        return local
+
+    @property
+    def closed(self) -> Awaitable[HostError | None]:
+        """Done when the connection is gone."""
+        return asyncio.shield(self._closed)
+
+    async def close(self) -> None:
+        """Say goodbye, or hang up where nobody listens."""
+        self._ours = True
+        try:
+            self._connection.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._connection.wait_closed(), _CLOSE_TIMEOUT)
+        finally:
+            self._connection.abort()
+            self._clean()
+            if not self._closed.done():
+                self._closed.set_result(None)
+            await self._release()
+
+    def _gone(self, lost: asyncio.Future[BaseException | None]) -> None:
+        self._clean()
+        if not self._closed.done():
+            reason = None if lost.cancelled() else lost.result()
+            self._closed.set_result(None if self._ours else translate.of_loss(self.name, reason))
+
+    def _clean(self) -> None:
+        self._sockets.clear()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
