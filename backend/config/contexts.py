@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,16 @@ def _container(value: Value) -> str:
             hint="Two or more letters, digits, `_`, `.` and `-`, the first a letter or a digit.",
         )
     return text
+
+
+def _command(value: Value) -> tuple[str, ...]:
+    """A list of words, or one text that is split as a shell splits words (and expanded as none does)."""
+    if value.node.text is None:
+        return list_of(content)(value)
+    try:
+        return tuple(shlex.split(content(value)))
+    except ValueError as error:
+        raise value.fail(f"{quoted(value.text)} cannot be split into words: {error}.") from None
 
 
 def _port(value: Value) -> str:
@@ -185,6 +196,7 @@ _CONTEXT: dict[str, Callable[[Value], Any]] = {
     "container": _container,
     "user": word,
     "shell": line,
+    "command": _command,
     "workdir": _absolute,
     "ports": list_of(_port),
     "mounts": list_of(_mount),

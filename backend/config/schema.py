@@ -89,6 +89,8 @@ class Context(Struct, frozen=True, kw_only=True):
     """Name of the container; the context's own name unless given."""
     user: str = "root"
     """Who a shell inside runs as."""
+    command: tuple[str, ...] = ()
+    """What the container runs instead of its image's own command; no shell is involved."""
     shell: str | None = None
     """None: bash where the image has it, else sh."""
     workdir: str | None = None

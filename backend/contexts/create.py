@@ -64,6 +64,7 @@ def request(
     _give_gpus(host, placement, facts)
     return {
         "Image": context.image,
+        "Cmd": list(context.command) or None,
         "Hostname": options.hostname or "",
         "WorkingDir": context.workdir or "",
         "Env": [f"{name}={value}" for name, value in (dict(env) | context.env).items()],
@@ -183,7 +184,7 @@ def command(body: Mapping[str, Any], name: str, engine: str = "docker") -> str:
         argv += ["--restart", host["RestartPolicy"]["Name"]]
     argv += [part for entry in body.get("Env", ()) for part in ("-e", entry.partition("=")[0])]
     argv += [part for key, value in body["Labels"].items() for part in ("--label", f"{key}={value}")]
-    return shlex.join([*argv, body["Image"]])
+    return shlex.join([*argv, body["Image"], *(body.get("Cmd") or ())])
 
 
 _SINGLE = (
