@@ -263,7 +263,7 @@ async def test_nothing_selected_says_how_to_select():
 
 async def test_text_can_be_selected_and_copied(state):
     app = Pane()
-    async with app.run_test(size=(100, 30)) as pilot:
+    async with app.run_test(size=(110, 70)) as pilot:
         app.pane.show(state.hosts["host-000"], state, History(), CONFIG)
         await pilot.pause()
         await pilot.pause()
