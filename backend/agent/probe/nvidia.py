@@ -213,20 +213,26 @@ def _static(nvml: Any, handle: Any, index: int, uuid: str, sysfs: str) -> dict[s
         "name": (text(nvml.nvmlDeviceGetName(handle)) or "NVIDIA GPU")[:200],
         "arch": "sm_{}{}".format(*capability) if capability else "",
         "power_limit_w": round(limit / 1000, 1) if limit else None,
-        "numa_node": numa_node(bus, sysfs),
+        "numa_node": numa_node(nvml, handle, bus, sysfs),
         "bus_id": bus[:64],
     }
 
 
-def numa_node(bus: str, sysfs: str) -> int | None:
-    """From sysfs by PCI address; NVML writes the domain with eight digits, sysfs with four."""
+def numa_node(nvml: Any, handle: Any, bus: str, sysfs: str) -> int | None:
+    """The node whose CPUs and memory are near: by PCI address in sysfs, else the driver's own answer.
+
+    NVML writes the PCI domain with eight digits, sysfs with four.
+    """
     domain, _, rest = bus.partition(":")
-    try:
-        with open(f"{sysfs}/bus/pci/devices/{domain[-4:]}:{rest}/numa_node", "rb") as file:
-            node = int(file.read(32))
-    except (OSError, ValueError):
-        return None
-    return node if node >= 0 else None
+    found = read(f"{sysfs}/bus/pci/devices/{domain[-4:]}:{rest}/numa_node")
+    if found.isdigit():
+        return int(found)
+    affinity = getattr(nvml, "nvmlDeviceGetMemoryAffinity", None)  # since driver 450
+    words = maybe(partial(affinity, handle, 4, 0)) if affinity and not found else None
+    for place, word in enumerate(words or ()):
+        if isinstance(word, int) and word > 0:
+            return place * 64 + (word & -word).bit_length() - 1
+    return None
 
 
 def has_nvidia_card(sysfs: str) -> bool:
@@ -236,16 +242,19 @@ def has_nvidia_card(sysfs: str) -> bool:
         names = os.listdir(folder)
     except OSError:
         return False
-    for name in names:
-        try:
-            with open(f"{folder}/{name}/vendor", "rb") as vendor, open(
-                f"{folder}/{name}/class", "rb"
-            ) as kind:
-                if vendor.read(16).strip() == b"0x10de" and kind.read(16).startswith(b"0x03"):
-                    return True
-        except OSError:
-            continue
-    return False
+    return any(
+        read(f"{folder}/{name}/vendor") == b"0x10de" and read(f"{folder}/{name}/class").startswith(b"0x03")
+        for name in names
+    )
+
+
+def read(path: str) -> bytes:
+    """A small file's text; empty if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(64).strip()
+    except OSError:
+        return b""
 
 
 def maybe(call: Callable[[], Any]) -> Any:

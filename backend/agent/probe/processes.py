@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import time
 from typing import Any
 
 from ..times import rfc3339
@@ -20,7 +21,6 @@ class ProcessFacts:
         self._proc = proc
         self._known: dict[int, tuple[int, dict[str, Any]]] = {}
         self._users: dict[int, str] = {}
-        self._boot: float | None = None
         self._tick = os.sysconf("SC_CLK_TCK")
 
     def facts(self, pid: int) -> dict[str, Any]:
@@ -52,10 +52,8 @@ class ProcessFacts:
         container = container_id(self._text(f"{folder}/cgroup", 65536))
         if container:
             out["container"] = container
-        if started and self._boot is None:
-            self._boot = self._boot_time()
-        if started and self._boot:
-            out["started_at"] = rfc3339(self._boot + started / self._tick)
+        if started:
+            out["started_at"] = rfc3339(_boot_time() + started / self._tick)
         return out
 
     def _text(self, path: str, size: int) -> str:
@@ -73,11 +71,10 @@ class ProcessFacts:
                 self._users[uid] = str(uid)
         return self._users[uid]
 
-    def _boot_time(self) -> float:
-        for line in self._text(f"{self._proc}/stat", 1 << 20).splitlines():
-            if line.startswith("btime "):
-                return float(line[6:])
-        return 0.0
+
+def _boot_time() -> float:
+    """Unix time of the boot; finer than the whole seconds of btime in /proc/stat."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def start_ticks(stat: bytes) -> int:
