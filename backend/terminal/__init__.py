@@ -1,6 +1,6 @@
 """Give the user's terminal to a program on a host, byte for byte, and take it back whatever happens.
 
-    code = await run_terminal(terminal, access)
+code = await run_terminal(terminal, access)
 """
 
 from __future__ import annotations

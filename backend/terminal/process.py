@@ -22,7 +22,7 @@ class TerminalProcess(Protocol):
         """
 
     async def write(self, data: bytes) -> None:
-        """Send what was typed, waiting while it is slower than we are. Bytes for an ended command are lost."""
+        """Send what was typed, waiting while it is slower than we are. An ended command gets nothing."""
 
     def resize(self, size: Size) -> None:
         """Tell it the window's new size."""
