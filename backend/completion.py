@@ -10,8 +10,7 @@ import argparse
 import shlex
 from typing import NamedTuple
 
-HOSTS = "_hosts"
-"""The hidden verb that prints the hosts' names."""
+from backend.arguments import HOSTS
 
 
 class Option(NamedTuple):
@@ -46,8 +45,7 @@ def _verbs(parser: argparse.ArgumentParser) -> list[Verb]:
         if isinstance(action, argparse._SubParsersAction):
             helps = {choice.dest: choice.help or "" for choice in action._choices_actions}
             for name, child in action.choices.items():
-                if not name.startswith("_"):
-                    found.append(_verb(name, helps.get(name, ""), child))
+                found.append(_verb(name, helps.get(name, ""), child))
             found[0] = found[0]._replace(words=tuple(verb.name for verb in found[1:]))
     return found
 
@@ -65,7 +63,7 @@ def _verb(name: str, help: str, parser: argparse.ArgumentParser) -> Verb:
             continue
         takes = "" if action.nargs in (0, "?") else str(action.metavar or "VALUE")
         flag = max(action.option_strings, key=len)
-        options.append(Option(flag, " ".join((action.help or "").split()), takes))
+        options.append(Option(flag, (action.help or "").split(";")[0].split(" (")[0], takes))
     return Verb(name, help, tuple(options), tuple(words), hosts)
 
 
@@ -98,7 +96,7 @@ _berth() {{
         case $word in {names}) verb=$word; break ;; esac
     done
     case $prev in
-        {"|".join(_flags(verbs, "DIR"))}) 
+        {"|".join(_flags(verbs, "DIR"))})
             compopt -o filenames 2>/dev/null
             while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -d -- "$cur")
             return ;;

@@ -170,15 +170,21 @@ def _complaints(config: Config, listing: Listing, state: FleetState, request: Re
         if not _away(host, request):
             problem = listing.problem(config, host) if host.state is HostState.UP else None
             if problem is not None:
-                yield f"{host.name}: {problem.message} {problem.hint}"
+                yield _complaint(host, problem)
             elif host.state is HostState.UP and not settled(host) and request.watch is None:
                 yield f"{host.name}: not everything came within {request.timeout:g} s."
         elif host.error is not None:
-            yield f"{host.name}: {host.error.message} {host.error.hint}"
+            yield _complaint(host, host.error)
         elif host.state is HostState.SKIPPED:
             yield f"{host.name}: is skipped, `skip: true` stands in hosts.yaml."
         elif request.watch is None:
             yield f"{host.name}: {_late(request)} Try: berth doctor {host.name}"
+
+
+def _complaint(host: HostSnapshot, problem: Problem) -> str:
+    """Messages mostly begin with the host's name; those that do not get it in front."""
+    begins = problem.message.startswith((f"{host.name}:", f"{host.name} "))
+    return f"{'' if begins else f'{host.name}: '}{problem.message} {problem.hint}"
 
 
 def _exit_code(config: Config, listing: Listing, state: FleetState, request: Request) -> int:

@@ -1,0 +1,220 @@
+"""What may stand on the command line: every verb declared once, and the help that follows from it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from backend.text import printable
+
+HOSTS = "_hosts"
+"""The hidden verb of completion scripts: prints the hosts' names."""
+
+_ABOUT = """\
+Every host, GPU and container of your servers on one screen.
+Without a verb, berth opens the dashboard."""
+_EPILOG = """\
+examples:
+  berth                                  open the dashboard
+  berth gpus                             where is a GPU free?
+  berth ps --host h100-1 --json          its containers as JSON
+  berth hosts --watch --json             one JSON array per line whenever something changed
+  berth doctor h100-1                    why does this host not work?
+  source <(berth completion bash)        complete verbs, options and hosts
+
+configuration: {directory}
+  hosts.yaml, contexts/NAME.yaml and settings.yaml; elsewhere by --config or BERTH_CONFIG_DIR.
+  Without any file berth shows this machine.
+
+exit codes: 0 done, 1 failed, 2 usage or configuration, 3 host unreachable, 4 no such target,
+            5 refused, 130 cancelled"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    root = _Parser(
+        prog="berth",
+        usage="berth [VERB] [options]",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=_ABOUT,
+        allow_abbrev=False,
+    )
+    _common(root)
+    root.add_argument("--version", action=_Version, nargs=0, help="show the version and end")
+    verbs = root.add_subparsers(
+        dest="verb", prog="berth", metavar="VERB", help=argparse.SUPPRESS, parser_class=_Parser
+    )
+    for verb in VERBS:
+        made = verbs.add_parser(verb.name, help=verb.short, description=verb.about, allow_abbrev=False)
+        _common(made, again=True)
+        verb.options(made)
+    return root
+
+
+def _common(to: argparse.ArgumentParser, again: bool = False) -> None:
+    """Options that may stand before and after the verb; `again`: what stood before it is kept."""
+    keep = argparse.SUPPRESS
+    to.add_argument(
+        "--config",
+        type=Path,
+        metavar="DIR",
+        default=keep if again else None,
+        help="folder of the configuration",
+    )
+    to.add_argument(
+        "--read-only",
+        action="store_true",
+        default=keep if again else False,
+        help="offer nothing that changes anything",
+    )
+
+
+def _list(to: argparse.ArgumentParser) -> None:
+    to.add_argument("--json", action="store_true", help="print one JSON array; with --watch one per line")
+    to.add_argument(
+        "--host", nargs="+", action="extend", metavar="HOST", help="only these hosts; may be given repeatedly"
+    )
+    to.add_argument(
+        "--watch",
+        nargs="?",
+        const=0.0,
+        type=_seconds(0.5, 60),
+        metavar="SECONDS",
+        help="go on until Ctrl+C, print again whenever something changed; hosts are sampled every SECONDS "
+        "(0.5-60, default: the interval of settings.yaml)",
+    )
+    to.add_argument(
+        "--timeout",
+        type=_seconds(0.1, 3600),
+        default=10.0,
+        metavar="SECONDS",
+        help="how long hosts may take to answer (default: 10)",
+    )
+
+
+def _doctor(to: argparse.ArgumentParser) -> None:
+    to.add_argument("hosts", nargs="*", metavar="HOST", help="hosts to check (default: all)")
+    to.add_argument("--json", action="store_true", help="print one JSON array of all checks")
+
+
+def _completion(to: argparse.ArgumentParser) -> None:
+    to.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
+
+
+class Verb(NamedTuple):
+    """One verb."""
+
+    name: str
+    group: str
+    """Its heading in the help."""
+    short: str
+    """One line for that help and for completion."""
+    about: str
+    """What `berth VERB --help` begins with."""
+    options: Callable[[argparse.ArgumentParser], None]
+
+
+VERBS = (
+    Verb(
+        "hosts",
+        "lists",
+        "state, load, memory, GPUs and containers of each host",
+        "List all hosts with their state and load.",
+        _list,
+    ),
+    Verb(
+        "gpus",
+        "lists",
+        "all GPUs: how busy, who uses them, which are free",
+        "List all GPUs with their load, memory, users and processes.",
+        _list,
+    ),
+    Verb(
+        "ps",
+        "lists",
+        "the containers of all hosts",
+        "List all containers with their state, load, memory, GPUs and owner.",
+        _list,
+    ),
+    Verb(
+        "contexts",
+        "lists",
+        "contexts and the state of their containers",
+        "List all contexts with the state of their container.",
+        _list,
+    ),
+    Verb(
+        "sessions",
+        "lists",
+        "the tmux sessions of all hosts",
+        "List all tmux sessions with what runs in them.",
+        _list,
+    ),
+    Verb(
+        "doctor",
+        "checks",
+        "what stands between berth and a host, and how to mend it",
+        "Check hosts step by step: name, connection, host key, login, python3, engine, GPU driver, tmux. "
+        "What fails is shown with the way to mend it.",
+        _doctor,
+    ),
+    Verb(
+        "completion",
+        "shell",
+        "completion of verbs, options and hosts for bash, zsh or fish",
+        "Print a completion script: `source <(berth completion bash)` in ~/.bashrc, the same with zsh in "
+        "~/.zshrc after compinit, `berth completion fish | source` in config.fish.",
+        _completion,
+    ),
+)
+LISTS = tuple(verb.name for verb in VERBS if verb.group == "lists")
+
+
+def _seconds(low: float, high: float) -> Callable[[str], float]:
+    def read(written: str) -> float:
+        try:
+            seconds = float(written)
+        except ValueError:
+            seconds = -1.0
+        if not low <= seconds <= high:
+            raise argparse.ArgumentTypeError(f"{written!r} is not {low:g}-{high:g} seconds")
+        return seconds
+
+    return read
+
+
+class _Parser(argparse.ArgumentParser):
+    """Argparse, with help that shows verbs in groups and errors that say what to do."""
+
+    def format_help(self) -> str:
+        """The help; that of `berth` itself looks up where the configuration is."""
+        if self.prog == "berth":
+            from backend.config import config_dir
+
+            groups = [
+                f"{group}:\n"
+                + "\n".join(f"  {verb.name:<10}  {verb.short}" for verb in VERBS if verb.group == group)
+                for group in dict.fromkeys(verb.group for verb in VERBS)
+            ]
+            self.epilog = "\n\n".join([*groups, _EPILOG.format(directory=config_dir())])
+        return super().format_help()
+
+    def error(self, message: str) -> NoReturn:
+        """Usage errors end with 2, like errors of the configuration."""
+        self.exit(2, f"berth: {printable(message)}\nTry: {self.prog} --help\n")
+
+
+class _Version(argparse.Action):
+    """--version, looked up only when asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            number = version("berth")
+        except PackageNotFoundError:
+            number = "(not installed)"
+        print(f"berth {number}")
+        parser.exit()
