@@ -95,7 +95,7 @@ async def reach(target: Target, gate: jumps.Gate | None = None) -> Session:
         elif target.command:
             connection = await _login(target, client, options, tunnel=None)
         else:
-            connection = await _login(target, client, options, tunnel=None, sock=await _tcp(target))
+            connection = await _login(target, client, options, tunnel=None, sock=await tcp(target))
         return Session(connection, client.lost, gate)
     except BaseException:
         if gate is not None:
@@ -158,13 +158,16 @@ def _closing(sock: socket.socket | None) -> Iterator[None]:
         raise
 
 
-async def _tcp(target: Target) -> socket.socket:
-    """A connected socket; one address after the other, each with its share of the time."""
+async def tcp(target: Target) -> socket.socket:
+    """A connected socket: one address after the other, each with its share of the time.
+
+    Raises `Unreachable`.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + CONNECT_TIMEOUT
     try:
         async with asyncio.timeout_at(deadline):
-            places = await _addresses(target)
+            places = await _look_up(target)
         failure: OSError | TimeoutError = OSError("it has no address")
         for number, place in enumerate(places):
             share = (deadline - loop.time()) / (len(places) - number)
@@ -194,7 +197,16 @@ async def _dial(target: Target, place: tuple[Any, ...]) -> socket.socket:
     return sock
 
 
-async def _addresses(target: Target) -> list[tuple[Any, ...]]:
+async def addresses(target: Target) -> list[tuple[Any, ...]]:
+    """Where a server is, as `socket.getaddrinfo` gives it. Raises `Unreachable`."""
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            return await _look_up(target)
+    except (OSError, TimeoutError) as error:
+        raise translate.of_tcp(target, error, CONNECT_TIMEOUT) from None
+
+
+async def _look_up(target: Target) -> list[tuple[Any, ...]]:
     """What `getaddrinfo` says, without asking it about what is an address already."""
     family = target.options.family
     with contextlib.suppress(ValueError):

@@ -171,8 +171,7 @@ def _append(path: Path, line: bytes) -> None:
 def files(host: HostConfig, from_config: Sequence[str] | None) -> tuple[Path, ...]:
     """The known_hosts files for a host: its own if configured, else ssh's; the first is where keys are added.
 
-    `from_config` is `UserKnownHostsFile` of the ssh configuration; `none` and /dev/null do not switch checking
-    off here.
+    `from_config` is `UserKnownHostsFile` of the ssh configuration; `none` and /dev/null change nothing here.
     """
     if host.known_hosts is not None:
         return (host.known_hosts.expanduser(), *GLOBAL)
