@@ -1,0 +1,201 @@
+"""The dashboard: one screen of views over one fleet.
+
+What happens where: `fleet.updates()` is followed by one worker, at most `REFRESH` times a second; only the
+view that is visible takes the new rows, and its table draws only lines that say something else. Everything
+heavy is imported after the first frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+from textual.theme import Theme
+
+from backend import log
+from backend.config import Config
+from backend.errors import BerthError, UsageError
+from backend.history import History
+from backend.model import FleetState, HostSnapshot
+from backend.rows import RowBuilder
+from backend.text import printable
+from tui import commands, keys, themes
+from tui.clipboard import osc52
+from tui.desk import Desk
+from tui.follow import REFRESH, FleetLike, first_state, open_fleet
+from tui.reports import describe
+from tui.table import FleetTable
+from tui.views import VIEWS
+from tui.views.base import SettingChanged, Sources
+from tui.views.fleet import FleetView
+
+STYLES = Path(__file__).parent.parent / "styles"
+
+
+class BerthApp(App[int]):
+    """The dashboard."""
+
+    TITLE = "berth"
+    CSS_PATH = sorted(STYLES.glob("*.tcss"))
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-normal"), (140, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]  # noqa: RUF012
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        fleet_factory: Callable[[Config], FleetLike] | None = None,
+        read_only: bool = False,
+    ) -> None:
+        """`ConfigError` where settings give an action a key that cannot be."""
+        keymap = keys.keymap(config.settings.keys, [(Desk, FleetTable, view) for view in VIEWS])
+        super().__init__()
+        self.config = config
+        self.fleet: FleetLike | None = None
+        """Once it is open."""
+        settings = config.settings
+        self.sources = Sources(
+            RowBuilder(config.contexts),
+            History(),
+            FleetState(hosts={}),
+            dict(settings.columns),
+            dict(settings.sort),
+        )
+        self.desk = Desk(self.sources, config, read_only=read_only or settings.read_only)
+        self._fleet_factory = fleet_factory
+        for theme in themes.THEMES:
+            self.register_theme(theme)
+        self.theme = settings.theme if settings.theme in self.available_themes else themes.DEFAULT
+        self.set_keymap(keymap)
+
+    # --------------------------------------------------------------------------------------------- start
+
+    def get_default_screen(self) -> Screen[Any]:
+        """The desk, with what was known when berth ran last."""
+        self.sources.state = first_state(self.config)
+        return self.desk
+
+    def on_mount(self) -> None:
+        """Everything that takes time begins after the first frame."""
+        self.theme_changed_signal.subscribe(self, self._theme_changed)
+        self.call_after_refresh(self._start)
+
+    async def _start(self) -> None:
+        self.run_worker(self._guard(self._follow()), group="fleet", name="fleet")
+        self.set_interval(1.0, self.desk.tick)
+        await self.desk.mount_detail()
+
+    async def _follow(self) -> None:
+        """Show each new state, at most `REFRESH` times a second; a slow screen skips states."""
+        fleet = await open_fleet(self.config, self._fleet_factory)
+        async with fleet:
+            self.fleet = fleet
+            try:
+                async for state in fleet.updates():
+                    self.desk.live = True
+                    self.sources.history.feed(state)
+                    self.sources.state = state
+                    self.desk.show()
+                    await asyncio.sleep(1 / REFRESH)
+            finally:
+                self.fleet = None
+
+    # ------------------------------------------------------------------------------------------ settings
+
+    def on_setting_changed(self, event: SettingChanged) -> None:
+        """Write a choice to settings.yaml; what else the file says stays."""
+        self.save_settings(**{event.setting: event.value})
+
+    def save_settings(self, **changes: Any) -> None:
+        """Write these settings."""
+
+        async def save() -> None:
+            from backend.config.settings import change_settings
+
+            await asyncio.to_thread(change_settings, self.config.directory, **changes)
+
+        self.run_worker(self._guard(save()), group="settings", name="settings")
+
+    def _theme_changed(self, theme: Theme) -> None:
+        if self.is_running and theme.name != (self.config.settings.theme or themes.DEFAULT):
+            self.save_settings(theme=theme.name)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The command palette (ctrl+p) offers what the command line does."""
+        if isinstance(screen, Desk):
+            yield from commands.palette(screen)
+        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
+        yield SystemCommand("Quit (q)", "Leave berth", self.action_quit)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """By OSC 52, through tmux as well."""
+        self._clipboard = text
+        if self._driver is not None:
+            self._driver.write(osc52(text, os.environ))
+
+    # --------------------------------------------------------------------------------------------- hosts
+
+    def on_fleet_view_retry(self, event: FleetView.Retry) -> None:
+        """Connect now."""
+        if self.fleet is not None:
+            self.fleet.retry(event.host)
+
+    def on_fleet_view_trust(self, event: FleetView.Trust) -> None:
+        """Show a key that was never seen; if it is trusted, put it on record and connect."""
+        from tui.dialogs import host_key_question
+
+        def answer(trusted: bool | None) -> None:
+            if trusted:
+                self.run_worker(self._guard(self._trust(event.host)), group="host keys")
+
+        self.push_screen(host_key_question(event.host), answer)
+
+    async def _trust(self, host: HostSnapshot) -> None:
+        if self.fleet is not None and host.error is not None:
+            await self.fleet.accept_host_key(host.name, host.error.key)
+
+    # -------------------------------------------------------------------------------------------- errors
+
+    def report(self, error: BaseException) -> None:
+        """Show an error to people; one that is a bug of berth goes to the log as well."""
+        title, message = describe(error)
+        self.notify(printable(message), title=title, severity="error", markup=False, timeout=10)
+
+    async def _guard(self, work: Any) -> None:
+        """Do some work; what goes wrong becomes a notification."""
+        try:
+            await work
+        except Exception as error:
+            self.report(error)
+
+    async def run_action(self, *args: Any, **kwargs: Any) -> bool:
+        """Run an action; what goes wrong in it becomes a notification."""
+        try:
+            return await super().run_action(*args, **kwargs)
+        except Exception as error:
+            self.report(error)
+            return True
+
+    def _fatal_error(self) -> None:
+        """A bug outside of any action: leave with one line instead of a traceback over the terminal."""
+        error = self._exception or BerthError("berth had to close.")
+        self.panic(printable(" ".join(describe(error))))
+
+
+def run(config: Config, *, read_only: bool = False) -> int:
+    """Open the dashboard; the exit code once it is left. `ConfigError` for keys that cannot be."""
+    theme = config.settings.theme
+    log.install()
+    app = BerthApp(config, read_only=read_only)
+    if theme is not None and theme not in app.available_themes:
+        raise UsageError(
+            f"settings.yaml: theme: there is no theme {theme!r}.",
+            hint="Themes: " + ", ".join(sorted(app.available_themes)) + ".",
+        )
+    app.run()
+    return app.return_code or 0

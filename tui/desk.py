@@ -1,0 +1,304 @@
+"""The one screen that is always there: header, views, details, and the line at the bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher
+
+from backend.config import Config
+from backend.errors import BerthError
+from backend.model import HostRow
+from backend.text import age, printable
+from tui import commands
+from tui.header import HeaderBar, KeyBar, summary
+from tui.prompt import Prompt
+from tui.table import FleetTable, column_text
+from tui.views import VIEWS, ListView
+from tui.views.base import FilterError, SettingChanged, Sources
+
+Place = tuple[str, frozenset[str] | None, str, str]
+"""Name of a view, its hosts, what they were called, its filter."""
+
+
+class Desk(Screen[None]):
+    """Views that are made on their first visit, and what is said about them."""
+
+    BINDING_GROUP_TITLE = "Everywhere"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(str(v.NUMBER), f"view('{v.NAME}')", v.TITLE, show=False, id=v.NAME) for v in VIEWS),
+        Binding("greater_than_sign", "containers_here", "its containers", id="containers-here"),
+        Binding("less_than_sign,backspace", "go_back", "Back to the view before", show=False, id="go-back"),
+        Binding("slash", "filter", "filter", id="filter"),
+        Binding("colon", "command", "go", id="command"),
+        Binding("question_mark,f1", "help", "help", id="help"),
+        Binding("o", "sort", "order", id="sort"),
+        Binding("vertical_line", "columns", "Choose columns", show=False, id="columns"),
+        Binding("d", "toggle_detail", "Details beside the list", show=False, id="detail-pane"),
+        Binding("c", "copy", "copy", id="copy"),
+        Binding("C", "copy_rows", "Copy the whole rows", show=False, id="copy-rows"),
+        Binding("escape", "undo", "Back: close, unmark, show everything", show=False, id="back"),
+        Binding("q", "app.quit", "quit", id="quit"),
+    ]
+
+    def __init__(self, sources: Sources, config: Config, *, read_only: bool = False) -> None:
+        super().__init__()
+        self.sources = sources
+        self.config = config
+        self.read_only = read_only
+        self.live = False
+        """Whether a fleet has told anything yet; until then what is shown is from last time."""
+        self._visited: list[Place] = []
+        self._shape: Any = None
+
+    def compose(self) -> ComposeResult:
+        """Header, the first view, the place for details, and the bottom line."""
+        yield HeaderBar([(view.NUMBER, view.NAME, view.TITLE) for view in VIEWS], id="header")
+        with Container(id="body"):
+            with ContentSwitcher(initial=VIEWS[0].NAME, id="views"):
+                yield VIEWS[0](self.sources)
+            yield Container(id="detail")
+        yield Prompt(self._complete, id="prompt")
+        yield KeyBar(id="footer")
+
+    def on_mount(self) -> None:
+        """Show what is known."""
+        self.table.focus()
+        self._show_header()
+
+    async def mount_detail(self) -> None:
+        """Bring in the detail pane, with the plotting library that the first frame does not wait for."""
+        from tui.detail import DetailPane
+
+        await self.query_one("#detail").mount(DetailPane(id="detail-pane"))
+        self.call_after_refresh(self._show_detail)
+
+    # ------------------------------------------------------------------------------------- what is shown
+
+    @property
+    def view(self) -> ListView:
+        """The visible view."""
+        switcher = self.query_one("#views", ContentSwitcher)
+        return switcher.get_child_by_id(switcher.current or VIEWS[0].NAME, ListView)
+
+    @property
+    def table(self) -> FleetTable:
+        """The table of the visible view."""
+        return self.view.table
+
+    def show(self) -> None:
+        """Take the current state to everything that is visible."""
+        self.view.show_rows()
+        self._show_header()
+        self._show_detail()
+
+    def tick(self) -> None:
+        """Ages and countdowns go on while nothing else happens."""
+        self.table.tick()
+        self._show_header()
+
+    def _show_header(self) -> None:
+        rows = self.sources.builder.hosts(self.sources.state)
+        badges = [("read-only", "warn")] if self.read_only else []
+        if not self.live and (seen := [row.seen_at for row in rows if row.seen_at is not None]):
+            badges.append((f"as of {age(max(seen))} ago", "muted"))
+        self.query_one(HeaderBar).show(active=self.view.NAME, parts=summary(rows), badges=badges)
+
+    def _show_detail(self) -> None:
+        for pane in self.query("#detail-pane"):
+            if pane.size:
+                pane.show(self.target(), self.sources.state, self.sources.history, self.config)  # type: ignore[attr-defined]
+
+    def target(self) -> Any:
+        """What the cursor is on, as the detail pane takes it: a snapshot for a host, else the row."""
+        row = self.table.row
+        return self.sources.state.hosts.get(row.name) if isinstance(row, HostRow) else row
+
+    def on_fleet_table_moved(self, event: FleetTable.Moved) -> None:
+        """Details follow the cursor; the footer, where other keys do something now."""
+        if event.table is self.table:
+            self._show_detail()
+            shape = self.view.shape()
+            if shape != self._shape:
+                self._shape = shape
+                self.refresh_bindings()
+
+    def on_fleet_table_opened(self, event: FleetTable.Opened) -> None:
+        """Enter: what the view does with it, else the details on the whole screen."""
+        if not self.view.open_row(event.row):
+            self._full_detail(True)
+
+    # --------------------------------------------------------------------------------------------- views
+
+    async def show_view(self, name: str) -> ListView:
+        """Bring a view to the front; made on the first visit."""
+        switcher = self.query_one("#views", ContentSwitcher)
+        if not switcher.query(f"#{name}"):
+            kind = next(view for view in VIEWS if name == view.NAME)
+            await switcher.add_content(kind(self.sources), set_current=False)
+        switcher.current = name
+        self._full_detail(False)
+        self._shape = None
+        self.show()
+        return self.view
+
+    def find_view(self, kind: type[ListView]) -> ListView | None:
+        """The view of that kind, if it was visited."""
+        return next(iter(self.query(kind)), None)
+
+    async def action_view(self, name: str) -> None:
+        """Show a view as it was left."""
+        await self.show_view(name)
+
+    async def on_header_bar_chosen(self, event: HeaderBar.Chosen) -> None:
+        """A view was clicked."""
+        await self.show_view(event.view)
+
+    async def action_containers_here(self) -> None:
+        """Go to the containers of the row under the cursor."""
+        before, row = self.view, self.table.row
+        if row is None:
+            return
+        host, search = before.host_of(row), before.containers_filter(row)
+        self._visited.append((before.NAME, before.hosts, before.hosts_label, before.filter_text))
+        view = await self.show_view("containers")
+        view.set_hosts(frozenset({host}), f"@{host}")
+        view.set_filter(search)
+
+    async def action_go_back(self) -> None:
+        """Go back to where `its containers` was pressed, and show all containers again."""
+        if not self._visited:
+            return
+        name, hosts, label, search = self._visited.pop()
+        self.view.set_hosts(None)
+        self.view.set_filter("")
+        view = await self.show_view(name)
+        view.set_hosts(hosts, label)
+        view.set_filter(search)
+
+    def action_undo(self) -> None:
+        """Undo the latest of: details on the whole screen, marks, filter, hosts."""
+        view = self.view
+        if self.has_class("-detail-full"):
+            self._full_detail(False)
+        elif not view.table.has_focus:
+            view.table.focus()
+        elif view.table.marks:
+            view.table.clear_marks()
+        elif view.filter_text:
+            view.set_filter("")
+        elif view.hosts is not None:
+            view.set_hosts(None)
+
+    # ------------------------------------------------------------------------------------------- details
+
+    def action_toggle_detail(self) -> None:
+        """Show details beside the list, or not; where there is no room: on the whole screen."""
+        if self.has_class("-detail-full"):
+            self._full_detail(False)
+        elif self.has_class("-wide") or self.has_class("-tall"):
+            self.toggle_class("-detail-off")
+            self.call_after_refresh(self._show_detail)
+        else:
+            self._full_detail(True)
+
+    def _full_detail(self, full: bool) -> None:
+        self.set_class(full, "-detail-full")
+        if full:
+            for pane in self.query("#detail-pane"):
+                (next((child for child in pane.query("*") if child.can_focus), None) or pane).focus()
+        else:
+            self.table.focus()
+        self.call_after_refresh(self._show_detail)
+
+    # -------------------------------------------------------------------------- filter and command line
+
+    @property
+    def prompt(self) -> Prompt:
+        """The bottom line that takes text."""
+        return self.query_one(Prompt)
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        view = self.view
+        self.run_worker(view.warm_search(), group="search", exclusive=True)
+        self.prompt.ask("filter", view.filter_text)
+
+    def action_command(self) -> None:
+        """Type a command."""
+        self.prompt.ask("command")
+
+    def on_prompt_typed(self, event: Prompt.Typed) -> None:
+        """Filter while it is typed; a bad filter says why and changes nothing."""
+        if event.mode == "filter":
+            self._try_filter(event.text)
+
+    async def on_prompt_entered(self, event: Prompt.Entered) -> None:
+        """Keep the filter, or do the command; stay with what is wrong."""
+        if event.mode == "filter":
+            if self._try_filter(event.text):
+                self.close_prompt()
+            return
+        try:
+            await commands.perform(self, event.text)
+        except BerthError as error:
+            self.prompt.hint(printable(error.message, 300), error=True)
+
+    def on_prompt_left(self, event: Prompt.Left) -> None:
+        """Escape: no filter any more; no command."""
+        if event.mode == "filter":
+            self.view.set_filter("")
+        self.close_prompt()
+
+    def _try_filter(self, text: str) -> bool:
+        try:
+            self.view.set_filter(text)
+        except FilterError as error:
+            self.prompt.hint(printable(error.message, 300), error=True)
+            return False
+        self.prompt.hint("")
+        return True
+
+    def close_prompt(self) -> None:
+        """Hide the bottom line's input."""
+        self.prompt.close()
+        self.table.focus()
+
+    def _complete(self, line: str) -> list[str]:
+        return commands.completions(self, line)
+
+    # --------------------------------------------------------------------------- order, columns, copying
+
+    def action_sort(self) -> None:
+        """Choose the column to order by."""
+        commands.choose_sort(self)
+
+    def action_columns(self) -> None:
+        """Choose which columns are shown."""
+        commands.choose_columns(self)
+
+    def set_columns(self, chosen: Sequence[str]) -> None:
+        """Show these columns of the visible view from now on; none: the default ones."""
+        self.view.choose_columns(chosen)
+
+    def action_help(self) -> None:
+        """All keys and commands."""
+        commands.show_help(self)
+
+    def action_copy(self) -> None:
+        """Copy one column of the row, or of the marked rows."""
+        commands.choose_copy(self)
+
+    def action_copy_rows(self) -> None:
+        """Copy whole rows, columns separated by tabs."""
+        columns, rows = self.table.columns, self.table.targets()
+        text = "\n".join("\t".join(column_text(column, row) for column in columns) for row in rows)
+        commands.copy(self, text, len(rows))
+
+
+__all__ = ["Desk", "SettingChanged"]

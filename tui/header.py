@@ -1,0 +1,203 @@
+"""The first line (views and what the fleet is like) and the last (what can be done now)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.message import Message
+from textual.screen import Screen
+from textual.widget import Widget
+
+from backend.model import HostRow, HostState
+from tui import cells
+from tui.keys import is_shown
+
+Span = tuple[str, str, Any]
+"""Text, style name, and what a click on it means (None: nothing)."""
+
+
+class Bar(Widget):
+    """One line of clickable spans."""
+
+    ALLOW_SELECT = False
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._drawn: list[Span] = []
+
+    def spans(self, width: int) -> tuple[list[Span], list[Span]]:
+        """What stands on the left and on the right for that width."""
+        raise NotImplementedError
+
+    def on_span(self, meaning: Any) -> None:
+        """A span was clicked."""
+
+    def render(self) -> Text:
+        """The line, cut to the width."""
+        width = self.size.width
+        left, right = self.spans(width)
+        room = width - sum(cells.width_of(((text, ""),)) for text, _, _ in (*left, *right))
+        self._drawn = [*left, (" " * max(0, room), "", None), *right]
+        text = Text(no_wrap=True, overflow="crop", end="")
+        for span, name, _ in self._drawn:
+            text.append(span, self._look(name))
+        return text
+
+    def _look(self, name: str) -> Style | str:
+        return self.get_component_rich_style(f"bar--{name}") if name else ""
+
+    def on_click(self, event: events.Click) -> None:
+        """Find the span that was clicked."""
+        x = 0
+        for text, _, meaning in self._drawn:
+            x += cells.width_of(((text, ""),))
+            if event.x < x:
+                if meaning is not None:
+                    self.on_span(meaning)
+                return
+
+
+def summary(rows: Sequence[HostRow]) -> list[tuple[str, str]]:
+    """The fleet in a few words: how many hosts, how many free GPUs, what is wrong."""
+    counted = [row for row in rows if row.state is not HostState.SKIPPED]
+    free = sum(row.gpus_free or 0 for row in counted)
+    down = sum(row.state is HostState.DOWN for row in counted)
+    locked = sum(row.state in (HostState.AUTH, HostState.HOST_KEY) for row in counted)
+    warned = sum(bool(row.warnings) and row.state is HostState.UP for row in counted)
+    waiting = sum(row.state is HostState.CONNECTING for row in counted)
+    parts = [(f"{len(counted)} host{'s' if len(counted) != 1 else ''}", "plain")]
+    if any(row.gpus for row in counted):
+        parts.append((f"{free} GPU{'s' if free != 1 else ''} free", "free" if free else "muted"))
+    if waiting:
+        parts.append((f"{waiting} connecting", "muted"))
+    if locked:
+        parts.append((f"! {locked} locked out", "bad"))
+    if down:
+        parts.append((f"! {down} down", "bad"))
+    if warned:
+        parts.append((f"! {warned} unwell", "warn"))
+    return parts
+
+
+class HeaderBar(Bar):
+    """berth, the views, and the fleet in a few words."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"bar--{name}"
+        for name in ("brand", "tab", "number", "active", "plain", "muted", "free", "warn", "bad")
+    }
+
+    class Chosen(Message):
+        """A view was clicked."""
+
+        def __init__(self, view: str) -> None:
+            super().__init__()
+            self.view = view
+
+    def __init__(self, views: Sequence[tuple[int, str, str]], *, id: str) -> None:
+        """`views`: number, name, title."""
+        super().__init__(id=id)
+        self._views = list(views)
+        self._active = ""
+        self._parts: list[tuple[str, str]] = []
+        self._badges: list[tuple[str, str]] = []
+
+    def show(self, *, active: str, parts: list[tuple[str, str]], badges: list[tuple[str, str]]) -> None:
+        """Say this from now on; repaints only if it is something else."""
+        if (active, parts, badges) != (self._active, self._parts, self._badges):
+            self._active, self._parts, self._badges = active, parts, badges
+            self.refresh()
+
+    def spans(self, width: int) -> tuple[list[Span], list[Span]]:
+        """As much as fits: the summary goes last."""
+        right = self._summary(" · ")
+        for left in (self._tabs(titles=True), self._tabs(titles=False), []):
+            if _width(left) + _width(right) + 1 <= width:
+                return left, right
+        short = [(t.replace(" GPUs free", " free").replace(" GPU free", " free"), s) for t, s in self._parts]
+        return [], [(" " + " · ".join(text for text, _ in short), "plain", None)]
+
+    def _summary(self, dot: str) -> list[Span]:
+        spans: list[Span] = []
+        for text, style in (*self._badges, *self._parts):
+            if spans:
+                spans.append((dot, "muted", None))
+            spans.append((text, style, None))
+        return [*spans, (" ", "", None)]
+
+    def _tabs(self, titles: bool) -> list[Span]:
+        spans: list[Span] = [(" berth ", "brand", None), (" ", "", None)]
+        for number, name, title in self._views:
+            if name == self._active:
+                spans.append((f" {number} {title} ", "active", name))
+            elif titles:
+                spans += [(f" {number} ", "number", name), (f"{title} ", "tab", name)]
+            else:
+                spans.append((f" {number} ", "number", name))
+        return spans
+
+    def on_span(self, meaning: Any) -> None:
+        """Go to the view."""
+        self.post_message(self.Chosen(meaning))
+
+
+class KeyBar(Bar):
+    """The keys that do something now, most important first."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"bar--key", "bar--what"}
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._hints: list[tuple[str, str, str]] = []
+
+    def on_mount(self) -> None:
+        """Follow the bindings of the screen."""
+        self.screen.bindings_updated_signal.subscribe(self, self._update)
+
+    def _update(self, screen: Screen[Any]) -> None:
+        hints = key_hints(screen, self.app.get_key_display)
+        if hints != self._hints:
+            self._hints = hints
+            self.refresh()
+
+    def spans(self, width: int) -> tuple[list[Span], list[Span]]:
+        """As many as fit; help and the command line always."""
+        last = [hint for hint in self._hints if hint[2] in ("?", "question_mark", ":", "colon")]
+        first = [hint for hint in self._hints if hint not in last]
+        room = width - 1 - sum(_hint_width(hint) for hint in last)
+        shown = []
+        for hint in first:
+            room -= _hint_width(hint)
+            if room < 0:
+                break
+            shown.append(hint)
+        spans: list[Span] = [(" ", "", None)]
+        for display, what, key in (*shown, *last):
+            spans += [(display, "key", key), (f" {what}", "what", key), ("  ", "", None)]
+        return spans, []
+
+    def on_span(self, meaning: Any) -> None:
+        """A click is the key."""
+        self.app.simulate_key(meaning)
+
+
+def key_hints(screen: Screen[Any], display: Callable[[Any], str]) -> list[tuple[str, str, str]]:
+    """(how the key is written, what it does, the key) of all bindings that are meant to be shown."""
+    hints: dict[str, tuple[str, str, str]] = {}
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        if binding.show and active.enabled and is_shown(binding.key) and binding.action not in hints:
+            hints[binding.action] = (display(binding), binding.description, binding.key)
+    return list(hints.values())
+
+
+def _width(spans: Sequence[Span]) -> int:
+    return sum(cells.width_of(((text, ""),)) for text, _, _ in spans)
+
+
+def _hint_width(hint: tuple[str, str, str]) -> int:
+    return cells.width_of(((hint[0] + hint[1], ""),)) + 3

@@ -1,0 +1,96 @@
+"""`?`: all keys and commands, made from the active bindings and from the command line's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
+
+from tui.command_line import VERBS
+from tui.keys import is_shown
+
+Section = tuple[str, list[tuple[str, str]]]
+"""A heading, and rows of (keys or words, what they do)."""
+
+FILTERS = [
+    ("train alice", "rows with both words in a text column"),
+    ("!exited", "rows without the word"),
+    ('"two words"', "a word with spaces or a colon in it"),
+    ("state:running  !owner:bob", "a word in (not in) one column"),
+    ("cpu:>50  mem:>10G  up:<2h", "numbers, bytes and ages are compared"),
+    ("free:yes  idle:>1h", "GPUs: that can be had; that are held without work"),
+]
+MOUSE = [
+    ("click", "row, view, key, or heading (order by it; again: the other way round)"),
+    ("double click", "details"),
+    ("ctrl+click", "mark"),
+]
+
+
+def key_sections(screen: Screen[Any]) -> list[Section]:
+    """The active bindings, grouped by what they belong to, keys of one action in one row."""
+    sections: dict[str, dict[str, tuple[list[str], str]]] = {}
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        if not binding.description or binding.system or not is_shown(binding.key):
+            continue
+        title = getattr(active.node, "BINDING_GROUP_TITLE", None) or "Everywhere"
+        rows = sections.setdefault(title, {})
+        keys, _ = rows.setdefault(binding.action, ([], binding.description))
+        display = screen.app.get_key_display(binding)
+        if display not in keys:
+            keys.append(display)
+    return [
+        (title, [("  ".join(keys), what[:1].upper() + what[1:]) for keys, what in rows.values()])
+        for title, rows in sections.items()
+    ]
+
+
+def command_section(views: Sequence[tuple[str, str]]) -> Section:
+    """The words of the command line. `views`: names and titles."""
+    rows = [(f":{names}", f"show {title}; `@host` limits, `/text` filters") for names, title in views]
+    return "Commands", rows + [(f":{word}", what) for word, (_, what) in VERBS.items() if word != "quit"]
+
+
+class HelpScreen(ModalScreen[None]):
+    """All keys and commands on one page."""
+
+    BINDING_GROUP_TITLE = "Help"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,enter", "leave", "close", id="help-close"),
+        Binding("j,down", "scroll(1)", "Down", show=False, id="help-down"),
+        Binding("k,up", "scroll(-1)", "Up", show=False, id="help-up"),
+    ]
+
+    def __init__(self, sections: Sequence[Section]) -> None:
+        super().__init__()
+        self._sections = list(sections)
+
+    def compose(self) -> ComposeResult:
+        """One block per section."""
+        with VerticalScroll(classes="dialog help") as dialog:
+            dialog.border_title = Content("berth")
+            dialog.border_subtitle = Content("esc closes")
+            for title, rows in self._sections:
+                yield Static(self._block(title, rows), classes="help-section", markup=False)
+
+    def _block(self, title: str, rows: Sequence[tuple[str, str]]) -> Content:
+        width = min(28, max((len(keys) for keys, _ in rows), default=0))
+        lines = [Content.assemble((title, "bold $text-primary"))]
+        for keys, what in rows:
+            lines.append(Content.assemble(("  " + keys.ljust(width), "$text-accent"), ("  " + what, "")))
+        return Content("\n").join(lines)
+
+    def action_leave(self) -> None:
+        """Close."""
+        self.dismiss(None)
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll."""
+        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)

@@ -1,0 +1,279 @@
+"""What every list view is: a table in a frame that says what is shown, and what is taught where nothing is.
+
+A view is one file: its columns, what makes one row the same row, what a row looks like, and where its rows
+come from. Everything else is here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+
+from backend.history import History
+from backend.model import FleetState
+from backend.rows import RowBuilder
+from backend.text import printable
+from tui.columns import Column
+from tui.filter import Field, FilterError, Test, compile_filter
+from tui.table import FleetTable, Look, column_text
+
+
+@dataclass
+class Sources:
+    """What rows are made from; one for the whole app."""
+
+    builder: RowBuilder
+    history: History
+    state: FleetState
+    columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """View name to the chosen columns."""
+    sort: dict[str, str] = field(default_factory=dict)
+    """View name to the column it is sorted by; `-column` is descending."""
+
+
+class SettingChanged(Message):
+    """A choice was made that berth should remember: a key of settings.yaml and its whole new value."""
+
+    def __init__(self, setting: str, value: dict[str, Any]) -> None:
+        super().__init__()
+        self.setting, self.value = setting, value
+
+
+class ListView(Vertical):
+    """A list of one kind of things, over all hosts or some of them."""
+
+    NAME: ClassVar[str] = ""
+    """In settings.yaml, as widget id, and in `:NAME`."""
+    TITLE: ClassVar[str] = ""
+    NUMBER: ClassVar[int] = 0
+    """The key that shows it, and its place in the header."""
+    ALIASES: ClassVar[tuple[str, ...]] = ()
+    """Other words for it after `:`."""
+    NOTE_AFTER: ClassVar[str] = ""
+    """Key of the column after which `look().note` is written."""
+    EMPTY: ClassVar[tuple[str, str]] = ("", "")
+    """What this view shows, and what fills it."""
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(self, sources: Sources) -> None:
+        super().__init__(id=self.NAME, classes="view")
+        self.sources = sources
+        self.filter_text = ""
+        """The filter that is in force; empty shows all."""
+        self.hosts: frozenset[str] | None = None
+        """Only rows of these hosts; None is all."""
+        self.hosts_label = ""
+        """What was asked for: `@h1` or `@tag`."""
+        self.all_columns = tuple(self.make_columns())
+        self.table: FleetTable = FleetTable(
+            self.chosen_columns(),
+            key=self.key,
+            rank=self.rank,
+            look=self.look,
+            note_after=self.NOTE_AFTER,
+            narrow=self.make_narrow(),
+            id=f"{self.NAME}-table",
+        )
+        self._empty = Static(id=f"{self.NAME}-empty", classes="empty", markup=False)
+        self._fields = self._make_fields()
+        self._searched: dict[Hashable, tuple[Any, str]] = {}
+
+    # ------------------------------------------------------------------------ what a view fills in
+
+    def make_columns(self) -> Sequence[Column[Any]]:
+        """All columns, in their default order."""
+        raise NotImplementedError
+
+    def make_narrow(self) -> Sequence[Column[Any]]:
+        """The few columns of a tmux side pane."""
+        return ()
+
+    def make_rows(self) -> Sequence[Any]:
+        """The current rows, of all hosts."""
+        raise NotImplementedError
+
+    def key(self, row: Any) -> Hashable:
+        """What makes it the same row after every value has changed."""
+        return (row.host, row.name)
+
+    def rank(self, row: Any) -> int:
+        """Order of importance in the view's own order; 0 first."""
+        return 0
+
+    def look(self, row: Any) -> Look:
+        """How a whole row looks."""
+        return Look("dim") if row.stale else Look()
+
+    def host_of(self, row: Any) -> str:
+        """Name of the host a row belongs to."""
+        name: str = row.host
+        return name
+
+    def open_row(self, row: Any) -> bool:
+        """Enter on a row; False: show its details."""
+        return False
+
+    def containers_filter(self, row: Any) -> str:
+        """What finds the containers of a row among those of its host."""
+        return ""
+
+    def shape(self) -> Any:
+        """What decides which keys do something now; the footer is made again when it changes."""
+        return (self.NAME, self.table.row is None)
+
+    def extra_fields(self) -> dict[str, Field]:
+        """What else a filter can ask of a row, beside its columns."""
+        return {}
+
+    # -------------------------------------------------------------------------------- what is shown
+
+    def compose(self) -> ComposeResult:
+        """The table, and what is said in its place."""
+        yield self.table
+        yield self._empty
+
+    def on_mount(self) -> None:
+        """Show what is known, in the order that was chosen last."""
+        self.table.can_focus = True
+        self._apply_sort(self.sources.sort.get(self.NAME, ""))
+        self.show_rows()
+
+    def show_rows(self) -> None:
+        """Take the rows of the current state."""
+        rows = self.make_rows()
+        if self.hosts is not None:
+            hosts = self.hosts
+            rows = [row for row in rows if self.host_of(row) in hosts]
+        self.table.set_rows(rows)
+        self._frame()
+
+    def chosen_columns(self) -> list[Column[Any]]:
+        """The columns of the settings, or the default ones. Names that are none are passed over."""
+        by_key = {column.key: column for column in self.all_columns}
+        chosen = [by_key[key] for key in self.sources.columns.get(self.NAME, ()) if key in by_key]
+        return chosen or [column for column in self.all_columns if not column.optional]
+
+    def column(self, name: str) -> Column[Any] | None:
+        """The column of that key or heading."""
+        name = name.lower()
+        return next((c for c in self.all_columns if name in (c.key, c.title.lower())), None)
+
+    def choose_columns(self, names: Sequence[str]) -> None:
+        """Show these columns from now on; none: the default ones."""
+        default = [column.key for column in self.all_columns if not column.optional]
+        self._remember("columns", tuple(names) if names and list(names) != default else None)
+        self.table.set_columns(self.chosen_columns())
+
+    def _remember(self, setting: Literal["columns", "sort"], value: Any) -> None:
+        """Keep a choice; None: back to the default."""
+        current: dict[str, Any] = getattr(self.sources, setting)
+        if current.get(self.NAME) != value:
+            current[self.NAME] = value
+            if value is None:
+                del current[self.NAME]
+            self.post_message(SettingChanged(setting, dict(current)))
+
+    def _apply_sort(self, spec: str) -> None:
+        column = self.column(spec.removeprefix("-")) if spec else None
+        if column is not None:
+            self.table.sort_by(column, spec.startswith("-"))
+
+    # ------------------------------------------------------------------------------------- narrowing
+
+    def compile(self, text: str) -> Test | None:
+        """The test of a filter; `FilterError` if it cannot be understood."""
+        return compile_filter(text, self._fields, self.search_text)
+
+    def set_filter(self, text: str) -> None:
+        """Show only rows that pass. `FilterError` leaves everything as it is."""
+        test = self.compile(text)
+        self.filter_text = text.strip()
+        self.table.set_filter(test)
+        self._frame()
+
+    def set_hosts(self, hosts: frozenset[str] | None, label: str = "") -> None:
+        """Show only rows of these hosts."""
+        self.hosts, self.hosts_label = hosts, label
+        self.show_rows()
+
+    def search_text(self, row: Any) -> str:
+        """All text columns of a row in lower case; kept for as long as the row is the same object."""
+        key = self.key(row)
+        known = self._searched.get(key)
+        if known is not None and known[0] is row:
+            return known[1]
+        if len(self._searched) > 4 * self.table.total + 1000:
+            self._searched.clear()
+        text = "\n".join([c.text(row) for c in self.all_columns if c.text is not None]).lower()
+        self._searched[key] = (row, text)
+        return text
+
+    async def warm_search(self) -> None:
+        """Read the text of all rows before the filter needs it, in steps that no key has to wait for."""
+        for place, row in enumerate(self.make_rows()):
+            self.search_text(row)
+            if place % 200 == 199:
+                await asyncio.sleep(0)
+
+    def _make_fields(self) -> dict[str, Field]:
+        fields = {
+            column.key.replace("-", "_"): Field(lambda row, c=column: column_text(c, row), column.sort)  # type: ignore[misc]
+            for column in self.all_columns
+        }
+        return {**self.extra_fields(), **fields}
+
+    # -------------------------------------------------------------------------------------- the frame
+
+    def _frame(self) -> None:
+        """Say in the frame what is shown, and teach where nothing is."""
+        table = self.table
+        shown, total = len(table.rows), table.total
+        count = f"{shown:,}" if shown == total else f"{shown:,} of {total:,}"
+        title = Content.assemble((f" {self.TITLE} ", "bold"), (f"{count} ", "$text-muted"))
+        if self.hosts_label:
+            title += Content.assemble((f"{printable(self.hosts_label, 40)} ", "$text-accent"))
+        subtitle = Content("")
+        if self.filter_text:
+            subtitle += Content.assemble((f" / {printable(self.filter_text, 60)} ", "$text-warning"))
+        if table.marks:
+            subtitle += Content.assemble((f" ● {len(table.marks):,} marked ", "$text-accent"))
+        self._set_titles(title, subtitle)
+        self.set_class(not shown, "-empty")
+        if not shown:
+            self._empty.update(self._teach(total))
+
+    def _set_titles(self, title: Content, subtitle: Content) -> None:
+        """Only what changed: each title repaints the frame."""
+        if (title, subtitle) != getattr(self, "_titles", None):
+            self._titles = (title, subtitle)
+            self.border_title = title
+            self.border_subtitle = subtitle
+
+    def _teach(self, total: int) -> Content:
+        if total or self.hosts_label:
+            what = self.filter_text or self.hosts_label
+            return Content.assemble(
+                (f"Nothing here for {printable(what, 60)}\n\n", "bold"),
+                ("esc shows everything again", "$text-muted"),
+            )
+        shows, fills = self.EMPTY
+        return Content.assemble((shows + "\n\n", "bold"), (fills, "$text-muted"))
+
+    def on_fleet_table_changed(self, event: FleetTable.Changed) -> None:
+        """The frame says how many rows and marks there are; the order is kept for next time."""
+        self._frame()
+        if event.sorted:
+            sign = "-" if self.table.sort_reverse else ""
+            self._remember("sort", sign + self.table.sort_key if self.table.sort_key else None)
+
+
+__all__ = ["Field", "FilterError", "ListView", "Look", "Sources"]

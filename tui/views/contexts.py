@@ -1,0 +1,91 @@
+"""Contexts (4): what is configured, and whether its container is there."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any, ClassVar
+
+from backend.model import ContextRow
+from backend.text import printable
+from tui import cells
+from tui.columns import Cell, Column
+from tui.filter import quote
+from tui.table import Look
+from tui.views.base import ListView
+from tui.views.make import figures, words
+
+_STATES = {"running": "good", "stopped": "warn", "missing": "dim", "unknown": "dim"}
+
+
+class ContextsView(ListView):
+    """All contexts: a host, an image, a container and how to run it."""
+
+    NAME = "contexts"
+    TITLE = "Contexts"
+    NUMBER = 4
+    ALIASES = ("context", "ctx")
+    EMPTY: ClassVar[tuple[str, str]] = (
+        "A context is a host, an image, a container, and how to run it.",
+        "There is none yet: each is a file contexts/NAME.yaml in the configuration folder.",
+    )
+
+    def make_columns(self) -> Sequence[Column[Any]]:
+        """All columns."""
+        return (
+            words("name", "NAME", 16, lambda r: r.name, cell=_name, grow=2),
+            words("host", "HOST", 12, lambda r: r.host, grow=1),
+            words("image", "IMAGE", 22, lambda r: r.image, grow=3, priority=2),
+            words("container", "CONTAINER", 16, lambda r: r.container, grow=2, priority=3),
+            words("state", "STATE", 9, lambda r: r.state, cell=_state),
+            words("gpus", "GPUS", 6, lambda r: r.gpus, priority=1),
+            words("ports", "PORTS", 14, _ports, grow=1, priority=4),
+            words("user", "USER", 10, lambda r: r.user, priority=5),
+            words("profile", "PROFILE", 7, lambda r: r.profile, priority=6),
+            figures(
+                "sessions",
+                "TMUX",
+                4,
+                lambda r: cells.number(r.sessions or None),
+                lambda r: r.sessions,
+                priority=7,
+            ),
+        )
+
+    def make_narrow(self) -> Sequence[Column[Any]]:
+        """Which, where, and whether it runs."""
+        return (
+            words("name", "NAME", 12, lambda r: r.name, cell=_name, grow=2),
+            words("host", "HOST", 8, lambda r: r.host, grow=1),
+            words("state", "STATE", 8, lambda r: r.state, cell=_state),
+        )
+
+    def make_rows(self) -> Sequence[ContextRow]:
+        """One row per context."""
+        return self.sources.builder.contexts(self.sources.state)
+
+    def key(self, row: ContextRow) -> Hashable:
+        """Its name."""
+        return row.name
+
+    def look(self, row: ContextRow) -> Look:
+        """The one that was used last stands out by its `*`."""
+        return Look()
+
+    def containers_filter(self, row: ContextRow) -> str:
+        """Its own."""
+        return f"name:{quote(row.container)}"
+
+
+def _name(row: ContextRow) -> Cell:
+    return ((printable(row.name), "accent" if row.last else ""), *(((" *", "accent"),) if row.last else ()))
+
+
+def _state(row: ContextRow) -> Cell:
+    return ((row.state, _STATES.get(row.state, "")),)
+
+
+def _ports(row: ContextRow) -> str:
+    """`8888`, or `8080→80`, with the address where others can reach it."""
+    short = [port.removeprefix("127.0.0.1:").removesuffix("/tcp") for port in row.ports]
+    halves = [port.split(":") for port in short]
+    return " ".join(h[0] if len(set(h)) == 1 else ":".join(h[:-1]) + "→" + h[-1] for h in halves)

@@ -1,0 +1,74 @@
+"""Sessions (7): the tmux sessions of all hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any, ClassVar
+
+from backend.model import SessionRow
+from tui import cells
+from tui.columns import Cell, Column
+from tui.filter import quote
+from tui.views.base import ListView
+from tui.views.make import figures, words
+
+
+class SessionsView(ListView):
+    """All tmux sessions."""
+
+    NAME = "sessions"
+    TITLE = "Sessions"
+    NUMBER = 7
+    ALIASES = ("session", "tmux")
+    EMPTY: ClassVar[tuple[str, str]] = (
+        "The tmux sessions of all hosts, and what runs in them.",
+        "No host has one now: `tmux new -s NAME` on a host makes one.",
+    )
+
+    def make_columns(self) -> Sequence[Column[Any]]:
+        """All columns."""
+        return (
+            words("host", "HOST", 12, lambda r: r.host, grow=1),
+            words("session", "SESSION", 18, lambda r: r.name, grow=2),
+            words("user", "USER", 10, lambda r: r.user, priority=1),
+            figures("attached", "ATTACHED", 8, _attached, lambda r: r.attached, priority=2),
+            figures(
+                "windows", "WINDOWS", 7, lambda r: cells.number(r.windows), lambda r: r.windows, priority=5
+            ),
+            words("running", "RUNNING", 24, _running, grow=3, priority=3),
+            figures(
+                "created", "CREATED", 8, lambda r: cells.age(r.created_at), lambda r: r.created_at, priority=7
+            ),
+            figures(
+                "active", "ACTIVE", 8, lambda r: cells.age(r.activity_at), lambda r: r.activity_at, priority=4
+            ),
+            words("context", "CONTEXT", 12, lambda r: r.context, grow=1, priority=6),
+        )
+
+    def make_narrow(self) -> Sequence[Column[Any]]:
+        """Where, which, what."""
+        return (
+            words("host", "HOST", 8, lambda r: r.host, grow=1),
+            words("session", "SESSION", 10, lambda r: r.name, grow=2),
+            words("running", "RUNNING", 10, _running, grow=1),
+        )
+
+    def make_rows(self) -> Sequence[SessionRow]:
+        """One row per session."""
+        return self.sources.builder.sessions(self.sources.state)
+
+    def key(self, row: SessionRow) -> Hashable:
+        """tmux's id of it, on its server."""
+        return (row.host, row.socket, row.id)
+
+    def containers_filter(self, row: SessionRow) -> str:
+        """Its own."""
+        return f"context:{quote(row.context)}" if row.context else ""
+
+
+def _attached(row: SessionRow) -> Cell:
+    return cells.number(row.attached) if row.attached else (("detached", "dim"),)
+
+
+def _running(row: SessionRow) -> str:
+    return "  ".join(row.commands)
