@@ -8,7 +8,7 @@ from backend.actions.context import Access, ActionContext, Outcome, Terminal, Vo
 from backend.actions.registry import ACTIONS, Action, Option, Param, action
 from backend.actions.runner import Result, perform
 
-MODULES: tuple[str, ...] = ()
+MODULES: tuple[str, ...] = ("contexts", "context_files")
 """The files that declare actions, one per kind of target."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -63,6 +64,9 @@ class Voice(Protocol):
 
     async def confirm(self, question: str) -> bool:
         """Ask in the middle of it; False is the answer that does nothing."""
+
+    def lend_terminal(self) -> AbstractAsyncContextManager[None]:
+        """The person's terminal for a program of theirs (an editor). Raises `ActionFailed` without one."""
 
 
 @dataclass

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from backend.actions.context import Access, ActionContext
 from backend.actions.runner import PER_HOST, Result, host_of, label, run_one
@@ -18,15 +19,24 @@ if TYPE_CHECKING:
     from backend.actions.registry import Action
     from backend.config import Config
 
-Ask = Callable[[str], Awaitable[bool]]
-"""Asks a person a question."""
+
+class Person(Protocol):
+    """Who sits in front of it, as the front end reaches them."""
+
+    async def confirm(self, question: str) -> bool:
+        """Ask a question; no is the answer that does nothing."""
+
+    def lend_terminal(self) -> AbstractAsyncContextManager[None]:
+        """Their terminal, for a program of theirs."""
+
+
 _count = itertools.count()
 
 
 class Run:
     """One action on one target. It is the action's voice, and outlives the view it was started from."""
 
-    def __init__(self, action: Action, target: Any, options: Mapping[str, Any], ask: Ask) -> None:
+    def __init__(self, action: Action, target: Any, options: Mapping[str, Any], ask: Person) -> None:
         self.action = action
         self.target = target
         self.options = dict(options)
@@ -56,7 +66,11 @@ class Run:
 
     async def confirm(self, question: str) -> bool:
         """Ask in the middle of it."""
-        return await self._ask(question)
+        return await self._ask.confirm(question)
+
+    def lend_terminal(self) -> AbstractAsyncContextManager[None]:
+        """The person's terminal, for an editor."""
+        return self._ask.lend_terminal()
 
     def cancel(self) -> None:
         """End it; its clean-up still runs."""
@@ -102,7 +116,7 @@ class Runs:
         target: Any,
         options: Mapping[str, Any],
         *,
-        ask: Ask,
+        ask: Person,
         changed: Callable[[Run], None] = lambda run: None,
         assume_yes: bool = False,
     ) -> Run:

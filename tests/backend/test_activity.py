@@ -21,8 +21,14 @@ from backend.errors import ActionFailed
 TARGET = SimpleNamespace(host="h1", name="c", state="running")
 
 
-async def no(question):
-    return False
+class Nobody:
+    """Says no to everything."""
+
+    async def confirm(self, question):
+        return False
+
+
+no = Nobody()
 
 
 @pytest.fixture
@@ -45,7 +51,8 @@ def runs(tmp_path):
 
 def row(number: int, **changes) -> ActivityRow:
     fields = {
-        "id": f"{number:06}", "action": "stop", "title": "stop", "target": "h1/c", "host": "h1", "state": "done",
+        "id": f"{number:06}", "action": "stop", "title": "stop", "target": "h1/c", "host": "h1",
+        "state": "done",
         "started_at": datetime.now(UTC),
     }  # fmt: skip
     return ActivityRow(**(fields | changes))

@@ -1,0 +1,258 @@
+"""What can be done to a context's container, and to all contexts at once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+from backend.actions.registry import Option, action
+from backend.errors import BerthError, NoSuchTarget
+from backend.model import ContextRow, HostRow
+from backend.text import age, printable
+
+if TYPE_CHECKING:
+    from backend.actions.context import ActionContext
+    from backend.config import Context
+
+GROUP = "Contexts"
+
+
+def _context(ctx: ActionContext, row: ContextRow) -> Context:
+    return ctx.config.context(row.name)
+
+
+@action(on=ContextRow, key="u", footer=True, group=GROUP)
+async def up(
+    ctx: ActionContext,
+    row: ContextRow,
+    *,
+    pull: Annotated[bool, Option("fetch the image where it is missing")] = True,
+) -> str:
+    """Start the context's container, made first where it is missing.
+
+    The image is pulled if need be. GPUs are given the way the host's vendor wants it; of a number of GPUs,
+    free ones on one NUMA node are chosen. The command that says the same is shown and kept in the history.
+    """
+    from backend.contexts import bring_up
+
+    return await bring_up.up(ctx, _context(ctx, row), pull=pull)
+
+
+@action(on=ContextRow, key="s", danger="Stop {0.container} on {0.host}?", footer=True, group=GROUP)
+async def down(
+    ctx: ActionContext,
+    row: ContextRow,
+    *,
+    grace: Annotated[int, Option("seconds between SIGTERM and SIGKILL")] = 10,
+) -> str:
+    """Stop the context's container. It stays, with all that is in it."""
+    engine = await ctx.engine(row.host)
+    found = await engine.inspect(row.container)
+    if not (found.get("State") or {}).get("Running"):
+        return f"{row.container} on {row.host} does not run"
+    await engine.stop(found["Id"], grace=grace)
+    return f"stopped {row.container} on {row.host}"
+
+
+@action(on=ContextRow, verb="context drift", key="D", changes=False, group=GROUP)
+async def drift(ctx: ActionContext, row: ContextRow) -> str:
+    """Where the container is not as its context says: what a recreate would change."""
+    from backend.contexts import bring_up
+
+    engine = await ctx.engine(row.host)
+    found = await bring_up.drifted(ctx, _context(ctx, row), await engine.inspect(row.container))
+    for each in found:
+        ctx.report(f"{each.what:14} context: {each.context}   container: {each.container}")
+    return f"{len(found)} differences" if found else f"{row.container} is as the context says"
+
+
+@action(on=ContextRow, verb="context show", changes=False, group=GROUP)
+async def context_show(ctx: ActionContext, row: ContextRow) -> str:
+    """Every value of a context, its image, its container, and who is inside (the old `ctx`)."""
+    import msgspec
+
+    context = _context(ctx, row)
+    for name, value in msgspec.to_builtins(context).items():
+        if value not in (None, [], {}, ""):
+            ctx.report(f"{name:12} {_shown(name, value)}")
+    try:
+        engine = await ctx.engine(context.host)
+        await _show_image(ctx, engine, context)
+        await _show_container(ctx, engine, context)
+    except BerthError as error:
+        ctx.report(f"{'state':12} unknown: {error}")
+        raise
+    return f"context {context.name}"
+
+
+def _shown(name: str, value: Any) -> str:
+    if name == "env":
+        # Tokens live in environments; a page that people show each other is no place for them.
+        return ", ".join(sorted(value)) + "  (values: see the file)"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={item}" for key, item in value.items() if item not in (None, [], {}, False))
+    return str(value)
+
+
+async def _show_image(ctx: ActionContext, engine: Any, context: Context) -> None:
+    try:
+        image = await engine.inspect_image(context.image)
+    except NoSuchTarget:
+        ctx.report(f"{'image':12} {context.image}: not on {context.host}")
+        return
+    size = (image.get("Size") or 0) / 2**30
+    ctx.report(f"{'image':12} there, made {str(image.get('Created', ''))[:19]}, {size:.1f} GiB")
+
+
+async def _show_container(ctx: ActionContext, engine: Any, context: Context) -> None:
+    from backend.contexts import bring_up
+
+    containers = await engine.containers()
+    others = [
+        each["Names"][0].lstrip("/")
+        for each in containers
+        if each.get("Image") == context.image and f"/{context.container}" not in each.get("Names", ())
+    ]
+    ctx.report(f"{'same image':12} {printable(', '.join(others)) or 'no other container'}")
+    found = await bring_up.look(engine, context.container)
+    if found is None:
+        ctx.report(f"{'state':12} missing: berth up {context.name} makes it")
+        return
+    state = found.get("State") or {}
+    ctx.report(f"{'state':12} {state.get('Status')} since {str(state.get('StartedAt', ''))[:19]}")
+    await bring_up.report_drift(ctx, context, found)
+    if state.get("Running"):
+        await _show_inside(ctx, engine, found["Id"])
+
+
+async def _show_inside(ctx: ActionContext, engine: Any, container: str) -> None:
+    top = await engine.top(container, "-eo pid,user,tty,etime,args")
+    for process in top.Processes or ():
+        if len(process) >= 5 and process[2] not in ("?", "-", ""):
+            ctx.report(f"{'inside':12} {printable('  '.join(process))}")
+
+
+@action(on=ContextRow, verb="context use", changes=False, bulk=False, group=GROUP)
+async def context_use(ctx: ActionContext, row: ContextRow) -> str:
+    """Make it the context that verbs mean when none is named."""
+    from backend.contexts import files
+
+    files.use(row.name)
+    return f"{row.name} is the context in use"
+
+
+@action(on=ContextRow, verb="context history", key="H", changes=False, bulk=False, group=GROUP)
+async def context_history(ctx: ActionContext, row: ContextRow) -> str:
+    """Earlier versions of its file, and the commands that made its containers."""
+    from backend.contexts import files
+
+    versions = files.history(ctx.config, row.name)
+    for version in versions:
+        ctx.report(f"{version.at:%Y-%m-%d %H:%M:%S}  {version.kind:9} {version.summary or version.path}")
+    return f"{len(versions)} entries"
+
+
+@action(on=ContextRow, verb="context toggle", key="T", bulk=False, group=GROUP)
+async def toggle_env(ctx: ActionContext, row: ContextRow) -> str:
+    """Switch shells in its container between the tuned environment and a raw one."""
+    import yaml
+
+    from backend.contexts import files
+
+    profile = "raw" if row.profile == "tuned" else "tuned"
+    text = files.existing(ctx.config, row.name).read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("profile:")]
+    fresh = yaml.safe_dump({"profile": profile})
+    files.change(ctx.config, row.name, "\n".join([*lines, fresh]))
+    return f"shells in {row.name} are {profile} now"
+
+
+@action(on=ContextRow, verb="context rm", key="ctrl+d", danger="Remove the context {0.name}?", group=GROUP)
+async def context_rm(
+    ctx: ActionContext,
+    row: ContextRow,
+    *,
+    container: Annotated[bool, Option("remove its container too, after asking")] = False,
+) -> str:
+    """Move the context's file to the trash; `context restore` brings it back.
+
+    Other people's sessions in the container are never ended by this: the container stays unless asked for.
+    """
+    from backend.contexts import files
+
+    context = _context(ctx, row)
+    if container and await ctx.confirm(
+        f"Remove the container {context.container} on {context.host} as well?"
+    ):
+        engine = await ctx.engine(context.host)
+        await engine.remove(context.container, force=True)
+        ctx.report(f"removed {context.container} on {context.host}")
+    path = files.remove(ctx.config, row.name)
+    return f"{row.name} is in the trash ({path.name}): berth context restore {row.name}"
+
+
+@action(on=None, changes=False, bulk=False, group=GROUP)
+async def report(ctx: ActionContext, target: None) -> str:
+    """All contexts on all hosts: image there and since when, container there, running."""
+    contexts = ctx.config.contexts
+    async with asyncio.TaskGroup() as group:
+        hosts = {name: group.create_task(_on_host(ctx, name)) for name in {each.host for each in contexts}}
+    wide = max((len(each.name) for each in contexts), default=0)
+    for context in contexts:
+        found = hosts[context.host].result()
+        ctx.report(f"{context.name:{wide}}  {context.host:12}  {_line(context, found)}")
+    return f"{len(contexts)} contexts on {len(hosts)} hosts"
+
+
+async def _on_host(ctx: ActionContext, host: str) -> tuple[dict[str, Any], dict[str, Any]] | BerthError:
+    """Images by name and containers by name of one host, or why not."""
+    try:
+        engine = await ctx.engine(host)
+        images, containers = await asyncio.gather(engine.images(), engine.containers())
+    except BerthError as error:
+        return error
+    by_tag = {tag: image for image in images for tag in image.get("RepoTags") or ()}
+    by_name = {name.lstrip("/"): each for each in containers for name in each.get("Names") or ()}
+    return by_tag, by_name
+
+
+def _line(context: Context, found: tuple[dict[str, Any], dict[str, Any]] | BerthError) -> str:
+    from datetime import UTC, datetime
+
+    if isinstance(found, BerthError):
+        return f"unknown: {found}"
+    images, containers = found
+    tag = context.image if ":" in context.image.rpartition("/")[2] else f"{context.image}:latest"
+    image = images.get(tag) or images.get(f"docker.io/library/{tag}")
+    made = age(datetime.fromtimestamp(image["Created"], UTC)) + " old" if image else "no"
+    container = containers.get(context.container)
+    state = container.get("State", "?") if container else "missing"
+    return f"image {made:12} container {state}"
+
+
+@action(on=HostRow, changes=False, bulk=False, key="N", group="Hosts")
+async def topology(ctx: ActionContext, host: HostRow) -> str:
+    """GPUs and CPUs by NUMA node, what is free, and how a placement is chosen."""
+    from backend.contexts import bring_up, facts
+
+    _, node_cpus = await facts.ask(await ctx.link(host.name))
+    rows = await bring_up.gpus(ctx, host.name)
+    for node in sorted({*node_cpus, *(row.numa_node for row in rows if row.numa_node is not None)}):
+        ctx.report(f"NUMA node {node}: CPUs {node_cpus.get(node, 'unknown')}")
+        for row in rows:
+            if row.numa_node == node:
+                ctx.report(f"   GPU {row.index}  {printable(row.name)}  {'free' if row.free else _by(row)}")
+    for row in rows:
+        if row.numa_node is None:
+            ctx.report(
+                f"GPU {row.index}  {printable(row.name)}  node unknown  {'free' if row.free else _by(row)}"
+            )
+    ctx.report("A number of GPUs: free ones on one node, from the fullest node that suffices;")
+    ctx.report("cpuset: auto takes the CPUs of that node, so that copies to the GPU cross no socket.")
+    return f"{len(rows)} GPUs on {len(node_cpus)} NUMA nodes"
+
+
+def _by(row: Any) -> str:
+    return f"in use by {printable(', '.join(row.owners))}" if row.owners else "in use"
