@@ -16,6 +16,7 @@ import msgspec
 from backend import picture
 from backend.config import Config
 from backend.fleet import Fleet, settled
+from backend.gpurows import FREE_MEMORY, RUNNING
 from backend.model import (
     ContainerRow,
     ContextRow,
@@ -37,7 +38,6 @@ _LINGER = 2.0
 """Seconds to wait at most for what needs a second sample, once all else is there."""
 _PACE = 0.2
 """Seconds between two outputs of `--watch`, at least."""
-_RUNNING = ("running", "paused")
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,15 @@ def _host_sampled(host: HostSnapshot) -> bool:
     return host.stats is not None and host.stats.cpu_percent is not None
 
 
+def _users_sampled(host: HostSnapshot) -> bool:
+    """GPUs come before their processes: memory that nobody seems to hold is held by one still to come."""
+    gpus = host.gpu_report.gpus if host.gpu_report else ()
+    held = any((gpu.mem_used or 0) > FREE_MEMORY for gpu in gpus)
+    return _host_sampled(host) and (not held or bool(host.processes))
+
+
 def _usage_sampled(host: HostSnapshot) -> bool:
-    running = [container for container in host.containers or () if container.state in _RUNNING]
+    running = [container for container in host.containers or () if container.state in RUNNING]
     return all((usage := host.usage.get(each.id)) and usage.cpu_percent is not None for each in running)
 
 
@@ -88,7 +95,7 @@ def _gpu_problem(config: Config, host: HostSnapshot) -> Problem | None:
 
 LISTS = {
     "hosts": Listing(HostRow, RowBuilder.hosts, "no hosts are configured.", _host_sampled),
-    "gpus": Listing(GpuRow, RowBuilder.gpus, "no GPUs.", _host_sampled, _gpu_problem),
+    "gpus": Listing(GpuRow, RowBuilder.gpus, "no GPUs.", _users_sampled, _gpu_problem),
     "ps": Listing(ContainerRow, RowBuilder.containers, "no containers.", _usage_sampled, _engine_problem),
     "contexts": Listing(
         ContextRow,

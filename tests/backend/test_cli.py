@@ -170,6 +170,42 @@ def test_an_empty_list_is_an_empty_array(berth: Berth) -> None:
         assert (done.stdout, done.stderr, done.returncode) == ("[]\n", "", 0), name
 
 
+# --------------------------------------------------------------------------------------------- doctor
+
+
+def test_the_doctor_checks_hosts_together_and_shows_them_one_after_another(berth: Berth) -> None:
+    berth.config("hosts.yaml", f"hosts: {{away: {{host: 127.0.0.1, sshport: {closed_port()}}}}}")
+    done = berth("doctor")
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    hosts = [row[0] for row in rows]
+    assert hosts == sorted(hosts, key=["local", "away"].index)
+    assert {row[2] for row in rows} <= {"ok", "FAIL", "-"}
+    assert [row[1] for row in rows if row[0] == "away" and row[2] == "FAIL"] == ["connect"]
+    assert done.returncode == 3
+
+
+def test_the_doctor_as_json_and_for_one_host(berth: Berth) -> None:
+    berth.config("hosts.yaml", f"hosts: {{away: {{host: 127.0.0.1, sshport: {closed_port()}}}}}")
+    done = berth("doctor", "local", "--json")
+    checks = json.loads(done.stdout)
+    assert {check["host"] for check in checks} == {"local"}
+    assert {"step": "agent", "ok": True}.items() <= next(c for c in checks if c["step"] == "agent").items()
+    assert done.returncode == (1 if any(check["ok"] is False for check in checks) else 0)
+
+
+def test_the_doctor_on_a_terminal_says_in_one_line_what_was_not_tried(berth: Berth) -> None:
+    berth.config("hosts.yaml", f"hosts: {{away: {{host: 127.0.0.1, sshport: {closed_port()}}}}}")
+    shown, code = berth.terminal("doctor", "away", columns=200)
+    assert code == 3
+    assert shown.count("Not tried: host key, login") == 1
+    assert "\x1b[31mFAIL" in shown
+
+
+def test_the_doctor_knows_no_unknown_host(berth: Berth) -> None:
+    done = berth("doctor", "nobody")
+    assert (done.returncode, done.stdout) == (4, "")
+
+
 # ----------------------------------------------------------------------------------------- exit codes
 
 
@@ -178,7 +214,7 @@ def test_a_host_that_is_down_leaves_the_others_alone(berth: Berth) -> None:
     done = berth("hosts", "--json")
     local, away = json.loads(done.stdout)
     assert (local["state"], away["state"], done.returncode) == ("up", "down", 0)
-    assert "refused" in away["error"]
+    assert "refuses connections" in away["error"]
     assert away["cpus"] is None
     assert done.stderr.startswith("berth: away")
     assert done.stderr.count("\n") == 1
@@ -287,7 +323,9 @@ def test_watching_on_a_terminal_redraws_the_screen(berth: Berth) -> None:
     assert "Traceback" not in shown
 
 
-@pytest.mark.parametrize("words", [("hosts", "--watch", "0.5", "--json"), ("completion", "bash")])
+@pytest.mark.parametrize(
+    "words", [("hosts", "--watch", "0.5", "--json"), ("completion", "bash"), ("doctor",)]
+)
 def test_nobody_reads_the_output(berth: Berth, words: tuple[str, ...]) -> None:
     reading, writing = os.pipe()
     process = berth.start(*words, stdout=writing, stderr=subprocess.PIPE)

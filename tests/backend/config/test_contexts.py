@@ -23,6 +23,7 @@ image: rocm/pytorch:latest
 container: bob_train
 user: 1000:1000
 shell: /bin/zsh -l
+command: sleep "a b" $HOME
 workdir: /work
 ports: [22:22, "0.0.0.0:80:8080/udp", 9, "[::1]:1:2"]
 mounts:
@@ -54,6 +55,7 @@ sync: default
         container="bob_train",
         user="1000:1000",
         shell="/bin/zsh -l",
+        command=("sleep", "a b", "$HOME"),
         workdir="/work",
         ports=("127.0.0.1:22:22/tcp", "0.0.0.0:80:8080/udp", "127.0.0.1:9:9/tcp", "[::1]:1:2/tcp"),
         mounts=("~/shared:/root/shared", "/data:/data:ro", "cache:/cache"),
