@@ -21,6 +21,7 @@ from backend.errors import (
     HostError,
     HostKeyChanged,
     HostKeyUnknown,
+    LoginRefused,
     Unreachable,
 )
 from backend.link import Completed, Link
@@ -143,7 +144,8 @@ class _Examination:
             self._fail("host key", error)
         except HostError as error:
             if self._left[0] == "host key":
-                self._say("host key", None, "not judged")
+                known = isinstance(error, LoginRefused)
+                self._say("host key", known or None, _KNOWN if known else "not judged")
             self._fail(self._left[0], error)
         else:
             self._say("host key", True, _KNOWN)
