@@ -91,6 +91,8 @@ class Action:
     """Whether it may run on several marked rows at once."""
     footer: bool = False
     """Whether it is common enough to stand in the footer."""
+    prints: bool = False
+    """What it reports is what was asked for (inspect, exec): on the command line it goes to stdout."""
     terminal: bool = False
     """It takes the terminal over and so runs on one target, in the foreground."""
     group: str = ""
@@ -117,6 +119,7 @@ def action(
     changes: bool = True,
     bulk: bool = True,
     footer: bool = False,
+    prints: bool = False,
     terminal: bool = False,
     group: str = "",
 ) -> Callable[[Callable[..., Awaitable[Outcome]]], Callable[..., Awaitable[Outcome]]]:
@@ -148,6 +151,7 @@ def action(
             changes=changes,
             bulk=bulk and not terminal,
             footer=footer,
+            prints=prints,
             terminal=terminal,
             group=group,
         )

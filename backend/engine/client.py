@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -81,11 +81,17 @@ class EngineClient(Execs, Files, Images):
             "list its processes", lambda lane: msgspec.convert(lane.top(container, ps_args), Top)
         )
 
-    async def wait(self, container: str, *, timeout: float | None) -> int | None:
+    async def wait(
+        self,
+        container: str,
+        *,
+        timeout: float | None,
+        condition: Literal["not-running", "next-exit", "removed"] = "not-running",
+    ) -> int | None:
         """Wait for a container's end; its exit code, or None if it still runs after `timeout` seconds."""
 
         def ask(lane: Lane) -> int:
-            return msgspec.convert(lane.wait(container), _Exit).StatusCode
+            return msgspec.convert(lane.wait(container, condition=condition), _Exit).StatusCode
 
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
