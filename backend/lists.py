@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from backend import picture
+from backend import link, picture
 from backend.config import Config
 from backend.fleet import Fleet, settled
 from backend.gpurows import FREE_MEMORY, RUNNING
@@ -30,6 +30,7 @@ from backend.model import (
     SessionRow,
 )
 from backend.rows import RowBuilder
+from backend.supervisor import Opener
 from backend.text import printable
 
 ONCE_INTERVAL = 0.5
@@ -107,7 +108,7 @@ LISTS = {
 }
 
 
-async def show(config: Config, request: Request) -> int:
+async def show(config: Config, request: Request, *, opener: Opener = link.open) -> int:
     """Print the list; the exit code. Raises `NoSuchTarget` for a host that is not configured."""
     chosen = _hosts(config, request)
     listing = LISTS[request.name]
@@ -117,7 +118,7 @@ async def show(config: Config, request: Request) -> int:
         return 0
     interval = request.watch or ONCE_INTERVAL
     builder = RowBuilder(config.contexts)
-    async with Fleet(config, only=chosen, interval=interval) as fleet:
+    async with Fleet(config, only=chosen, interval=interval, opener=opener) as fleet:
         deadline = time.monotonic() + request.timeout
         await fleet.settle(request.timeout)
         left = min(_LINGER, deadline - time.monotonic())
