@@ -40,6 +40,11 @@ class Caller:
         self._busy: set[Lane] = set()
         self._closed = False
 
+    @property
+    def endpoint(self) -> tuple[str, str]:
+        """Path of the socket here and version of the API, for streams that are read without the SDK."""
+        return self._path, self._version
+
     async def call(
         self,
         doing: str,
