@@ -20,7 +20,6 @@ from backend.gpurows import FREE_MEMORY, RUNNING
 from backend.model import (
     ContainerRow,
     ContextRow,
-    EngineState,
     FleetState,
     GpuRow,
     HostRow,
@@ -202,9 +201,8 @@ def _exit_code(config: Config, listing: Listing, state: FleetState, request: Req
     if asked and enough(_away(host, request) for host in asked):
         return 3
     if listing.problem is _engine_problem:
-        broken = (EngineState.HUNG, EngineState.DENIED, EngineState.DOWN)
         present = [host for host in asked if host.state is HostState.UP]
-        if present and enough(host.engine is not None and host.engine.state in broken for host in present):
+        if present and enough(_engine_problem(config, host) is not None for host in present):
             return 1
     return 0
 

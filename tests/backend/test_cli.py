@@ -21,6 +21,7 @@ import msgspec
 import pytest
 
 from backend.model import HostRow
+from tests.backend.sshd import Sshd
 
 BERTH = [sys.executable, "-m", "tui"]
 
@@ -31,12 +32,15 @@ class Berth:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "config").mkdir()
+        (folder / "home").mkdir()
         self.environment = os.environ | {
+            "HOME": str(folder / "home"),
             "BERTH_CONFIG_DIR": str(folder / "config"),
             "BERTH_STATE_DIR": str(folder / "state"),
             "TERM": "xterm-256color",
         }
-        self.environment.pop("NO_COLOR", None)
+        for name in ("NO_COLOR", "SSH_AUTH_SOCK"):
+            self.environment.pop(name, None)
 
     def config(self, name: str, text: str) -> None:
         file = self.folder / "config" / name
@@ -161,6 +165,33 @@ def test_contexts_of_other_hosts_are_left_out(berth: Berth) -> None:
     berth.config("contexts/one.yaml", "host: away\nimage: debian:12\ncontainer: one")
     done = berth("contexts", "--json", "--host", "local")
     assert (json.loads(done.stdout), done.returncode) == ([], 0)
+
+
+def test_a_real_host_over_ssh(berth: Berth) -> None:
+    sshd = Sshd(berth.folder / "sshd").start()
+    try:
+        entry = sshd.host()
+        berth.config(
+            "hosts.yaml",
+            f"username: {entry.username}\nidentity_file: {entry.identity_file}\n"
+            f"known_hosts: {entry.known_hosts}\n"
+            f"local: false\nhosts: {{box: {{host: 127.0.0.1, sshport: {entry.sshport}}}}}",
+        )
+        done = berth("hosts", "--json", "--host", "box")
+        (host,) = json.loads(done.stdout)
+        assert (host["name"], host["state"], host["error"], done.returncode) == ("box", "up", None, 0)
+        assert host["cpus"] == os.cpu_count()
+        assert host["latency_ms"] > 0
+        # Another key than the one on record: refused, with the way out, and nothing is sent.
+        sshd.stop()
+        sshd.new_host_key()
+        sshd.start()
+        done = berth("hosts", "--json", "--host", "box")
+        (host,) = json.loads(done.stdout)
+        assert (host["state"], host["cpus"], done.returncode) == ("host_key", None, 3)
+        assert "SHA256:" in done.stderr
+    finally:
+        sshd.stop()
 
 
 def test_an_empty_list_is_an_empty_array(berth: Berth) -> None:
