@@ -32,7 +32,7 @@ class Desk(Screen[None]):
     BINDING_GROUP_TITLE = "Everywhere"
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(str(v.NUMBER), f"view('{v.NAME}')", v.TITLE, show=False, id=v.NAME) for v in VIEWS),
-        Binding("greater_than_sign", "containers_here", "its containers", id="containers-here"),
+        Binding("greater_than_sign", "containers_here", "containers", id="containers-here"),
         Binding("less_than_sign,backspace", "go_back", "Back to the view before", show=False, id="go-back"),
         Binding("slash", "filter", "filter", id="filter"),
         Binding("colon", "command", "go", id="command"),
@@ -42,7 +42,7 @@ class Desk(Screen[None]):
         Binding("d", "toggle_detail", "Details beside the list", show=False, id="detail-pane"),
         Binding("c", "copy", "copy", id="copy"),
         Binding("C", "copy_rows", "Copy the whole rows", show=False, id="copy-rows"),
-        Binding("escape", "undo", "Back: close, unmark, show everything", show=False, id="back"),
+        Binding("escape", "undo", "back", id="back"),
         Binding("q", "app.quit", "quit", id="quit"),
     ]
 
@@ -111,8 +111,7 @@ class Desk(Screen[None]):
 
     def _show_detail(self) -> None:
         for pane in self.query("#detail-pane"):
-            if pane.size:
-                pane.show(self.target(), self.sources.state, self.sources.history, self.config)  # type: ignore[attr-defined]
+            pane.show(self.target(), self.sources.state, self.sources.history, self.config)  # type: ignore[attr-defined]
 
     def target(self) -> Any:
         """What the cursor is on, as the detail pane takes it: a snapshot for a host, else the row."""
@@ -123,10 +122,18 @@ class Desk(Screen[None]):
         """Details follow the cursor; the footer, where other keys do something now."""
         if event.table is self.table:
             self._show_detail()
-            shape = self.view.shape()
-            if shape != self._shape:
-                self._shape = shape
-                self.refresh_bindings()
+            self._check_shape()
+
+    def on_fleet_table_changed(self, event: FleetTable.Changed) -> None:
+        """Marks and filters give escape something to do."""
+        self._check_shape()
+
+    def _check_shape(self) -> None:
+        """Make the footer again only when other keys do something now."""
+        shape = (self.view.shape(), self._undoable())
+        if shape != self._shape:
+            self._shape = shape
+            self.refresh_bindings()
 
     def on_fleet_table_opened(self, event: FleetTable.Opened) -> None:
         """Enter: what the view does with it, else the details on the whole screen."""
@@ -181,19 +188,31 @@ class Desk(Screen[None]):
         view.set_hosts(hosts, label)
         view.set_filter(search)
 
+    def _undoable(self) -> bool:
+        view = self.view
+        return bool(self.has_class("-detail-full") or view.table.marks or view.filter_text or view.hosts_label)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Escape is offered where it does something, the way back where there is one."""
+        if action == "undo":
+            return self._undoable() or not self.table.has_focus
+        if action == "go_back":
+            return bool(self._visited)
+        return True
+
     def action_undo(self) -> None:
         """Undo the latest of: details on the whole screen, marks, filter, hosts."""
         view = self.view
         if self.has_class("-detail-full"):
             self._full_detail(False)
-        elif not view.table.has_focus:
-            view.table.focus()
         elif view.table.marks:
             view.table.clear_marks()
         elif view.filter_text:
             view.set_filter("")
-        elif view.hosts is not None:
+        elif view.hosts_label:
             view.set_hosts(None)
+        else:
+            view.table.focus()
 
     # ------------------------------------------------------------------------------------------- details
 
@@ -209,6 +228,7 @@ class Desk(Screen[None]):
 
     def _full_detail(self, full: bool) -> None:
         self.set_class(full, "-detail-full")
+        self._check_shape()
         if full:
             for pane in self.query("#detail-pane"):
                 (next((child for child in pane.query("*") if child.can_focus), None) or pane).focus()

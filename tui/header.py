@@ -61,26 +61,31 @@ class Bar(Widget):
                 return
 
 
-def summary(rows: Sequence[HostRow]) -> list[tuple[str, str]]:
-    """The fleet in a few words: how many hosts, how many free GPUs, what is wrong."""
+Part = tuple[str, str]
+"""Text and style name."""
+
+
+def summary(rows: Sequence[HostRow]) -> list[list[Part]]:
+    """The fleet in a few words: how many hosts, how many free GPUs, what is wrong. Longest version first."""
     counted = [row for row in rows if row.state is not HostState.SKIPPED]
+    hosts = [(f"{len(counted)} host{'s' if len(counted) != 1 else ''}", "plain")]
     free = sum(row.gpus_free or 0 for row in counted)
-    down = sum(row.state is HostState.DOWN for row in counted)
-    locked = sum(row.state in (HostState.AUTH, HostState.HOST_KEY) for row in counted)
-    warned = sum(bool(row.warnings) and row.state is HostState.UP for row in counted)
+    gpus = any(row.gpus for row in counted)
+    style = "free" if free else "muted"
+    long = [(f"{free} GPU{'s' if free != 1 else ''} free", style)] if gpus else []
+    short = [(f"{free} free", style)] if gpus else []
     waiting = sum(row.state is HostState.CONNECTING for row in counted)
-    parts = [(f"{len(counted)} host{'s' if len(counted) != 1 else ''}", "plain")]
-    if any(row.gpus for row in counted):
-        parts.append((f"{free} GPU{'s' if free != 1 else ''} free", "free" if free else "muted"))
-    if waiting:
-        parts.append((f"{waiting} connecting", "muted"))
-    if locked:
-        parts.append((f"! {locked} locked out", "bad"))
-    if down:
-        parts.append((f"! {down} down", "bad"))
-    if warned:
-        parts.append((f"! {warned} unwell", "warn"))
-    return parts
+    connecting = [(f"{waiting} connecting", "muted")] if waiting else []
+    troubles = [
+        (sum(row.state in (HostState.AUTH, HostState.HOST_KEY) for row in counted), "locked out", "bad"),
+        (sum(row.state is HostState.DOWN for row in counted), "down", "bad"),
+        (sum(bool(row.warnings) and row.state is HostState.UP for row in counted), "unwell", "warn"),
+    ]
+    wrong = [(f"! {count} {what}", style) for count, what, style in troubles if count]
+    worst = wrong[0][1] if wrong else ""
+    total = sum(count for count, _, _ in troubles)
+    merged = [(f"! {total} need{'s' if total == 1 else ''} help", worst)] if len(wrong) > 1 else wrong
+    return [hosts + long + connecting + wrong, hosts + short + wrong, hosts + short + merged]
 
 
 class HeaderBar(Bar):
@@ -103,29 +108,29 @@ class HeaderBar(Bar):
         super().__init__(id=id)
         self._views = list(views)
         self._active = ""
-        self._parts: list[tuple[str, str]] = []
-        self._badges: list[tuple[str, str]] = []
+        self._parts: list[list[Part]] = [[]]
+        self._badges: list[Part] = []
 
-    def show(self, *, active: str, parts: list[tuple[str, str]], badges: list[tuple[str, str]]) -> None:
+    def show(self, *, active: str, parts: list[list[Part]], badges: list[Part]) -> None:
         """Say this from now on; repaints only if it is something else."""
         if (active, parts, badges) != (self._active, self._parts, self._badges):
             self._active, self._parts, self._badges = active, parts, badges
             self.refresh()
 
     def spans(self, width: int) -> tuple[list[Span], list[Span]]:
-        """As much as fits: the summary goes last."""
-        right = self._summary(" · ")
-        for left in (self._tabs(titles=True), self._tabs(titles=False), []):
-            if _width(left) + _width(right) + 1 <= width:
-                return left, right
-        short = [(t.replace(" GPUs free", " free").replace(" GPU free", " free"), s) for t, s in self._parts]
-        return [], [(" " + " · ".join(text for text, _ in short), "plain", None)]
+        """As much as fits: titles of other views go first, the shortest summary last."""
+        for left in (self._tabs(titles=True), self._tabs(titles=False)):
+            for parts in self._parts:
+                right = self._summary([*self._badges, *parts])
+                if _width(left) + _width(right) + 1 <= width:
+                    return left, right
+        return [(" ", "", None), *self._summary(self._parts[-1])], []
 
-    def _summary(self, dot: str) -> list[Span]:
+    def _summary(self, parts: Sequence[Part]) -> list[Span]:
         spans: list[Span] = []
-        for text, style in (*self._badges, *self._parts):
+        for text, style in parts:
             if spans:
-                spans.append((dot, "muted", None))
+                spans.append((" · ", "muted", None))
             spans.append((text, style, None))
         return [*spans, (" ", "", None)]
 

@@ -41,15 +41,18 @@ class Layout:
 
 
 def lay_out(columns: Sequence[Column[Any]], width: int, gap: int = 2) -> Layout:
-    """Drop the least important columns until the rest fits into `width`, then share out what is left.
+    """Take columns by importance as long as they fit into `width`, then share out what is left.
 
-    Columns of priority 0 are never dropped: if they do not fit, the line is wider than `width`.
+    Columns of priority 0 are always taken: if they do not fit, the line is wider than `width`.
     """
-    kept = list(columns)
-    while _needed(kept, gap) > width and (droppable := [c for c in kept if c.priority > 0]):
-        worst = max(droppable, key=lambda column: column.priority)
-        last = max(place for place, column in enumerate(kept) if column.priority == worst.priority)
-        del kept[last]
+    taken = {place for place, column in enumerate(columns) if column.priority == 0}
+    room = width - _needed([columns[place] for place in taken], gap)
+    for place in sorted(range(len(columns)), key=lambda place: columns[place].priority):
+        needed = columns[place].width + (gap if taken else 0)
+        if place not in taken and needed <= room:
+            taken.add(place)
+            room -= needed
+    kept = [column for place, column in enumerate(columns) if place in taken]
     widths = _grown([column.width for column in kept], kept, max(0, width - _needed(kept, gap)))
     x = GUTTER
     placed = []

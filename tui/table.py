@@ -8,69 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from time import monotonic
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
-from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
 from textual.timer import Timer
 
-from tui.cells import fit, text_of
-from tui.columns import STYLES, Cell, Column
+from tui.canvas import Canvas, Look
+from tui.cells import text_of
+from tui.columns import Column
 from tui.filter import Test
-from tui.layout import GUTTER, Layout, lay_out
+from tui.layout import GUTTER
 from tui.rowset import RowSet
 
 HOLD = 1.5
-"""Seconds after the last move of the cursor in which no row changes its place."""
-NARROW = 60
-"""Below this many cells a table shows its narrow columns, without a header."""
-TIGHT = 110
-"""Below this many cells one space instead of two is between columns."""
+"""Seconds after the last key in which no row changes its place."""
 
 
-KEPT = 400
-"""Drawn lines that are remembered."""
+class FleetTable(Canvas, can_focus=True):
+    """Rows, a cursor that stays on its row, marks, and an order."""
 
-
-class Look(NamedTuple):
-    """How a whole row looks."""
-
-    style: str = ""
-    """One of `STYLES`, for the spans that have none; `dim` overrides every style (the row is old)."""
-    problem: str = ""
-    """`bad` or `warn`: a `!` of that style in front of the row."""
-    note: Cell | None = None
-    """Said in place of the columns after the table's `note_after`."""
-
-
-class _Line(NamedTuple):
-    """A drawn line and what it was drawn from."""
-
-    cells: tuple[Cell, ...]
-    state: str
-    strip: Strip
-    turn: int
-    """The turn of values it was compared with last."""
-
-
-class FleetTable(ScrollView, can_focus=True):
-    """Rows under a header that stays; a cursor that stays on its row; marks; sorting."""
-
-    ALLOW_SELECT = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"cell--{name}" for name in STYLES} | {
-        "table--header",
-        "table--sorted",
-        "table--cursor",
-        "table--cursor-blurred",
-        "table--marked",
-        "table--mark",
-    }
     BINDING_GROUP_TITLE = "Lists"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "details", id="details"),
@@ -93,11 +51,6 @@ class FleetTable(ScrollView, can_focus=True):
         def __init__(self, table: FleetTable, row: Any) -> None:
             super().__init__()
             self.table, self.row = table, row
-
-        @property
-        def control(self) -> FleetTable:
-            """The table."""
-            return self.table
 
     class Moved(Message):
         """The cursor is on another row, or its row has new values."""
@@ -124,26 +77,13 @@ class FleetTable(ScrollView, can_focus=True):
         narrow: Sequence[Column[Any]] = (),
         id: str | None = None,
     ) -> None:
-        super().__init__(id=id)
-        self._columns = tuple(columns)
-        self._narrow = tuple(narrow)
-        self._look = look or (lambda _row: Look())
-        self._note_after = note_after
-        self._set: RowSet[Any] = RowSet(key, rank)
-        self._placed: Layout | None = None
-        self._lines: dict[Hashable, _Line] = {}
-        self._styles: dict[tuple[str, str], Style] = {}
-        self._turn = 0
+        rows: RowSet[Any] = RowSet(key, rank)
+        super().__init__(columns, rows=rows, look=look, note_after=note_after, narrow=narrow, id=id)
+        self._cursor_key: Hashable = None
+        self._touched = False
+        """Whether a key or the mouse was used: until then the cursor stays on the first row."""
         self._moved_at = float("-inf")
         self._held: Timer | None = None
-        self.cursor = 0
-        """Place of the cursor among the shown rows."""
-        self._cursor_key: Hashable = None
-        self.marks: set[Hashable] = set()
-        """Keys of marked rows; always rows that are shown."""
-        self.sort_key = ""
-        """Column the rows are ordered by; empty: the view's own order."""
-        self.sort_reverse = False
 
     # --------------------------------------------------------------------------------- what is shown
 
@@ -184,15 +124,15 @@ class FleetTable(ScrollView, can_focus=True):
         if self._set.update(rows, hold=held):
             self._after_move()
         else:
-            self._redraw_changed()
+            self._redraw()
         if total != self.total:
-            self.post_message(self.Changed(self))
+            self.tell(self.Changed(self))
 
     def set_filter(self, test: Test | None) -> None:
         """Show only the rows that pass."""
         self._set.filter(test)
         self._after_move()
-        self.post_message(self.Changed(self))
+        self.tell(self.Changed(self))
 
     def set_columns(self, columns: Sequence[Column[Any]]) -> None:
         """Show these columns, in this order."""
@@ -206,7 +146,7 @@ class FleetTable(ScrollView, can_focus=True):
         self._set.sort(sort_value(column) if column else None, reverse)
         self._after_move()
         self.refresh()
-        self.post_message(self.Changed(self, sorted=True))
+        self.tell(self.Changed(self, sorted=True))
 
     def toggle_sort(self, column: Column[Any]) -> None:
         """Order by a column, numbers from the highest; again: the other way round."""
@@ -221,6 +161,10 @@ class FleetTable(ScrollView, can_focus=True):
         self._go(place)
         return True
 
+    def tell(self, message: Message) -> None:
+        """Post a message that rises to the screen, whose turn it ever is: it would stop at its sender."""
+        self.post_message(message.set_sender(self))
+
     def clear_marks(self) -> None:
         """Unmark everything."""
         self._set_marks(set())
@@ -228,7 +172,7 @@ class FleetTable(ScrollView, can_focus=True):
     def tick(self) -> None:
         """Draw the lines again that say something else now (ages grow)."""
         self._turn += 1
-        self._redraw_changed()
+        self._redraw()
 
     def _release(self) -> None:
         """The hold may be over: put rows into order that came meanwhile."""
@@ -242,7 +186,7 @@ class FleetTable(ScrollView, can_focus=True):
     def _after_move(self) -> None:
         """Rows changed their places: keep the cursor on its row, and its row where it is on the screen."""
         rows, before = self._set.rows, self.cursor
-        place = self._set.index.get(self._cursor_key)
+        place = self._set.index.get(self._cursor_key) if self._touched else 0
         self.cursor = min(before, max(0, len(rows) - 1)) if place is None else place
         if rows:
             self._cursor_key = self._set.keys[self.cursor]
@@ -254,179 +198,24 @@ class FleetTable(ScrollView, can_focus=True):
             self.scroll_to(y=self.scroll_offset.y + shift, animate=False)
         self._show_cursor()
         self.refresh()
-        self.post_message(self.Moved(self))
+        self.tell(self.Moved(self))
 
-    def _redraw_changed(self) -> None:
-        """Refresh the visible lines that say something else than they did."""
-        header, first = self._header, self.scroll_offset.y
-        for place in range(first, min(len(self._set.rows), first + self.size.height - header)):
-            before = self._lines.get(self._set.keys[place])
-            if before is None or self._line(place).strip is not before.strip:
-                self.refresh_line(place + header)
-        if self.cursor < len(self._set.rows):
-            self.post_message(self.Moved(self))
-
-    # -------------------------------------------------------------------------------------- drawing
-
-    @property
-    def _header(self) -> int:
-        """Lines that the header takes."""
-        return 0 if self._is_narrow or self.size.height < 3 else 1
-
-    @property
-    def _is_narrow(self) -> bool:
-        return bool(self._narrow) and self.size.width < NARROW
-
-    @property
-    def _layout(self) -> Layout:
-        if self._placed is None:
-            width = self.scrollable_content_region.width
-            columns = self._narrow if self._is_narrow else self._columns
-            self._placed = lay_out(columns, width, gap=1 if width < TIGHT else 2)
-        return self._placed
-
-    def _forget_layout(self) -> None:
-        self._placed = None
-        self._lines.clear()
-        self._resize_canvas()
-        self.refresh()
-
-    def _resize_canvas(self) -> None:
-        size = Size(self._layout.width, len(self._set.rows) + self._header)
-        if size != self.virtual_size:
-            self.virtual_size = size
-
-    def on_resize(self) -> None:
-        """Lay out the columns for the new width."""
-        self._forget_layout()
-        self._show_cursor()
-
-    def notify_style_update(self) -> None:
-        """The theme changed: every line looks different."""
-        super().notify_style_update()
-        self._styles.clear()
-        self._lines.clear()
-
-    def on_focus(self) -> None:
-        """The cursor line looks different with the focus."""
-        self.refresh()
-
-    def on_blur(self) -> None:
-        """The cursor line looks different without the focus."""
-        self.refresh()
-
-    def render_line(self, y: int) -> Strip:
-        """One line of the screen."""
-        x, top = self.scroll_offset
-        width = self.size.width
-        if y < self._header:
-            strip = self._header_strip()
-        else:
-            place = y - self._header + top
-            if place >= len(self._set.rows):
-                return Strip.blank(width, self._style("", ""))
-            strip = self._line(place).strip
-        return strip.crop_extend(x, x + width, self._style("", ""))
-
-    def _line(self, place: int) -> _Line:
-        """The line of a row, drawn again only if it says or looks like something else."""
-        key, row = self._set.keys[place], self._set.rows[place]
-        state = "marked" if key in self.marks else ""
-        if place == self.cursor:
-            state = ("cursor" if self.has_focus else "cursor-blurred") + state
-        line = self._lines.get(key)
-        if line is not None and line.turn == self._turn and line.state == state:
-            return line
-        cells = self._cells(row)
-        if line is not None and line.state == state and line.cells == cells:
-            line = line._replace(turn=self._turn)
-        else:
-            line = _Line(cells, state, self._draw(cells, state, self._look(row)), self._turn)
-        if len(self._lines) > KEPT:
-            self._lines.clear()
-        self._lines[key] = line
-        return line
-
-    def _cells(self, row: Any) -> tuple[Cell, ...]:
-        """What the line of `row` says: the gutter, then one cell for each column."""
-        layout, look = self._layout, self._look(row)
-        cells: list[Cell] = [(("! ", look.problem),) if look.problem else (("  ", ""),)]
-        for place in layout.placed:
-            column = place.column
-            cells.append(fit(column.cell(row), place.width, column.align))
-            if look.note is not None and column.key == self._note_after:
-                start = place.x + place.width
-                gap = 1 if self.size.width < TIGHT else 2
-                room = max(layout.width, self.size.width) - start - gap
-                if room > 0:
-                    cells.append(fit(look.note, room))
-                break
-        return tuple(cells)
-
-    def _draw(self, cells: tuple[Cell, ...], state: str, look: Look) -> Strip:
-        """Cells as one strip over the whole width."""
-        gap = " " if self.size.width < TIGHT else "  "
-        base = self._style(state, look.style)
-        segments: list[Segment] = []
-        if "marked" in state:
-            segments.append(Segment("● ", self._style(state, "table--mark")))
-            cells = (*cells[1:],)
-        for number, cell in enumerate(cells):
-            if number > (0 if "marked" in state else 1):
-                segments.append(Segment(gap, base))
-            for text, name in cell:
-                old = look.style == "dim" and name != "bad"
-                segments.append(Segment(text, base if old or not name else self._style(state, name)))
-        strip = Strip(segments)
-        return strip.extend_cell_length(max(self.size.width, self._layout.width), base)
-
-    def _header_strip(self) -> Strip:
-        style, chosen = self._style("", "table--header"), self._style("", "table--sorted")
-        x = 0
-        segments: list[Segment] = []
-        for place in self._layout.placed:
-            column = place.column
-            ordered = column.key == self.sort_key
-            title = column.title
-            if ordered:
-                arrow = "▼" if self.sort_reverse else "▲"
-                title = (title + arrow)[-place.width :] if len(title) >= place.width else title + arrow
-            [(text, _), *rest] = fit(((title, ""),), place.width, column.align)
-            text += "".join(span for span, _ in rest)
-            segments.append(Segment(" " * (place.x - x), style))
-            segments.append(Segment(text, chosen if ordered else style))
-            x = place.x + place.width
-        return Strip(segments).extend_cell_length(max(self.size.width, self._layout.width), style)
-
-    def _style(self, state: str, name: str) -> Style:
-        """The style of spans called `name` on a line in `state`; remembered until the theme changes."""
-        style = self._styles.get((state, name))
-        if style is None:
-            style = self.rich_style
-            if state.startswith("cursor"):
-                style += self._paint("table--" + state.removesuffix("marked"))
-            if "marked" in state and not state.startswith("cursor"):
-                style += self._paint("table--marked")
-            if name:
-                style += self._ink(name if name.startswith("table--") else f"cell--{name}")
-            self._styles[state, name] = style
-        return style
-
-    def _ink(self, part: str) -> Style:
-        """Colour and weight of a component, mixed with what is behind it."""
-        whole, own = self.get_component_rich_style(part), self.get_component_rich_style(part, partial=True)
-        return Style(color=whole.color if own.color else None, bold=own.bold, italic=own.italic, dim=own.dim)
-
-    def _paint(self, part: str) -> Style:
-        """Background, colour and weight of a component, mixed with what is behind it."""
-        whole, own = self.get_component_rich_style(part), self.get_component_rich_style(part, partial=True)
-        return self._ink(part) + Style(bgcolor=whole.bgcolor if own.bgcolor else None, reverse=own.reverse)
+    def _redraw(self) -> None:
+        self.redraw_changed()
+        if self.row is not None:
+            self.tell(self.Moved(self))
 
     # --------------------------------------------------------------------------------- cursor, marks
+
+    def on_key(self) -> None:
+        """Any key may be about the row under the cursor: from now on the cursor stays on it."""
+        self._touched = True
+        self._moved_at = monotonic()
 
     def _go(self, place: int) -> None:
         place = max(0, min(place, len(self._set.rows) - 1))
         self._moved_at = monotonic()
+        self._touched = True
         if not self._set.rows or (place == self.cursor and self._cursor_key == self._set.keys[place]):
             self._show_cursor()
             return
@@ -435,21 +224,13 @@ class FleetTable(ScrollView, can_focus=True):
         self.refresh_line(before + self._header)
         self.refresh_line(place + self._header)
         self._show_cursor()
-        self.post_message(self.Moved(self))
-
-    def _show_cursor(self) -> None:
-        """Scroll no further than needed to have the cursor on the screen."""
-        page = self.size.height - self._header
-        top = self.scroll_offset.y
-        if page <= 0 or top <= self.cursor < top + page:
-            return
-        self.scroll_to(y=self.cursor if self.cursor < top else self.cursor - page + 1, animate=False)
+        self.tell(self.Moved(self))
 
     def _set_marks(self, marks: set[Hashable]) -> None:
         if marks != self.marks:
             self.marks = marks
             self.refresh()
-            self.post_message(self.Changed(self))
+            self.tell(self.Changed(self))
 
     def action_move(self, lines: int) -> None:
         """Move the cursor by lines."""
@@ -486,7 +267,7 @@ class FleetTable(ScrollView, can_focus=True):
     def action_open(self) -> None:
         """Tell that the row under the cursor was chosen."""
         if self.row is not None:
-            self.post_message(self.Opened(self, self.row))
+            self.tell(self.Opened(self, self.row))
 
     def on_click(self, event: events.Click) -> None:
         """Header: order by that column. Row: cursor; with ctrl: mark; twice: open."""

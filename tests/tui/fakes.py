@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from backend.config import Config, Context, HostConfig, Settings
 from backend.model import (
     Container,
@@ -202,7 +204,8 @@ def showcase(step: int = 0) -> FleetState:
                     warnings=(Problem("Disk", "Disk of the engine is 93 % full on build-1.", "docker system prune."),))
     skipped = HostSnapshot(name="old-box", address="10.0.0.9", state=HostState.SKIPPED, comment="retired in May")
     waiting = HostSnapshot(name="a100-lab", address="a100.lab.example", state=HostState.CONNECTING)
-    return state_of([h100, mi300, cpu_only, down("h100-3"), unknown_key("gh200"), waiting, skipped], revision=step)
+    busy = [msgspec.structs.replace(each, revision=step) for each in (h100, mi300, cpu_only)]
+    return state_of([*busy, down("h100-3"), unknown_key("gh200"), waiting, skipped], revision=step)
 
 
 def contexts() -> tuple[Context, ...]:

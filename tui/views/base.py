@@ -22,9 +22,10 @@ from backend.history import History
 from backend.model import FleetState
 from backend.rows import RowBuilder
 from backend.text import printable
+from tui.canvas import Look
 from tui.columns import Column
 from tui.filter import Field, FilterError, Test, compile_filter
-from tui.table import FleetTable, Look, column_text
+from tui.table import FleetTable, column_text
 
 
 @dataclass
@@ -180,7 +181,7 @@ class ListView(Vertical):
             current[self.NAME] = value
             if value is None:
                 del current[self.NAME]
-            self.post_message(SettingChanged(setting, dict(current)))
+            self.app.post_message(SettingChanged(setting, dict(current)))
 
     def _apply_sort(self, spec: str) -> None:
         column = self.column(spec.removeprefix("-")) if spec else None
@@ -204,6 +205,7 @@ class ListView(Vertical):
         """Show only rows of these hosts."""
         self.hosts, self.hosts_label = hosts, label
         self.show_rows()
+        self.table.tell(FleetTable.Changed(self.table))
 
     def search_text(self, row: Any) -> str:
         """All text columns of a row in lower case; kept for as long as the row is the same object."""

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from backend.model import ContainerRow
 from tui import cells
+from tui.canvas import Look
 from tui.columns import Cell, Column
 from tui.filter import Field
-from tui.table import Look
 from tui.views.base import ListView
 from tui.views.make import figures, words
 
@@ -35,7 +35,7 @@ class ContainersView(ListView):
             words("host", "HOST", 10, lambda r: r.host, grow=1),
             words("name", "NAME", 18, lambda r: r.name, grow=3),
             words("image", "IMAGE", 18, lambda r: r.image, cell=_image, grow=2, priority=4),
-            words("state", "STATE", 11, lambda r: r.state, cell=_state, grow=1, priority=1),
+            words("state", "STATE", 10, lambda r: r.state, cell=_state, priority=1),
             figures("up", "UP", 8, _up, _started, priority=5),
             figures("cpu", "CPU", 6, _cpu, lambda r: r.cpu_percent),
             figures("mem", "MEM", 7, _mem, lambda r: r.mem_used),
@@ -118,7 +118,10 @@ def _image(row: ContainerRow) -> Cell:
 
 
 def _state(row: ContainerRow) -> Cell:
-    return cells.state(row.state, row.health, row.exit_code)
+    """Docker's word; of a running one with a health check that is not content, that word."""
+    if row.state == "running" and row.health in ("unhealthy", "starting"):
+        return ((row.health, "bad" if row.health == "unhealthy" else "warn"),)
+    return cells.state(row.state, None, row.exit_code)
 
 
 def _started(row: ContainerRow) -> datetime | None:

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from backend.model import ContextRow
 from backend.text import printable
 from tui import cells
+from tui.canvas import Look
 from tui.columns import Cell, Column
 from tui.filter import quote
-from tui.table import Look
 from tui.views.base import ListView
 from tui.views.make import figures, words
 

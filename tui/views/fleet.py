@@ -12,9 +12,9 @@ from textual.message import Message
 from backend.model import HostRow, HostSnapshot, HostState
 from backend.text import age, duration, printable
 from tui import cells
+from tui.canvas import Look
 from tui.columns import Cell, Column
 from tui.filter import Field
-from tui.table import Look
 from tui.views.base import ListView
 from tui.views.make import figures, words
 
@@ -35,8 +35,8 @@ class FleetView(ListView):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "retry", "retry now", id="retry"),
-        Binding("K", "trust", "look at its key", id="trust"),
+        Binding("r", "retry", "retry", id="retry"),
+        Binding("K", "trust", "its key", id="trust"),
     ]
 
     class Retry(Message):
@@ -56,13 +56,13 @@ class FleetView(ListView):
     def make_columns(self) -> Sequence[Column[Any]]:
         """All columns."""
         return (
-            words("host", "HOST", 16, lambda r: r.name, cell=_name, grow=2),
-            Column("state", "STATE", 13, _state, lambda r: (_rank(r), r.state), lambda r: r.state),
+            words("host", "HOST", 12, lambda r: r.name, cell=_name, grow=2),
+            Column("state", "STATE", 10, _state, lambda r: (_rank(r), r.state), lambda r: r.state),
             figures(
-                "cpu", "CPU", 15, lambda r: cells.percent_bar(r.cpu_percent, 15), lambda r: r.cpu_percent
+                "cpu", "CPU", 13, lambda r: cells.percent_bar(r.cpu_percent, 13), lambda r: r.cpu_percent
             ),
-            figures("memory", "MEMORY", 22, _memory, lambda r: r.mem_used, priority=3),
-            Column("gpus", "GPUS", 20, _gpus, _mean, _gpu_names, grow=1, priority=2),
+            figures("memory", "MEMORY", 20, _memory, lambda r: r.mem_used, priority=3),
+            Column("gpus", "GPUS", 18, _gpus, _mean, _gpu_names, grow=1, priority=2),
             figures("free", "FREE", 5, lambda r: cells.free(r.gpus_free, r.gpus), lambda r: r.gpus_free),
             figures("containers", "CONT", 5, _containers, lambda r: r.containers_running, priority=4),
             figures("load", "LOAD", 6, lambda r: cells.number(r.load1, 1), lambda r: r.load1, priority=6),
@@ -79,7 +79,7 @@ class FleetView(ListView):
         """Name, load or what is wrong, GPUs."""
         return (
             words("host", "HOST", 10, lambda r: r.name, cell=_name, grow=2),
-            figures("cpu", "CPU", 5, _cpu_or_state, lambda r: r.cpu_percent),
+            figures("cpu", "CPU", 5, _cpu, lambda r: r.cpu_percent),
             Column("gpus", "GPUS", 8, _strip, priority=1),
             figures("free", "FREE", 5, _free, lambda r: r.gpus_free),
         )
@@ -105,11 +105,12 @@ class FleetView(ListView):
         problem = "bad" if cells.needs_help(row.state) else "warn" if row.warnings else ""
         if row.state is HostState.UP:
             return Look("", problem)
+        note, short = None, _state(row)
         if row.error:
-            return Look("dim", problem, _note(row))
-        if row.state is HostState.SKIPPED:
-            return Look("dim", "", ((printable(row.comment) or "left out by the configuration", "dim"),))
-        return Look("dim", problem)
+            note = _note(row)
+        elif row.state is HostState.SKIPPED:
+            note = ((printable(row.comment) or "left out by the configuration", "dim"),)
+        return Look("" if row.error else "dim", problem, note, short)
 
     def shape(self) -> Any:
         """Keys for hosts that need somebody come and go with the cursor."""
@@ -129,13 +130,13 @@ class FleetView(ListView):
         """A host whose key is unknown: ask whether to trust it."""
         host = self._untrusted(row)
         if host is not None:
-            self.post_message(self.Trust(host))
+            self.app.post_message(self.Trust(host))
         return host is not None
 
     def action_retry(self) -> None:
         """Connect now, instead of when the next attempt is due."""
         for row in self.table.targets():
-            self.post_message(self.Retry(row.name))
+            self.app.post_message(self.Retry(row.name))
 
     def action_trust(self) -> None:
         """Look at a host's unknown key."""
@@ -161,19 +162,18 @@ def _name(row: HostRow) -> Cell:
 
 
 def _state(row: HostRow) -> Cell:
+    if row.state is HostState.AUTH:
+        return (("refused", "bad"),)
     return cells.host_state(row.state, bool(row.warnings))
 
 
-def _cpu_or_state(row: HostRow) -> Cell:
-    if row.state is HostState.UP:
-        return cells.percent(row.cpu_percent)
-    [(word, style)] = cells.host_state(row.state)
-    return ((word, style),)
+def _cpu(row: HostRow) -> Cell:
+    return cells.percent(row.cpu_percent)
 
 
 def _note(row: HostRow) -> Cell:
     """The error, when it is tried again, and since when nothing was heard."""
-    spans = [(printable(row.error or ""), "bad" if cells.needs_help(row.state) else "warn")]
+    spans = [(printable(row.error or ""), "")]
     now = datetime.now(UTC)
     if row.retry_at is not None:
         spans.insert(
@@ -226,7 +226,7 @@ def _mean(row: HostRow) -> float | None:
 
 
 def _memory(row: HostRow) -> Cell:
-    return cells.usage(row.mem_used, row.mem_total, 22)
+    return cells.usage(row.mem_used, row.mem_total, 20)
 
 
 def _strip(row: HostRow) -> Cell:

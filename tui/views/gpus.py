@@ -11,9 +11,9 @@ from textual.binding import Binding, BindingType
 from backend.model import GpuRow
 from backend.text import age, printable
 from tui import cells
+from tui.canvas import Look
 from tui.columns import Cell, Column
 from tui.filter import Field
-from tui.table import Look
 from tui.views.base import ListView
 from tui.views.fleet import short_gpu
 from tui.views.make import figures, words
