@@ -112,6 +112,8 @@ class SshLink:
         try:
             async with asyncio.timeout(timeout):
                 out, err = await process.communicate(input)
+        except TimeoutError:  # an OSError, but ours
+            raise
         except _TROUBLE as error:
             raise translate.of_channel(self.name, error) from None
         finally:

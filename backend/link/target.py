@@ -20,6 +20,9 @@ LOGIN_TIMEOUT = 20.0
 """Seconds from the open TCP connection until we are logged in."""
 _CIPHERS = "^aes128-gcm@openssh.com"
 """First choice: a quarter faster than asyncssh's own first choice."""
+_COMMAND = "exec 3>&2 2>/dev/null\n{line}\nexit $?"
+"""A ProxyCommand, run by a shell as ssh does. asyncssh takes what comes on stderr for data, and its end for the
+end of the connection: so that goes nowhere, while the shell holds the pipe until the command ends."""
 _KEEPALIVE = 3
 """Seconds between keepalives, and how many may go unanswered: a dead line shows after 12 s."""
 
@@ -61,7 +64,7 @@ def resolve(host: HostConfig, label: str = "") -> Target:
     jump = host.proxy_jump if host.proxy_jump is not None else cast("str | None", base.tunnel)
     command = () if host.proxy_jump is not None else tuple(base.proxy_command or ())
     if command and (line := config.get("ProxyCommand")):
-        command = ("/bin/sh", "-c", f"exec {line}")  # as ssh runs it
+        command = ("/bin/sh", "-c", _COMMAND.format(line=line))
     identities = _identities(host, cast("list[str]", config.get("IdentityFile", [])), label)
     target = Target(
         config=host,
