@@ -39,7 +39,7 @@ class Berth:
             "BERTH_STATE_DIR": str(folder / "state"),
             "TERM": "xterm-256color",
         }
-        for name in ("NO_COLOR", "SSH_AUTH_SOCK"):
+        for name in ("NO_COLOR", "SSH_AUTH_SOCK", "COLUMNS", "LINES"):
             self.environment.pop(name, None)
 
     def config(self, name: str, text: str) -> None:
