@@ -48,9 +48,7 @@ async def top(ctx: ActionContext, row: ContainerRow) -> str:
     ctx.report(f"{'PID':>8}  {'USER':<{wide}}  {'CPU':>6}  {'MEMORY':>7}  S  COMMAND")
     for each in found:
         cpu, memory = percent(each.cpu_percent), size(each.mem_used)
-        ctx.report(
-            f"{each.pid:>8}  {each.user:<{wide}}  {cpu:>6}  {memory:>7}  {each.state}  {each.command}"
-        )
+        ctx.report(f"{each.pid:>8}  {each.user:<{wide}}  {cpu:>6}  {memory:>7}  {each.state}  {each.command}")
     return f"{row.name} on {row.host}: {len(found)} process{'' if len(found) == 1 else 'es'}"
 
 

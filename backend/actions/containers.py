@@ -14,7 +14,7 @@ from backend.model import ContainerRow
 if TYPE_CHECKING:
     from backend.engine import EngineClient
 
-GROUP = "container"
+GROUP = "Container"
 Signal = Literal["KILL", "TERM", "INT", "HUP", "QUIT", "USR1", "USR2", "STOP", "CONT", "ABRT", "WINCH"]
 """Those that mean something to programs in containers."""
 Grace = Annotated[int, Option("seconds it has to end by itself before SIGKILL", flag="--timeout", short="t")]
