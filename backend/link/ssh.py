@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shlex
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -16,6 +15,7 @@ from backend.errors import ActionFailed, HostError, Unreachable
 from backend.link import translate
 from backend.link.api import STDERR_KEPT, Completed
 from backend.link.lines import split_lines
+from backend.link.quote import command_line
 
 _CLOSE_TIMEOUT = 2.0
 """Seconds that saying goodbye may take; a dead line never answers."""
@@ -103,7 +103,7 @@ class SshLink:
         lost.add_done_callback(self._gone)
 
     async def start(self, argv: Sequence[str]) -> SshProcess:
-        """Start a command; quoted for any shell that splits words as sh does."""
+        """Start a command."""
         return SshProcess(self.name, await self._open(argv))
 
     async def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float) -> Completed:
@@ -124,7 +124,7 @@ class SshLink:
 
     async def _open(self, argv: Sequence[str]) -> asyncssh.SSHClientProcess[bytes]:
         try:
-            return await self._connection.create_process(shlex.join(argv), encoding=None, request_pty=False)
+            return await self._connection.create_process(command_line(argv), encoding=None, request_pty=False)
         except _TROUBLE as error:
             raise translate.of_channel(self.name, error) from None
 

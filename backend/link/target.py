@@ -21,8 +21,8 @@ LOGIN_TIMEOUT = 20.0
 _CIPHERS = "^aes128-gcm@openssh.com"
 """First choice: a quarter faster than asyncssh's own first choice."""
 _COMMAND = "exec 3>&2 2>/dev/null\n{line}\nexit $?"
-"""A ProxyCommand, run by a shell as ssh does. asyncssh takes what comes on stderr for data, and its end for the
-end of the connection: so that goes nowhere, while the shell holds the pipe until the command ends."""
+"""A ProxyCommand, run by a shell as ssh does. asyncssh takes what comes on stderr for data, and its end for
+the end of the connection: so that goes nowhere, while the shell holds the pipe until the command ends."""
 _KEEPALIVE = 3
 """Seconds between keepalives, and how many may go unanswered: a dead line shows after 12 s."""
 

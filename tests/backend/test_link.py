@@ -20,23 +20,6 @@ from backend.link import Link
 from tests.backend.sshd import Sshd, descendants, free_port, keygen
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home without keys, agent or configuration."""
-    folder = tmp_path / "home"
-    (folder / ".ssh").mkdir(parents=True)
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    return folder
-
-
-@pytest.fixture
-def sshd(tmp_path: Path, home: Path) -> Iterator[Sshd]:
-    server = Sshd(tmp_path / "sshd").start()
-    yield server
-    server.stop()
-
-
 @contextlib.asynccontextmanager
 async def opened(host: HostConfig) -> AsyncIterator[Link]:
     connection = await link.open(host)
