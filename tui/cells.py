@@ -101,7 +101,7 @@ def fit(cell: Cell, width: int, align: Literal["left", "right"] = "left") -> Cel
 
 
 def wrap(cell: Cell, width: int) -> list[Cell]:
-    """`cell` over as many lines of at most `width` cells as it needs, broken at spaces where there are some."""
+    """`cell` over as many lines of at most `width` cells as it needs, broken at spaces where it has some."""
     if width <= 0:
         return []
     if width_of(cell) <= width:
