@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 from tests.lab import Host, HostSpec, Lab, LabError, default_directory
+from tests.lab.gpus import DRIVER_STATES, Gpu
 
 FAULTS = {
     "partition": Host.partition,
@@ -46,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     gpu.add_argument("--set", action="append", default=[], metavar="INDEX.KEY=VALUE", help="as in 0.util=97")
     gpu.add_argument("--attach", action="append", default=[], metavar="INDEX:CONTAINER|PID:BYTES")
     gpu.add_argument("--detach", action="append", default=[], metavar="CONTAINER|PID")
-    gpu.add_argument("--driver", choices=["ok", "not_loaded", "mismatch"])
+    gpu.add_argument("--driver", choices=DRIVER_STATES)
     for sub in verbs.choices.values():
         sub.add_argument("--dir", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return parser
@@ -76,6 +79,27 @@ def _up(arguments: argparse.Namespace) -> None:
     _status(lab)
 
 
+def _gpu(host: Host, arguments: argparse.Namespace) -> None:
+    gpus = host.gpus
+    types = {each.name: str(each.type) for each in fields(Gpu)}
+    for change in arguments.set:
+        match = re.fullmatch(r"(\d+)\.(\w+)=(.*)", change)
+        if not match:
+            raise LabError(f"--set takes INDEX.KEY=VALUE, not {change!r}")
+        index, key, text = match.groups()
+        value: object = text
+        if "float" in types.get(key, "") or "int" in types.get(key, ""):
+            value = float(text) if "float" in types[key] else int(text)
+        gpus.set(int(index), **{key: value})
+    for holder in arguments.attach:
+        index, who, memory = holder.split(":")
+        gpus.attach(int(index), int(who) if who.isdigit() else host.container_pid(who), int(memory))
+    for who in arguments.detach:
+        gpus.detach(int(who) if who.isdigit() else host.container_pid(who))
+    if arguments.driver:
+        gpus.set_driver(arguments.driver)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; the exit code is 1 when it did not work."""
     arguments = _parser().parse_args(argv)
@@ -87,9 +111,7 @@ def main(argv: list[str] | None = None) -> int:
         elif arguments.verb == "status":
             _status(Lab.attach(arguments.dir))
         elif arguments.verb == "gpu":
-            from tests.lab.gpus import change
-
-            change(Lab.attach(arguments.dir).host(arguments.host), arguments)
+            _gpu(Lab.attach(arguments.dir).host(arguments.host), arguments)
         else:
             FAULTS[arguments.verb](Lab.attach(arguments.dir).host(arguments.host))
     except LabError as error:

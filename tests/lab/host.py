@@ -168,7 +168,7 @@ class Host:
         """Put the images of its spec into its engine."""
         if self.spec.engine != "none" and self.spec.images:
             first, *more = self.spec.images
-            change = ["--change", "ENV PATH=/bin", "--change", 'CMD ["sh"]']
+            change = ["--change", "ENV PATH=/bin:/usr/bin", "--change", 'CMD ["sh"]']
             self.docker("import", *change, "-", first, data=images.busybox().read_bytes())
             for tag in more:
                 self.docker("tag", first, tag)
@@ -184,6 +184,11 @@ class Host:
         """The first process of a running container, as the host counts."""
         return int(self.docker("inspect", "--format", "{{.State.Pid}}", name))
 
+    def container_pids(self, name: str) -> list[int]:
+        """All processes of a running container, as the host counts."""
+        columns = ["hpid"] if self.spec.engine == "podman" else ["-o", "pid"]
+        return sorted(int(line) for line in self.docker("top", name, *columns).split()[1:])
+
     def service(self, name: str, verb: str) -> None:
         """`start`, `stop`, `kill` (SIGKILL), `hang` or `thaw` one of `sshd`, `docker`, `podman`."""
         self.run(["/etc/lab/service", name, verb])
@@ -195,9 +200,9 @@ class Host:
         """Its GPUs, to be changed."""
         return Gpus.load(self.folder / "gpus", self.spec.gpus, self.name)
 
-    def use_gpu(self, container: str, index: int, memory: int) -> int:
-        """The first process of a running container takes `memory` bytes of a GPU; returns its pid."""
-        pid = self.container_pid(container)
+    def use_gpu(self, container: str, index: int, memory: int, *, process: int = 0) -> int:
+        """A process of a running container, by default its first, takes `memory` bytes of a GPU: its pid."""
+        pid = self.container_pids(container)[process]
         self.gpus.attach(index, pid, memory)
         return pid
 

@@ -6,26 +6,30 @@ import io
 import tarfile
 from pathlib import Path
 
-from tests.lab.machine import cache, command, machine_lock
+from tests.lab.machine import built, cache, command, machine_lock
 from tests.lab.spec import LabError
+
+WORKERS = ("python", "torchrun", "vllm", "jupyter-lab", "tensorboard")
+"""Programs in the image that look like work; see native/work.c."""
 
 _BUSYBOX = Path("/usr/bin/busybox")
 
 
 def busybox() -> Path:
-    """A tar of a root file system of one busybox, with a link for each of its programs."""
+    """A tar of a root file system of one busybox, and `work` under the names of what people run on GPUs."""
     if not _BUSYBOX.exists():
         raise LabError("the lab needs busybox-static, which is not installed")
-    target = cache() / f"busybox-{int(_BUSYBOX.stat().st_mtime)}.tar"
+    work = built("work.c", "-static")
+    target = cache() / f"busybox-{int(_BUSYBOX.stat().st_mtime)}-{work.name}.tar"
     with machine_lock():
         if not target.exists():
             part = target.with_name(f"{target.name}.part")
-            _write_busybox(part)
+            _write_busybox(part, work)
             part.replace(target)
     return target
 
 
-def _write_busybox(path: Path) -> None:
+def _write_busybox(path: Path, work: Path) -> None:
     with tarfile.open(path, "w") as tar:
 
         def entry(name: str, kind: bytes, mode: int, text: bytes = b"", link: str = "") -> None:
@@ -54,6 +58,9 @@ def _write_busybox(path: Path) -> None:
         for applet in command([str(_BUSYBOX), "--list"]).stdout.split():
             if applet != "busybox":
                 entry(f"bin/{applet}", tarfile.SYMTYPE, 0o777, link="busybox")
+        entry("usr/bin/work", tarfile.REGTYPE, 0o755, work.read_bytes())
+        for program in WORKERS:
+            entry(f"usr/bin/{program}", tarfile.SYMTYPE, 0o777, link="work")
 
 
 def debian() -> Path:

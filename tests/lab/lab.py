@@ -68,7 +68,7 @@ class Lab:
         command(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "berth-lab", "-f", str(self.key)])
         self._place(self._network.create())
         self._save()
-        self._each(self._bring_up)
+        self.each(self._bring_up)
         config.write(self)
 
     def _place(self, octet: int) -> None:
@@ -88,7 +88,7 @@ class Lab:
         host.wait()
         host.load_images()
 
-    def _each(self, work: Callable[[Host], None]) -> None:
+    def each(self, work: Callable[[Host], None]) -> None:
         """All hosts side by side; the first error is raised once all are through."""
         with ThreadPoolExecutor(max_workers=max(len(self.hosts), 1)) as pool:
             for done in [pool.submit(work, host) for host in self.hosts.values()]:

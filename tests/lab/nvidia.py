@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +45,26 @@ def loader_folder() -> str:
     """Where a host's loader finds libraries, below its root: `usr/lib/x86_64-linux-gnu`."""
     multiarch = command(["gcc", "-print-multiarch"]).stdout.strip()
     return f"usr/lib/{multiarch}" if multiarch else "usr/lib64"
+
+
+def cdi(count: int) -> str:
+    """The description of the GPUs by which Podman knows `--device nvidia.com/gpu=0`."""
+
+    def device(name: str, numbers: Sequence[int]) -> dict[str, object]:
+        nodes = [{"path": f"/dev/nvidia{number}"} for number in numbers]
+        return {"name": name, "containerEdits": {"deviceNodes": nodes}}
+
+    devices = [device(str(number), [number]) for number in range(count)]
+    common = {"deviceNodes": [{"path": "/dev/nvidiactl"}], "env": ["NVIDIA_VISIBLE_DEVICES=void"]}
+    return json.dumps(
+        {
+            "cdiVersion": "0.5.0",
+            "kind": "nvidia.com/gpu",
+            "containerEdits": common,
+            "devices": [*devices, device("all", range(count))],
+        },
+        indent=1,
+    )
 
 
 def write(gpus: Gpus) -> None:

@@ -85,7 +85,7 @@ def _disk(folder: Path, size: int) -> None:
         file.truncate(size)
     options = "lazy_itable_init=1,nodiscard,root_owner=0:0"
     command(
-        ["mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-E", options, "-m", "1", "-i", "65536", str(image)]
+        ["mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-E", options, "-m", "1", "-i", "1048576", str(image)]
     )
 
 
@@ -186,6 +186,7 @@ def _seed_gpus(seed: Path, folder: Path, spec: HostSpec) -> None:
     Gpus(folder, spec.gpus, spec.name).save()
     if not spec.gpus.startswith("nvidia"):
         return
+    write(seed / "etc/cdi/nvidia.json", nvidia.cdi(parse_gpus(spec.gpus)[1]))
     write(seed / nvidia.loader_folder() / "libnvidia-ml.so.1", nvidia.library().read_bytes())
     # dockerd offers `--gpus` when it finds a program of this name; a GPU container then runs it once.
     write(seed / "usr/bin/nvidia-container-runtime-hook", "#!/bin/sh\nexec cat >/dev/null\n", 0o755)
