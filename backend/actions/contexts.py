@@ -73,8 +73,8 @@ async def context_show(ctx: ActionContext, row: ContextRow) -> str:
 
     context = _context(ctx, row)
     for name, value in msgspec.to_builtins(context).items():
-        if value not in (None, [], {}, ""):
-            ctx.report(f"{name:12} {_shown(name, value)}")
+        if shown := _shown(name, value):
+            ctx.report(f"{name:12} {shown}")
     try:
         engine = await ctx.engine(context.host)
         await _show_image(ctx, engine, context)
@@ -86,13 +86,15 @@ async def context_show(ctx: ActionContext, row: ContextRow) -> str:
 
 
 def _shown(name: str, value: Any) -> str:
-    if name == "env":
+    if value is None:
+        return ""
+    if name == "env" and value:
         # Tokens live in environments; a page that people show each other is no place for them.
         return ", ".join(sorted(value)) + "  (values: see the file)"
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     if isinstance(value, dict):
-        return ", ".join(f"{key}={item}" for key, item in value.items() if item not in (None, [], {}, False))
+        return ", ".join(f"{key}={item}" for key, item in value.items() if item)
     return str(value)
 
 
