@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import unicodedata
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,6 +56,13 @@ class Pane(App[None]):
         return "\n".join(
             "".join(segment.text for segment in line) for line in self.screen._compositor.render_strips()
         )
+
+
+async def until(pilot, condition) -> None:
+    """Wait for something to be true on the screen."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await pilot.pause(0.01)
 
 
 def targets(state: FleetState) -> dict[str, object]:
@@ -215,9 +223,8 @@ async def test_values_change_in_place_and_the_scroll_position_stays():
         assert app.lines.scroll_offset.y == 9
         other = RowBuilder(()).gpus(state)[0]
         app.pane.show(other, state, history, CONFIG)
-        await pilot.pause()
+        await until(pilot, lambda: "GPU-" in app.pane.text)
         assert app.lines.scroll_offset.y == 0
-        assert "GPU-" in app.pane.text
 
 
 async def test_nothing_is_drawn_again_while_nothing_changes(state, monkeypatch):
@@ -249,8 +256,24 @@ async def test_plots_stand_beside_the_text_only_where_there_is_room(state):
         await pilot.pause()
         assert plot.size.height == 1 and plot.region.y > app.lines.region.y
         app.pane.show(targets(state)["session"], state, History(), CONFIG)
-        await pilot.pause()
+        await until(pilot, lambda: "Window 0" in app.pane.text)
         assert not app.query_one("#detail-plots").display
+
+
+async def test_a_moving_cursor_draws_no_details_until_it_rests():
+    hosts = make_hosts(9, now=NOW)
+    state, history = make_state(hosts), History()
+    app = Pane()
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.pane.show(state.hosts["host-000"], state, history, CONFIG)
+        await pilot.pause()
+        built = []
+        set_lines = Lines.set_lines
+        app.lines.set_lines = lambda lines: (built.append(1), set_lines(app.lines, lines))
+        for name in state.hosts:
+            app.pane.show(state.hosts[name], state, history, CONFIG)
+        await until(pilot, lambda: "host-008" in app.pane.text)
+        assert len(built) == 1
 
 
 async def test_nothing_selected_says_how_to_select():

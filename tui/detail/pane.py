@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.events import Resize
+from textual.timer import Timer
 
 from backend.config import Config
 from backend.history import History
@@ -16,7 +17,7 @@ from backend.model import ContainerRow, ContextRow, FleetState, GpuRow, HostSnap
 from tui.cells import text_of
 from tui.detail import container, context, gpu, host, session
 from tui.detail.lines import Lines
-from tui.detail.page import Page, Sheet, View
+from tui.detail.page import Curve, Page, Sheet, View
 from tui.plots import HistoryPlot
 
 Target = HostSnapshot | GpuRow | ContainerRow | ContextRow | SessionRow
@@ -32,6 +33,10 @@ PAGES: dict[type, Callable[[Any, View], Page]] = {
 _PLOTS = 3
 _WIDE = 96
 """From this width on, plots stand beside the text."""
+_REST = 0.12
+"""Seconds a cursor must stay on a row before its details are drawn: moving on must cost nothing."""
+_BETWEEN = 0.02
+"""Seconds between two plots that are drawn."""
 _TALL = 30
 """From this height on, there is room for plots below the text; else they are one line each."""
 
@@ -44,6 +49,8 @@ class DetailPane(Container):
         self._shown: tuple[Target | None, View] | None = None
         self._drawn: Hashable = None
         self._key: Hashable = None
+        self._curves: list[tuple[HistoryPlot, Curve]] = []
+        self._resting: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Text and plots."""
@@ -53,8 +60,20 @@ class DetailPane(Container):
                 yield HistoryPlot("")
 
     def show(self, target: Target | None, state: FleetState, history: History, config: Config) -> None:
-        """Show `target` as it is in `state`. Cheap when called again with the same; None clears the pane."""
+        """Show `target` as it is in `state`; another one than before once the cursor rests. None clears."""
+        before = self._shown
         self._shown = (target, View(state, history, config))
+        if before is None or (before[0] is None) is not (target is None):
+            self._update()
+        elif _name(before[0]) != _name(target):
+            if self._resting is not None:
+                self._resting.stop()
+            self._resting = self.set_timer(_REST, self._rested)
+        elif self._resting is None:
+            self._update()
+
+    def _rested(self) -> None:
+        self._resting = None
         self._update()
 
     @property
@@ -89,13 +108,24 @@ class DetailPane(Container):
         lines.set_lines(page.sheet.lines(lines.room))
 
     def _show_curves(self, page: Page) -> None:
+        """Give each plot its curve, one at a time: drawing is slow enough to be felt by whoever types."""
         plots = list(self.query(HistoryPlot))
         self.query_one("#detail-plots").display = bool(page.curves)
-        for index, plot in enumerate(plots):
-            plot.display = index < len(page.curves)
-            if plot.display:
-                curve = page.curves[index]
-                plot.show(curve.series, title=curve.title, top=curve.top, form=curve.form)
+        for plot in plots[len(page.curves) :]:
+            plot.display = False
+        waiting = bool(self._curves)
+        self._curves = list(zip(plots, page.curves, strict=False))
+        if not waiting:
+            self._next_curve()
+
+    def _next_curve(self) -> None:
+        if not self._curves:
+            return
+        plot, curve = self._curves.pop(0)
+        plot.display = True
+        plot.show(curve.series, title=curve.title, top=curve.top, form=curve.form)
+        if self._curves:
+            self.set_timer(_BETWEEN, self._next_curve)
 
 
 def _identity(target: Target | None, view: View) -> Hashable:
@@ -105,19 +135,22 @@ def _identity(target: Target | None, view: View) -> Hashable:
     name = target.name if isinstance(target, HostSnapshot) else target.host
     snapshot = view.host(name)
     row = target if isinstance(target, ContextRow) else None
-    return (PAGES[type(target)], _name(target), snapshot.revision if snapshot else None, row and row.state)
+    return (_name(target), snapshot.revision if snapshot else None, row and row.state)
 
 
-def _name(target: Target) -> Hashable:
-    if isinstance(target, HostSnapshot):
-        return target.name
-    if isinstance(target, GpuRow):
-        return target.host, target.uuid
-    if isinstance(target, ContextRow):
-        return target.name
-    if isinstance(target, ContainerRow):
-        return target.host, target.id
-    return target.host, target.socket, target.id
+def _name(target: Target | None) -> Hashable:
+    """What tells one target from another, whatever its values."""
+    match target:
+        case None:
+            return None
+        case HostSnapshot() | ContextRow():
+            return type(target), target.name
+        case GpuRow():
+            return GpuRow, target.host, target.uuid
+        case ContainerRow():
+            return ContainerRow, target.host, target.id
+        case SessionRow():
+            return SessionRow, target.host, target.socket, target.id
 
 
 def _nothing() -> Page:
