@@ -1,4 +1,4 @@
-"""What a program switched on in the terminal, so that it can be switched off if that program no longer can."""
+"""What a program switched on in the terminal, so that it can be switched off for it."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from importlib import resources
 from typing import Literal
 
 from backend.terminal.process import Size
+from backend.text import printable
 from backend.tmux import session_stem
 
 Which = Literal["first", "new", "none"] | int
@@ -54,7 +55,7 @@ class Seat:
             "1" if _utf8() else "",
             str(size.columns),
             str(size.rows),
-            _script("pane"),
+            _script("visit"),
             session_stem(self.window or self.stem),
         ]
 
@@ -71,11 +72,11 @@ def enter(
     intro: Sequence[str] = (),
 ) -> list[str]:
     """A shell in a container: `shell`, else bash, else sh."""
-    lines = [line[:_LONGEST] for line in intro[:_LINES]]
+    lines = [printable(line, _LONGEST) for line in intro[:_LINES]]
     command = [*lines, workdir, *shell]
     place = [engine.kind, engine.socket, container, user, secrets.token_hex(8), profile]
-    first = shell[0] if shell else ""
-    return _host("enter", *seat.words(), *place, inside("inside"), first, str(len(lines)), *command)
+    place += [_inside("inside"), _inside("hang"), shell[0] if shell else "", str(len(lines))]
+    return _host("enter", *seat.words(), *place, *command)
 
 
 def login(seat: Seat, env: Sequence[str] = ()) -> list[str]:
@@ -93,9 +94,14 @@ def session(socket: str, identity: str) -> list[str]:
     return _host("session", socket, identity, "1" if _utf8() else "")
 
 
-def inside(name: str) -> str:
+def inside_command(engine: Engine, container: str, name: str, words: Sequence[str]) -> list[str]:
+    """One of our scripts run as root in a container, without a terminal."""
+    return _host("inside", engine.kind, engine.socket, container, _inside(name), *words)
+
+
+def _inside(name: str) -> str:
     """A script for `sh -c` in a container that knows the function `shells`."""
-    return f"{_script('shells')} {_script(name)}"
+    return f"{_script('shells')}; {_script(name)}"
 
 
 def _host(*words: str) -> list[str]:
@@ -104,10 +110,13 @@ def _host(*words: str) -> list[str]:
 
 @cache
 def _script(name: str) -> str:
-    """As one line, which every login shell passes on as it is; see the rules in host.sh."""
+    """As one line, which every login shell passes on as it is; see the rules in host.sh.
+
+    Without the last `;`, which tmux would take for its own.
+    """
     text = resources.files("backend.terminal").joinpath(f"scripts/{name}.sh").read_text("utf-8")
     lines = (line.strip() for line in text.splitlines())
-    return " ".join(line for line in lines if line and not line.startswith("#"))
+    return " ".join(line for line in lines if line and not line.startswith("#")).rstrip(";")
 
 
 def _utf8() -> bool:

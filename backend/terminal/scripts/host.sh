@@ -94,10 +94,8 @@ in_tmux() {
   find_session;
   note=;
   if [ -z "$id" ]; then
-    # tmux takes an argument that ends in a semicolon for two commands: none ends in one now.
-    for each do set -- "$@" "$each."; shift; done;
     while :; do
-      id=$(tmux -u new-session -d -P -F "#{session_id}" -s "$stem-$n" -n "$window" -x "$columns" -y "$rows" -- sh -c "$pane" berth "$@" 2>&1) && break;
+      id=$(tmux -u new-session -d -P -F "#{session_id}" -s "$stem-$n" -n "$window" -x "$columns" -y "$rows" -- sh -c "$visit" berth "$@" 2>&1) && break;
       case $id in
         *duplicate*) n=$((n + 1));;
         *) say "tmux does not work on this host ($id)."; return 1;;
@@ -115,11 +113,13 @@ in_tmux() {
 
 # run COMMAND...: persistent where that is wanted and possible.
 run() {
+  set -- "${path:-}" "${flag:-}" "${url:-}" "$container" "${token:-}" "${hang:-}" "$@";
+  for each do set -- "$@" "$each."; shift; done;
   if [ "$which" = none ]; then :; else
     if [ -n "$(command -v tmux)" ]; then in_tmux "$@"; else say "tmux is not installed on this host."; fi;
     say "This shell ends with the connection.";
   fi;
-  "$@";
+  sh -c "$visit" berth "$@";
   code=$?;
   [ -z "$container" ] || why "$code";
   exit "$code";
@@ -129,11 +129,12 @@ mode=$1; shift;
 known_term;
 case $mode in
   enter)
-    stem=$1 which=$2 utf=$3 columns=$4 rows=$5 pane=$6 window=$7; shift 7;
-    find_engine "$1" "$2"; container=$3 user=$4 token=$5 profile=$6 inside=$7 shells="$8 bash"; shift 8;
+    stem=$1 which=$2 utf=$3 columns=$4 rows=$5 visit=$6 window=$7; shift 7;
+    find_engine "$1" "$2"; container=$3 user=$4 token=$5 profile=$6 inside=$7 hang=$8; shift 8;
+    shells="$1 bash"; shift;
     run "$path" ${url:+"$flag" "$url"} exec -i -t -e TERM ${COLORTERM:+-e "COLORTERM=$COLORTERM"} -e "BERTH_SHELL=$token" -e "BERTH_PROFILE=$profile" ${user:+-u "$user"} "$container" sh -c "$inside" berth "$@";;
   login)
-    stem=$1 which=$2 utf=$3 columns=$4 rows=$5 pane=$6 window=$7; shift 7;
+    stem=$1 which=$2 utf=$3 columns=$4 rows=$5 visit=$6 window=$7; shift 7;
     container=;
     run env "$@" "${SHELL:-/bin/sh}" -l;;
   attach)
@@ -145,6 +146,9 @@ case $mode in
       running:*) quit 1 "the process of $container has neither a terminal nor open input. What it prints is in its logs.";;
       *) why 1;;
     esac;;
+  inside)
+    find_engine "$1" "$2"; container=$3 script=$4; shift 4;
+    engine exec -u 0 "$container" sh -c "$script" berth "$@";;
   session)
     tmux ${1:+-S "$1"} ${3:+-u} attach-session -t "$2";;
 esac;
