@@ -19,6 +19,7 @@ LOCAL = "local"
 EngineChoice = Literal["auto", "docker", "podman", "none"]
 QueueChoice = Literal["docker", "slurm", "none"]
 Profile = Literal["tuned", "raw"]
+TerminalChoice = Literal["auto", "here", "window", "pane", "popup"]
 
 
 class HostConfig(Struct, frozen=True, kw_only=True):
@@ -136,6 +137,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Nothing that changes anything is offered anywhere."""
     notifications: bool = True
     """Whether ended actions and lost hosts raise a notification."""
+    terminal: TerminalChoice = "auto"
+    """Where a shell opens that the dashboard starts: in its place (`here`), or in a new window, pane or popup of
+    the tmux it runs in; `auto` is a window inside tmux, else here."""
 
 
 class Config(Struct, frozen=True, kw_only=True):

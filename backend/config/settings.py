@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from backend.config.schema import Settings
-from backend.config.values import Value, flag, list_of, mapping_of, number, open_file, quoted, word
+from backend.config.values import Value, choice, flag, list_of, mapping_of, number, open_file, quoted, word
 from backend.errors import ConfigError
 
 FILE = "settings.yaml"
@@ -84,4 +84,5 @@ _SETTINGS: dict[str, Callable[[Value], Any]] = {
     "sort": mapping_of(_sort),
     "read_only": flag,
     "notifications": flag,
+    "terminal": choice("auto", "here", "window", "pane", "popup"),
 }

@@ -120,6 +120,7 @@ NAMES = WORDS.filter(lambda word: "=" not in word and word != "<<")
         sort=st.dictionaries(NAMES, WORDS | WORDS.map("-{}".format), max_size=3),
         read_only=st.booleans(),
         notifications=st.booleans(),
+        terminal=st.sampled_from(["auto", "here", "window", "pane", "popup"]),
     )
 )
 def test_what_is_written_is_read_back(folder: Folder, settings: Settings) -> None:
