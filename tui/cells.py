@@ -86,6 +86,8 @@ def fit(cell: Cell, width: int, align: Literal["left", "right"] = "left") -> Cel
     """
     if width <= 0:
         return EMPTY
+    if len(cell) == 1 and cell[0][0].isascii() and cell[0][0].isprintable():
+        return _fit_ascii(*cell[0], width, align)
     spans = [(text if text.isprintable() else printable(text), style) for text, style in cell]
     total = sum(cell_len(text) for text, _ in spans)
     if total > width:
@@ -98,6 +100,16 @@ def fit(cell: Cell, width: int, align: Literal["left", "right"] = "left") -> Cel
         else:
             spans.append(padding)
     return tuple(spans)
+
+
+def _fit_ascii(text: str, style: str, width: int, align: Literal["left", "right"]) -> Cell:
+    """`fit` for most cells: one span in which each character is one terminal cell."""
+    if len(text) == width:
+        return ((text, style),)
+    if len(text) > width:
+        return ((text[: width - 1] + "…", style),)
+    padding = (" " * (width - len(text)), "")
+    return (padding, (text, style)) if align == "right" else ((text, style), padding)
 
 
 def wrap(cell: Cell, width: int) -> list[Cell]:

@@ -102,7 +102,7 @@ class DetailPane(Container):
         page = PAGES[type(target)](target, view) if target is not None else _nothing()
         if page.key != self._key:
             self._key = page.key
-            lines.scroll_to(0, 0, animate=False)
+            lines.scroll_to(0, 0, animate=False, immediate=True)
         self.border_title = Content(text_of(page.title))
         self._show_curves(page)
         lines.set_lines(page.sheet.lines(lines.room))
