@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from msgspec import Struct
 
 from backend.errors import BerthError, NoSuchTarget
 from backend.logs.lines import LogLine
+from backend.logs.merge import merge
 from backend.logs.source import stream
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 RETRY = 2.0
 """Seconds until a container that ended, or a host that was lost, is tried again."""
+PATIENCE = 1.0
+"""Seconds that a host which does not answer keeps the others' lines off the screen."""
+RESUME = 2_000
+"""Lines that are asked for first when a log is taken up again: engines read a whole log for `since` alone."""
 
 
 class Target(Struct, frozen=True):
@@ -26,7 +31,31 @@ class Target(Struct, frozen=True):
 
     host: str
     id: str
+    """Its id, or its name where only that is known."""
     name: str
+
+
+class Status(NamedTuple):
+    """Where the log of one container stands."""
+
+    state: Literal["opening", "following", "ended", "removed", "lost"] = "opening"
+    message: str = ""
+    """Why it is lost or removed."""
+
+
+class Wants(Struct, frozen=True):
+    """Which part of the logs."""
+
+    tail: int | None = 500
+    """The last so many lines; None: all."""
+    since: datetime | None = None
+    head: int | None = None
+    """The first so many lines instead; nothing is followed then."""
+    follow: bool = True
+    most: int | None = None
+    """More lines than that are never asked for: the reader could not keep them. None: no limit."""
+    linger: bool = True
+    """Wait for containers that ended to start again."""
 
 
 class Follower:
@@ -36,99 +65,152 @@ class Follower:
         self,
         targets: Sequence[Target],
         engine: Callable[[str], Awaitable[EngineClient]],
-        *,
-        tail: int | None = 500,
-        since: datetime | None = None,
-        follow: bool = True,
+        wants: Wants = Wants(),  # noqa: B008  (frozen)
     ) -> None:
         """`engine` gives a host's engine, each time it is needed: connections come and go."""
         self.targets = tuple(targets)
         self._engine = engine
-        self._tail = tail
-        self._since = since
-        self._follow = follow
+        self._wants = wants
         self._marks = [_Mark() for _ in self.targets]
+        self._lines: Callable[[list[LogLine]], None]
+        self._status: Callable[[int, Status], None]
 
-    async def run(self, lines: Callable[[list[LogLine]], None], status: Callable[[int, str], None]) -> None:
-        """Read until cancelled, or to the logs' ends without `follow`.
+    async def run(
+        self, lines: Callable[[list[LogLine]], None], status: Callable[[int, Status], None]
+    ) -> None:
+        """Read until cancelled, or to the logs' ends without `follow` or `linger`.
 
-        `lines` gets the batches; `status` what is wrong with a target (by index), or an empty text once it
-        is well again.
+        `lines` gets the batches; `status` how the target of that index is now.
         """
-        async with asyncio.TaskGroup() as group:
-            first = [group.create_task(self._past(index, status)) for index in range(len(self.targets))]
-        merged = [line for task in first for line in task.result()]
-        if len(self.targets) > 1:
-            merged.sort(key=lambda line: line.time.timestamp() if line.time else 0.0)
-        lines(merged)
-        if not self._follow:
+        self._lines, self._status = lines, status
+        wants, indices = self._wants, range(len(self.targets))
+        goes_on = wants.follow and wants.head is None
+        if wants.tail != 0 or wants.head is not None:
+            past = merge([self._past(index) for index in indices], PATIENCE if goes_on else None)
+            async with aclosing(past) as batches:
+                async for batch in batches:
+                    lines(batch)
+        if not goes_on:
             return
         async with asyncio.TaskGroup() as group:
-            for index in range(len(self.targets)):
-                group.create_task(self._future(index, lines, status))
+            for index in indices:
+                group.create_task(self._future(index))
 
-    async def _past(self, index: int, status: Callable[[int, str], None]) -> list[LogLine]:
+    async def _past(self, index: int) -> AsyncGenerator[list[LogLine], None]:
         """What is there already."""
-        found: list[LogLine] = []
+        wants, count = self._wants, 0
+        tail = None if wants.head is not None else self._capped(wants.tail)
         try:
-            engine, tty = await self._open(index)
-            async with aclosing(
-                stream(
-                    engine,
-                    self.targets[index].id,
-                    tty=tty,
-                    follow=False,
-                    tail=self._tail,
-                    since=self._since,
-                    source=index,
-                )
-            ) as batches:
+            about = await self._open(index)
+            log = stream(
+                about.engine,
+                self.targets[index].id,
+                tty=about.tty,
+                follow=False,
+                tail=tail,
+                since=wants.since,
+                source=index,
+            )
+            async with aclosing(log) as batches:
                 async for batch in batches:
-                    found += batch
+                    if wants.head is not None:
+                        batch = batch[: wants.head - count]
+                    count += len(batch)
                     self._marks[index].note(batch)
+                    yield batch
+                    if wants.head is not None and count >= wants.head:
+                        break
+            if not wants.follow or wants.head is not None:
+                self._status(index, Status("ended"))
+        except NoSuchTarget as error:
+            self._status(index, Status("removed", str(error)))
         except BerthError as error:
-            status(index, str(error))
-        return found
+            self._status(index, Status("lost", str(error)))
 
-    async def _future(
-        self, index: int, lines: Callable[[list[LogLine]], None], status: Callable[[int, str], None]
-    ) -> None:
+    async def _future(self, index: int) -> None:
         """What comes, for as long as anybody reads."""
-        target, mark = self.targets[index], self._marks[index]
+        read_to_end = ""
         while True:
             try:
-                engine, tty = await self._open(index)
-                status(index, "")
-                # Without a single line yet, "since" would be the beginning of time.
-                tail = None if mark.time else 0 if self._tail == 0 else self._tail
-                async with aclosing(
-                    stream(
-                        engine,
-                        target.id,
-                        tty=tty,
-                        follow=True,
-                        tail=tail,
-                        since=mark.time or self._since,
-                        source=index,
-                    )
-                ) as batches:
-                    mark.resume()
-                    async for batch in batches:
-                        if fresh := mark.fresh(batch):
-                            lines(fresh)
-                status(index, "ended")
-            except NoSuchTarget:
-                status(index, "removed")
+                about = await self._open(index)
+                if about.life != read_to_end:
+                    self._status(index, Status("following"))
+                    await self._follow(index, about)
+                    about = await self._open(index)
+                if not about.runs:
+                    read_to_end = about.life
+                    self._status(index, Status("ended"))
+                    if not self._wants.linger:
+                        return
+            except NoSuchTarget as error:
+                self._status(index, Status("removed", str(error)))
                 return
             except BerthError as error:
-                status(index, str(error))
+                self._status(index, Status("lost", str(error)))
             await asyncio.sleep(RETRY)
 
-    async def _open(self, index: int) -> tuple[EngineClient, bool]:
+    async def _follow(self, index: int, about: _About) -> None:
+        """Read on from what was read, until the container ends."""
+        mark = self._marks[index]
+        for tail, since, is_last in self._requests(mark):
+            mark.resume()
+            log = stream(
+                about.engine,
+                self.targets[index].id,
+                tty=about.tty,
+                follow=True,
+                tail=tail,
+                since=since,
+                source=index,
+            )
+            async with aclosing(log) as batches:
+                begun = is_last
+                async for batch in batches:
+                    if not begun and mark.misses(batch):
+                        break  # more than that was written meanwhile
+                    begun = True
+                    if fresh := mark.fresh(batch):
+                        self._lines(fresh)
+                else:
+                    return
+
+    def _requests(self, mark: _Mark) -> Iterator[tuple[int | None, datetime | None, bool]]:
+        """`tail`, `since`, and whether it is the last try: all that may have been missed."""
+        if mark.time is not None:
+            yield self._capped(RESUME), mark.time, False
+            yield self._capped(None), mark.time, True
+        elif self._wants.tail == 0:
+            # From now on, and once a link is back: from when it was first asked.
+            began, mark.began = mark.began, mark.began or datetime.now(UTC)
+            yield (self._capped(None), began, True) if began else (0, None, True)
+        else:
+            yield self._capped(self._wants.tail), self._wants.since, True
+
+    def _capped(self, tail: int | None) -> int | None:
+        most = self._wants.most
+        return most if tail is None else tail if most is None else min(tail, most)
+
+    async def _open(self, index: int) -> _About:
         target = self.targets[index]
         engine = await self._engine(target.host)
         found = await engine.inspect(target.id)
-        return engine, bool((found.get("Config") or {}).get("Tty"))
+        state = found.get("State") or {}
+        return _About(
+            engine,
+            bool((found.get("Config") or {}).get("Tty")),
+            bool(state.get("Running") or state.get("Restarting")),
+            f"{state.get('StartedAt')} {state.get('FinishedAt')}",
+        )
+
+
+class _About(NamedTuple):
+    """A container as it is now."""
+
+    engine: EngineClient
+    tty: bool
+    runs: bool
+    life: str
+    """Differs each time it was started or ended."""
 
 
 class _Mark:
@@ -136,6 +218,8 @@ class _Mark:
 
     def __init__(self) -> None:
         self.time: datetime | None = None
+        self.began: datetime | None = None
+        """When it was first asked for what comes, where that was all that was wanted."""
         self._at_time = 0
         self._skip = 0
 
@@ -152,6 +236,11 @@ class _Mark:
     def resume(self) -> None:
         """The engine begins again at `time`."""
         self._skip = self._at_time
+
+    def misses(self, batch: Sequence[LogLine]) -> bool:
+        """Whether a log that was taken up again does not begin with what was read last."""
+        first = batch[0].time
+        return self.time is not None and first is not None and first > self.time
 
     def fresh(self, batch: list[LogLine]) -> list[LogLine]:
         """The lines that were not read before."""

@@ -120,18 +120,18 @@ async def stream(
     `EngineError` where the engine refuses, breaks off in the middle, or cannot be reached.
     """
     path, version = engine.endpoint
-    query = {"stdout": 1, "stderr": 1, "timestamps": 1, "follow": int(follow)}
-    query["tail"] = "all" if tail is None else tail  # type: ignore[assignment]
+    query: dict[str, object] = {"stdout": 1, "stderr": 1, "timestamps": 1, "follow": int(follow)}
+    query["tail"] = "all" if tail is None else tail
     if since is not None:
-        query["since"] = f"{since.timestamp():.6f}"  # type: ignore[assignment]
+        query["since"] = f"{since.timestamp():.6f}"
     url = f"/v{version}/containers/{quote(container, safe='')}/logs?{urlencode(query)}"
     try:
-        reader, writer = await asyncio.open_unix_connection(path)
+        reader, writer = await asyncio.open_unix_connection(path, limit=_CHUNK)
     except OSError as error:
         raise EngineError(f"{engine.host}: the engine cannot be reached: {error.strerror}.") from None
     try:
         writer.write(f"GET {url} HTTP/1.1\r\nHost: engine\r\n\r\n".encode())
-        async for lines in _read(reader, FrameSplitter(tty), engine.host, source):
+        async for lines in _read(reader, FrameSplitter(tty), engine.host, source, PAUSE if follow else 0.0):
             yield lines
     except (OSError, ResponseError) as error:
         raise EngineError(f"{engine.host}: the log broke off ({error}).") from None
@@ -140,7 +140,7 @@ async def stream(
 
 
 async def _read(
-    reader: asyncio.StreamReader, splitter: FrameSplitter, host: str, source: int
+    reader: asyncio.StreamReader, splitter: FrameSplitter, host: str, source: int, pause: float
 ) -> AsyncIterator[list[LogLine]]:
     body = bytearray()
     parser = ResponseParser(on_data=body.extend)
@@ -156,7 +156,7 @@ async def _read(
         body.clear()
         if lines:
             yield lines
-            await asyncio.sleep(PAUSE if len(data) < _CHUNK else 0)
+            await asyncio.sleep(pause if len(data) < _CHUNK else 0)
     if parser.status >= 400:
         raise _refusal(parser.status, bytes(body), host)
     if rest := splitter.rest(source):

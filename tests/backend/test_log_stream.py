@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from backend.errors import EngineError, NoSuchTarget
 from backend.logs import follower
-from backend.logs.follower import Follower, Target
+from backend.logs.follower import Follower, Status, Target, Wants
 from backend.logs.lines import MAX_CHARACTERS
 from backend.logs.source import FrameSplitter, stream
 
@@ -99,7 +99,7 @@ async def engine(tmp_path, *answers: bytes, status: str = "200 OK"):
 
     path = str(tmp_path / "engine.sock")
     server = await asyncio.start_unix_server(serve, path)
-    inspect = {"Config": {"Tty": False}}
+    inspect = {"Config": {"Tty": False}, "State": {"Running": True}}
 
     async def look(container):
         return inspect
@@ -153,14 +153,15 @@ async def test_after_a_break_no_line_comes_twice_and_none_is_lost(tmp_path, monk
     again = frame("b\n", 1, 2) + frame("c\n", 1, 2) + frame("d\n", 1, 2) + frame("e\n", 1, 3)
     async with engine(tmp_path, before, again[: -len(frame("e\n", 1, 3))] + b"CUT", again, b"HANG") as client:
         got: list[str] = []
-        said: list[str] = []
+        said: list[Status] = []
 
         async def give(host):
             return client
 
         run = asyncio.create_task(
             Follower([Target("h1", "abc", "x")], give).run(
-                lambda lines: got.extend(line.text for line in lines), lambda index, text: said.append(text)
+                lambda lines: got.extend(line.text for line in lines),
+                lambda index, status: said.append(status),
             )
         )
         while got != ["a", "b", "c", "d", "e"]:
@@ -168,7 +169,7 @@ async def test_after_a_break_no_line_comes_twice_and_none_is_lost(tmp_path, monk
             assert not run.done() and len(got) <= 5
         run.cancel()
         await asyncio.wait([run])
-    assert any("broke off" in text for text in said)
+    assert any(status.state == "lost" and "broke off" in status.message for status in said)
     assert f"since={datetime(2026, 1, 1, 0, 0, 2, 123456, UTC).timestamp():.6f}" in client.asked[1]
 
 
@@ -185,7 +186,7 @@ async def test_logs_of_several_containers_are_merged_by_time(tmp_path):
             return clients[host]
 
         got = []
-        await Follower([Target("h1", "x", "x"), Target("h2", "y", "y")], give, follow=False).run(
+        await Follower([Target("h1", "x", "x"), Target("h2", "y", "y")], give, Wants(follow=False)).run(
             lambda lines: got.extend((line.text, line.source) for line in lines), lambda *_: None
         )
     assert got == [("a", 0), ("b", 1), ("c", 0), ("d", 1)]

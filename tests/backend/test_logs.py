@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.errors import UsageError
-from backend.logs.buffer import LogBuffer, matcher
+from backend.logs.buffer import LogBuffer
 from backend.logs.lines import MAX_CHARACTERS, LogLine, clean, plain
+from backend.logs.pattern import Pattern, pattern
 
 
 def line(text: str) -> LogLine:
@@ -76,9 +77,14 @@ def test_a_line_that_fell_off_is_gone():
     assert buffer[2].text == "c"
 
 
+def on_plain(text: str):
+    wanted = Pattern(text)
+    return lambda line: wanted(line.plain)
+
+
 def test_a_filter_holds_for_old_and_new_lines():
     buffer = filled("one", "two", "three", max_lines=4)
-    buffer.filter(matcher("t"))
+    buffer.filter(on_plain("t"))
     buffer.extend([line("four"), line("ten")])
     assert [buffer[n].text for n in buffer.numbers()] == ["two", "three", "ten"]
     assert buffer[buffer.number(2)].text == "ten"
@@ -87,37 +93,63 @@ def test_a_filter_holds_for_old_and_new_lines():
 
 
 @pytest.mark.parametrize(
-    ("start", "step", "found"), [(0, 1, 0), (1, 1, 2), (3, 1, 0), (4, -1, 2), (1, -1, 0), (-1, -1, 2)]
+    ("start", "step", "found"), [(-1, 1, 0), (0, 1, 2), (2, 1, 0), (4, -1, 2), (2, -1, 0), (0, -1, 2)]
 )
 def test_search_goes_round(start, step, found):
     buffer = filled("error", "fine", "error", "fine", "fine")
-    assert buffer.search(matcher("error"), start, step) == found
+    buffer.seek(on_plain("error"))
+    assert buffer.next_hit(start, step) == found
+
+
+def test_what_is_found_is_counted_while_lines_come_and_go():
+    buffer = filled("error", "fine", "error", max_lines=3)
+    buffer.seek(on_plain("error"))
+    assert (buffer.hits, buffer.hit_place(2), buffer.hit_place(1)) == (2, 1, None)
+    buffer.extend([line("error again")])
+    assert (buffer.hits, buffer.hit_place(2), buffer.hit_place(3)) == (2, 0, 1)
+    buffer.seek(None)
+    assert buffer.hits == 0 and buffer.next_hit(0, 1) is None
 
 
 def test_search_sees_only_what_the_filter_shows():
     buffer = filled("error a", "b", "error c")
-    buffer.filter(matcher("!a"))
-    assert buffer.search(matcher("error"), 0, 1) == 2
-    assert buffer.search(matcher("error a"), 0, 1) is None
+    buffer.seek(on_plain("error"))
+    buffer.filter(on_plain("!a"))
+    assert buffer.hits == 1 and buffer.next_hit(0, 1) == 2
 
 
-def test_search_in_nothing_finds_nothing():
-    assert LogBuffer().search(matcher("x"), 0, 1) is None
+def test_cleared_lines_are_forgotten_and_numbers_go_on():
+    buffer = filled("error", "b")
+    buffer.seek(on_plain("error"))
+    buffer.clear()
+    buffer.extend([line("error")])
+    assert list(buffer.numbers()) == [2] and buffer.hits == 1
 
 
 @pytest.mark.parametrize(
-    ("pattern", "text", "wanted"),
+    ("typed", "text", "wanted"),
     [
         ("error", "An ERROR", True), ("Error", "an error", False), ("!error", "fine", True),
         ("!error", "error", False), ("/e.r/", "ear", True), ("/^e/", "the", False), ("a.c", "abc", False),
         ("!/^a/", "abc", False), ("!", "wow!", True),
     ],
 )  # fmt: skip
-def test_what_people_type(pattern, text, wanted):
-    assert matcher(pattern)(text) is wanted
+def test_what_people_type(typed, text, wanted):
+    assert Pattern(typed)(text) is wanted
 
 
 def test_an_empty_pattern_is_none_and_a_bad_one_says_so():
-    assert matcher("") is None
+    assert pattern("") is None
     with pytest.raises(UsageError, match="regular expression"):
-        matcher("/(/")
+        pattern("/(/")
+
+
+@pytest.mark.parametrize(
+    ("typed", "text", "spans"),
+    [
+        ("er", "Er her", [(0, 2), (4, 6)]), ("Er", "Er her", [(0, 2)]), ("!er", "her", []),
+        ("/x*/", "axxb", [(1, 3)]), ("a.", "a.ab", [(0, 2)]),
+    ],
+)  # fmt: skip
+def test_what_is_highlighted(typed, text, spans):
+    assert Pattern(typed).spans(text) == spans
