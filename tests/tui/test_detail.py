@@ -223,7 +223,7 @@ async def test_values_change_in_place_and_the_scroll_position_stays():
         assert app.lines.scroll_offset.y == 9
         other = RowBuilder(()).gpus(state)[0]
         app.pane.show(other, state, history, CONFIG)
-        await until(pilot, lambda: "GPU-" in app.pane.text)
+        await until(pilot, lambda: "utilisation" in app.pane.text)
         assert app.lines.scroll_offset.y == 0
 
 
