@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 from textual.theme import Theme
@@ -28,12 +30,15 @@ from tui import commands, keys, themes
 from tui.clipboard import osc52
 from tui.desk import Desk
 from tui.follow import REFRESH, FleetLike, first_state, open_fleet
+from tui.garbage import Garbage
 from tui.reports import describe
 from tui.table import FleetTable
 from tui.views import VIEWS
 from tui.views.base import SettingChanged, Sources
 from tui.views.fleet import FleetView
 
+KEYS_FIRST = 5
+"""Times 50 ms that a new state is held back while somebody types."""
 STYLES = Path(__file__).parent.parent / "styles"
 
 
@@ -68,6 +73,8 @@ class BerthApp(App[int]):
         )
         self.desk = Desk(self.sources, config, read_only=read_only or settings.read_only)
         self._fleet_factory = fleet_factory
+        self._garbage = Garbage()
+        self._key_at = float("-inf")
         for theme in themes.THEMES:
             self.register_theme(theme)
         self.theme = settings.theme if settings.theme in self.available_themes else themes.DEFAULT
@@ -87,8 +94,23 @@ class BerthApp(App[int]):
 
     async def _start(self) -> None:
         self.run_worker(self._guard(self._follow()), group="fleet", name="fleet")
-        self.set_interval(1.0, self.desk.tick)
+        self.set_interval(1.0, self._tick)
         await self.desk.mount_detail()
+        self._garbage.start()
+
+    def _tick(self) -> None:
+        self.desk.tick()
+        self._garbage.tidy(time.monotonic() - self._key_at)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Remember when the last key was pressed."""
+        if isinstance(event, events.Key):
+            self._key_at = time.monotonic()
+        await super().on_event(event)
+
+    def on_unmount(self) -> None:
+        """Leave Python as it was: tests open many apps."""
+        self._garbage.stop()
 
     async def _follow(self) -> None:
         """Show each new state, at most `REFRESH` times a second; a slow screen skips states."""
@@ -97,6 +119,7 @@ class BerthApp(App[int]):
             self.fleet = fleet
             try:
                 async for state in fleet.updates():
+                    await self._let_keys_go_first()
                     self.desk.live = True
                     self.sources.history.feed(state)
                     self.sources.state = state
@@ -104,6 +127,13 @@ class BerthApp(App[int]):
                     await asyncio.sleep(1 / REFRESH)
             finally:
                 self.fleet = None
+
+    async def _let_keys_go_first(self) -> None:
+        """While keys come one after another, numbers may wait for a moment; no key waits for numbers."""
+        for _ in range(KEYS_FIRST):
+            if time.monotonic() - self._key_at > 0.06:
+                return
+            await asyncio.sleep(0.05)
 
     # ------------------------------------------------------------------------------------------ settings
 

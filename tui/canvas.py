@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, ClassVar, NamedTuple
 
 from rich.segment import Segment
@@ -209,18 +211,22 @@ class Canvas(ScrollView):
 
     def _draw(self, cells: tuple[Cell, ...], state: str, look: Look) -> Strip:
         """Cells as one strip over the whole width."""
-        gap = " " * self._gap
         base = self._style(state, look.style)
-        segments: list[Segment] = []
+        old = look.style == "dim"
+        spans: list[tuple[str, Style]] = []
         if "marked" in state:
-            segments.append(Segment("● ", self._style(state, "table--mark")))
-            cells = (*cells[1:],)
+            spans.append(("● ", self._style(state, "table--mark")))
+            cells = cells[1:]
         for number, cell in enumerate(cells):
-            if number > (0 if "marked" in state else 1):
-                segments.append(Segment(gap, base))
+            if number > ("marked" not in state):
+                spans.append((" " * self._gap, base))
             for text, name in cell:
-                old = look.style == "dim" and name != "bad"
-                segments.append(Segment(text, base if old or not name else self._style(state, name)))
+                plain = not name or (old and name != "bad")
+                spans.append((text, base if plain else self._style(state, name)))
+        segments = [
+            Segment("".join(text for text, _ in run), style)
+            for style, run in groupby(spans, key=itemgetter(1))
+        ]
         strip = Strip(segments)
         return strip.extend_cell_length(max(self.size.width, self._layout.width), base)
 

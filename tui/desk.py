@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import ContentSwitcher
 
 from backend.config import Config
@@ -21,6 +22,9 @@ from tui.prompt import Prompt
 from tui.table import FleetTable, column_text
 from tui.views import VIEWS, ListView
 from tui.views.base import FilterError, SettingChanged, Sources
+
+SETTLE = 0.08
+"""Seconds that the cursor has to rest on a row before its details are shown: plots cost more than a row."""
 
 Place = tuple[str, frozenset[str] | None, str, str]
 """Name of a view, its hosts, what they were called, its filter."""
@@ -55,6 +59,7 @@ class Desk(Screen[None]):
         """Whether a fleet has told anything yet; until then what is shown is from last time."""
         self._visited: list[Place] = []
         self._shape: Any = None
+        self._detail_later: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Header, the first view, the place for details, and the bottom line."""
@@ -121,8 +126,15 @@ class Desk(Screen[None]):
     def on_fleet_table_moved(self, event: FleetTable.Moved) -> None:
         """Details follow the cursor; the footer, where other keys do something now."""
         if event.table is self.table:
-            self._show_detail()
             self._check_shape()
+            if self._detail_later is None:
+                self._detail_later = self.set_timer(SETTLE, self._detail_now)
+            else:
+                self._detail_later.reset()
+
+    def _detail_now(self) -> None:
+        self._detail_later = None
+        self._show_detail()
 
     def on_fleet_table_changed(self, event: FleetTable.Changed) -> None:
         """Marks and filters give escape something to do."""
@@ -190,7 +202,9 @@ class Desk(Screen[None]):
 
     def _undoable(self) -> bool:
         view = self.view
-        return bool(self.has_class("-detail-full") or view.table.marks or view.filter_text or view.hosts_label)
+        return bool(
+            self.has_class("-detail-full") or view.table.marks or view.filter_text or view.hosts_label
+        )
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Escape is offered where it does something, the way back where there is one."""

@@ -6,7 +6,7 @@ the cursor. Unknown values sort last in both directions; rows that compare equal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from tui.filter import Test
@@ -24,6 +24,13 @@ class RowSet(Generic[Row]):
         self._test: Test | None = None
         self._value: Callable[[Row], Any] | None = None
         self._reverse = False
+        self._given: Sequence[Row] = ()
+        """The rows that pass, as they came; `_given_keys`, `_ranks` and `_order` go with them."""
+        self._given_keys: list[Hashable] = []
+        self._ranks: list[int] = []
+        self._natural = False
+        self._order: list[int] = []
+        """Place in `_given` of each shown row."""
         self.rows: list[Row] = []
         """What is shown, in order."""
         self.keys: list[Hashable] = []
@@ -57,42 +64,81 @@ class RowSet(Generic[Row]):
 
     def _arrange(self, hold: bool) -> bool:
         test = self._test
-        passing = self._all if test is None else [row for row in self._all if test(row)]
-        ordered = self._held(passing) if hold else self._sorted(passing)
-        key = self._key
-        keys = [key(row) for row in ordered]
-        moved = keys != self.keys
-        self.rows = ordered
+        given = self._all if test is None else [row for row in self._all if test(row)]
+        same, reranked = self._compare(given)
+        if hold and same:
+            moved = False
+            self._natural = self._natural and not reranked
+        else:
+            order = self._new_order(given, hold, kept=same and not reranked)
+            moved = not same or order != self._order
+            self._order, self._natural = order, not hold and self._value is None
+        self._given = given
+        self.rows = [given[place] for place in self._order]
         if moved:
-            self.keys = keys
-            self.index = {key: place for place, key in enumerate(keys)}
+            before, keys = self.keys, self._given_keys
+            self.keys = [keys[place] for place in self._order]
+            moved = self.keys != before
+            self.index = dict(zip(self.keys, range(len(self.keys)), strict=True))
         return moved
 
-    def _held(self, rows: Sequence[Row]) -> list[Row]:
-        """`rows` in the places they had; new ones at the end."""
-        key = self._key
-        by_key = {key(row): row for row in rows}
-        kept = [row for old in self.keys if (row := by_key.pop(old, None)) is not None]
-        kept.extend(self._sorted(list(by_key.values())))
-        return kept
+    def _compare(self, given: Sequence[Row]) -> tuple[bool, bool]:
+        """Whether the same rows came in the same places, and whether any has another rank.
 
-    def _sorted(self, rows: Sequence[Row]) -> list[Row]:
+        Only rows that are new objects are looked at. Brings `_given_keys` and `_ranks` up to date.
+        """
+        key, rank = self._key, self._rank
+        if len(given) == len(self._given):
+            changed = [at for at, (a, b) in enumerate(zip(self._given, given, strict=True)) if a is not b]
+            keys, ranks = self._given_keys, self._ranks
+            if all(key(given[at]) == keys[at] for at in changed):
+                if rank is None:
+                    return True, False
+                new = [rank(given[at]) for at in changed]
+                reranked = new != [ranks[at] for at in changed]
+                for at, value in zip(changed, new, strict=True):
+                    ranks[at] = value
+                return True, reranked
+        self._given_keys = list(map(key, given))
+        self._ranks = [] if rank is None else list(map(rank, given))
+        return False, True
+
+    def _new_order(self, given: Sequence[Row], hold: bool, *, kept: bool) -> list[int]:
+        if hold:
+            return self._held(given, self._given_keys)
+        if self._value is not None:
+            return self._by_value(given, range(len(given)))
+        if kept and self._natural:
+            return self._order
+        return (
+            sorted(range(len(given)), key=self._ranks.__getitem__) if self._ranks else list(range(len(given)))
+        )
+
+    def _held(self, given: Sequence[Row], keys: list[Hashable]) -> list[int]:
+        """The places they had; new ones at the end."""
+        places = dict(zip(keys, range(len(keys)), strict=True))
+        kept = [place for key in self.keys if (place := places.pop(key, None)) is not None]
+        rest = list(places.values())
+        return kept + (rest if self._value is None else self._by_value(given, rest))
+
+    def _by_value(self, given: Sequence[Row], places: Iterable[int]) -> list[int]:
+        """`places` in the order of their rows' values; unknown ones last in both directions."""
         value = self._value
         if value is None:
-            return sorted(rows, key=self._rank) if self._rank is not None else list(rows)
-        known: list[tuple[Any, Row]] = []
-        unknown: list[Row] = []
-        for row in rows:
-            found = value(row)
+            return list(places)
+        known: list[tuple[Any, int]] = []
+        unknown: list[int] = []
+        for place in places:
+            found = value(given[place])
             if found is None or found != found:  # noqa: PLR0124 - NaN
-                unknown.append(row)
+                unknown.append(place)
             else:
-                known.append((found, row))
+                known.append((found, place))
         try:
             known.sort(key=_first, reverse=self._reverse)
         except TypeError:  # values of several types: order by what they look like
             known.sort(key=_first_text, reverse=self._reverse)
-        return [row for _, row in known] + unknown
+        return [place for _, place in known] + unknown
 
 
 def _first(pair: tuple[Any, Any]) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, ClassVar, Literal
 
 from textual.app import ComposeResult
@@ -63,6 +64,8 @@ class ListView(Vertical):
     """Key of the column after which `look().note` is written."""
     EMPTY: ClassVar[tuple[str, str]] = ("", "")
     """What this view shows, and what fills it."""
+    KEY: ClassVar[attrgetter[Any]] = attrgetter("host", "name")
+    """What makes it the same row after every value has changed. Asked ten thousand times per refresh."""
     BINDINGS: ClassVar[list[BindingType]] = []
 
     def __init__(self, sources: Sources) -> None:
@@ -77,7 +80,7 @@ class ListView(Vertical):
         self.all_columns = tuple(self.make_columns())
         self.table: FleetTable = FleetTable(
             self.chosen_columns(),
-            key=self.key,
+            key=type(self).KEY,
             rank=self.rank,
             look=self.look,
             note_after=self.NOTE_AFTER,
@@ -101,10 +104,6 @@ class ListView(Vertical):
     def make_rows(self) -> Sequence[Any]:
         """The current rows, of all hosts."""
         raise NotImplementedError
-
-    def key(self, row: Any) -> Hashable:
-        """What makes it the same row after every value has changed."""
-        return (row.host, row.name)
 
     def rank(self, row: Any) -> int:
         """Order of importance in the view's own order; 0 first."""
@@ -209,7 +208,7 @@ class ListView(Vertical):
 
     def search_text(self, row: Any) -> str:
         """All text columns of a row in lower case; kept for as long as the row is the same object."""
-        key = self.key(row)
+        key = type(self).KEY(row)
         known = self._searched.get(key)
         if known is not None and known[0] is row:
             return known[1]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from backend.model import ContainerRow
@@ -24,6 +25,7 @@ class ContainersView(ListView):
     TITLE = "Containers"
     NUMBER = 3
     ALIASES = ("ps", "container")
+    KEY = attrgetter("host", "id")
     EMPTY: ClassVar[tuple[str, str]] = (
         "The containers of all hosts, with what they use and who they belong to.",
         "No engine has told of any yet. Start one (`docker run ...` on a host), or see `berth doctor HOST`.",
@@ -80,10 +82,6 @@ class ContainersView(ListView):
     def make_rows(self) -> Sequence[ContainerRow]:
         """One row per container."""
         return self.sources.builder.containers(self.sources.state)
-
-    def key(self, row: ContainerRow) -> Hashable:
-        """Its id, on its host."""
-        return (row.host, row.id)
 
     def rank(self, row: ContainerRow) -> int:
         """What is not well, what runs, what has ended."""

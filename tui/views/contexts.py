@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from backend.model import ContextRow
@@ -24,6 +25,7 @@ class ContextsView(ListView):
     TITLE = "Contexts"
     NUMBER = 4
     ALIASES = ("context", "ctx")
+    KEY = attrgetter("name")
     EMPTY: ClassVar[tuple[str, str]] = (
         "A context is a host, an image, a container, and how to run it.",
         "There is none yet: each is a file contexts/NAME.yaml in the configuration folder.",
@@ -62,10 +64,6 @@ class ContextsView(ListView):
     def make_rows(self) -> Sequence[ContextRow]:
         """One row per context."""
         return self.sources.builder.contexts(self.sources.state)
-
-    def key(self, row: ContextRow) -> Hashable:
-        """Its name."""
-        return row.name
 
     def look(self, row: ContextRow) -> Look:
         """The one that was used last stands out by its `*`."""

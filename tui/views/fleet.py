@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -29,6 +30,7 @@ class FleetView(ListView):
     NUMBER = 1
     ALIASES = ("hosts", "host")
     NOTE_AFTER = "state"
+    KEY = attrgetter("name")
     EMPTY: ClassVar[tuple[str, str]] = (
         "Every host, its load, and where a GPU is free.",
         "No host is configured: add some to hosts.yaml, or take out `local: false`.",
@@ -87,10 +89,6 @@ class FleetView(ListView):
     def make_rows(self) -> Sequence[HostRow]:
         """One row per host."""
         return self.sources.builder.hosts(self.sources.state)
-
-    def key(self, row: HostRow) -> Hashable:
-        """Its name."""
-        return row.name
 
     def host_of(self, row: HostRow) -> str:
         """Itself."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -28,6 +29,7 @@ class GpusView(ListView):
     TITLE = "GPUs"
     NUMBER = 2
     ALIASES = ("gpu",)
+    KEY = attrgetter("host", "uuid")
     EMPTY: ClassVar[tuple[str, str]] = (
         "Every GPU, how busy it is, who is on it, and which are free.",
         "No host has shown a GPU yet. NVIDIA's driver or amdgpu has to be loaded there: `berth doctor HOST`.",
@@ -74,10 +76,6 @@ class GpusView(ListView):
     def make_rows(self) -> Sequence[GpuRow]:
         """One row per GPU."""
         return self.sources.builder.gpus(self.sources.state)
-
-    def key(self, row: GpuRow) -> Hashable:
-        """Its uuid, on its host."""
-        return (row.host, row.uuid)
 
     def look(self, row: GpuRow) -> Look:
         """Free and idle ones stand out."""

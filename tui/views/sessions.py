@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from backend.model import SessionRow
@@ -20,6 +21,7 @@ class SessionsView(ListView):
     TITLE = "Sessions"
     NUMBER = 7
     ALIASES = ("session", "tmux")
+    KEY = attrgetter("host", "socket", "id")
     EMPTY: ClassVar[tuple[str, str]] = (
         "The tmux sessions of all hosts, and what runs in them.",
         "No host has one now: `tmux new -s NAME` on a host makes one.",
@@ -56,10 +58,6 @@ class SessionsView(ListView):
     def make_rows(self) -> Sequence[SessionRow]:
         """One row per session."""
         return self.sources.builder.sessions(self.sources.state)
-
-    def key(self, row: SessionRow) -> Hashable:
-        """tmux's id of it, on its server."""
-        return (row.host, row.socket, row.id)
 
     def containers_filter(self, row: SessionRow) -> str:
         """Its own."""
