@@ -95,6 +95,9 @@ class Action:
     """What it reports is what was asked for (inspect, exec): on the command line it goes to stdout."""
     terminal: bool = False
     """It takes the terminal over and so runs on one target, in the foreground."""
+    streams: str = ""
+    """`module:function` that the command line runs once for all targets, and that writes standard output by
+    itself: `async (access, rows, *, json, **options) -> exit code`. The dashboard has a screen for it."""
     group: str = ""
     """Heading in menus and help."""
 
@@ -121,6 +124,7 @@ def action(
     footer: bool = False,
     prints: bool = False,
     terminal: bool = False,
+    streams: str = "",
     group: str = "",
 ) -> Callable[[Callable[..., Awaitable[Outcome]]], Callable[..., Awaitable[Outcome]]]:
     """Declare a coroutine function `(ctx, target, *, options)` as an action.
@@ -153,6 +157,7 @@ def action(
             footer=footer,
             prints=prints,
             terminal=terminal,
+            streams=streams,
             group=group,
         )
         return call

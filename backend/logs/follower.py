@@ -26,6 +26,10 @@ RESUME = 2_000
 """Lines that are asked for first when a log is taken up again: engines read a whole log for `since` alone."""
 
 
+Take = Callable[[list[LogLine]], Awaitable[None]]
+"""Takes a batch of lines."""
+
+
 class Target(Struct, frozen=True):
     """A container whose log is wanted."""
 
@@ -39,7 +43,7 @@ class Status(NamedTuple):
     """Where the log of one container stands."""
 
     state: Literal["opening", "following", "ended", "removed", "lost"] = "opening"
-    message: str = ""
+    error: BerthError | None = None
     """Why it is lost or removed."""
 
 
@@ -72,15 +76,14 @@ class Follower:
         self._engine = engine
         self._wants = wants
         self._marks = [_Mark() for _ in self.targets]
-        self._lines: Callable[[list[LogLine]], None]
+        self._lines: Take
         self._status: Callable[[int, Status], None]
 
-    async def run(
-        self, lines: Callable[[list[LogLine]], None], status: Callable[[int, Status], None]
-    ) -> None:
+    async def run(self, lines: Take, status: Callable[[int, Status], None]) -> None:
         """Read until cancelled, or to the logs' ends without `follow` or `linger`.
 
-        `lines` gets the batches; `status` how the target of that index is now.
+        `lines` gets the batches, and nothing more is read until it has taken one; `status` how the target of
+        that index is now. Raises what `lines` raises.
         """
         self._lines, self._status = lines, status
         wants, indices = self._wants, range(len(self.targets))
@@ -89,12 +92,15 @@ class Follower:
             past = merge([self._past(index) for index in indices], PATIENCE if goes_on else None)
             async with aclosing(past) as batches:
                 async for batch in batches:
-                    lines(batch)
+                    await lines(batch)
         if not goes_on:
             return
-        async with asyncio.TaskGroup() as group:
-            for index in indices:
-                group.create_task(self._future(index))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for index in indices:
+                    group.create_task(self._future(index))
+        except ExceptionGroup as group_of_one:
+            raise group_of_one.exceptions[0] from None
 
     async def _past(self, index: int) -> AsyncGenerator[list[LogLine], None]:
         """What is there already."""
@@ -123,9 +129,9 @@ class Follower:
             if not wants.follow or wants.head is not None:
                 self._status(index, Status("ended"))
         except NoSuchTarget as error:
-            self._status(index, Status("removed", str(error)))
+            self._status(index, Status("removed", error))
         except BerthError as error:
-            self._status(index, Status("lost", str(error)))
+            self._status(index, Status("lost", error))
 
     async def _future(self, index: int) -> None:
         """What comes, for as long as anybody reads."""
@@ -143,10 +149,10 @@ class Follower:
                     if not self._wants.linger:
                         return
             except NoSuchTarget as error:
-                self._status(index, Status("removed", str(error)))
+                self._status(index, Status("removed", error))
                 return
             except BerthError as error:
-                self._status(index, Status("lost", str(error)))
+                self._status(index, Status("lost", error))
             await asyncio.sleep(RETRY)
 
     async def _follow(self, index: int, about: _About) -> None:
@@ -170,7 +176,7 @@ class Follower:
                         break  # more than that was written meanwhile
                     begun = True
                     if fresh := mark.fresh(batch):
-                        self._lines(fresh)
+                        await self._lines(fresh)
                 else:
                     return
 

@@ -1,0 +1,201 @@
+"""`berth logs`: logs to standard output, as text or as one JSON object per line."""
+
+from __future__ import annotations
+
+import asyncio
+import json as json_
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from backend.errors import exit_code_for
+from backend.logs.follower import Follower, Status, Target, Wants
+from backend.logs.lines import LogLine
+from backend.logs.pattern import pattern
+from backend.logs.since import parse_since, parse_tail
+from backend.text import printable
+
+if TYPE_CHECKING:
+    from backend.actions.context import Access
+    from backend.model import ContainerRow
+
+_INKS = (74, 214, 36, 227, 175, 209, 111, 150)
+"""Of the 256 colours: near the palette of Okabe and Ito, told apart with every kind of colour blindness."""
+_NAME_CELLS = 32
+_TRIES = 4
+"""Batches that wait for whoever reads standard output."""
+
+
+def names(rows: Sequence[Target]) -> list[str]:
+    """What to call each: by its name, and by its host too where one name is on several hosts."""
+    alone = [row.name for row in rows]
+    return [
+        printable(row.name if alone.count(row.name) == 1 else f"{row.host}/{row.name}", _NAME_CELLS)
+        for row in rows
+    ]
+
+
+async def show(
+    access: Access,
+    rows: Sequence[ContainerRow],
+    *,
+    follow: bool = False,
+    tail: str = "all",
+    since: str | None = None,
+    timestamps: bool = False,
+    grep: str | None = None,
+    color: bool = True,
+    json: bool = False,
+) -> int:
+    """Write the logs of `rows` to standard output, merged by time; the exit code. Raises `UsageError`."""
+    wanted = pattern(grep or "")
+    wants = Wants(
+        tail=parse_tail(tail),
+        since=parse_since(since) if since else None,
+        follow=follow,
+        linger=False,
+    )
+    targets = [Target(row.host, row.id or row.name, row.name) for row in rows]
+    form = _json(targets) if json else _text(targets, timestamps=timestamps, colour=color and _has_colours())
+    told = _Told(targets)
+    writer = _Writer(sys.stdout.fileno())
+
+    async def take(lines: list[LogLine]) -> None:
+        if wanted is not None:
+            lines = [line for line in lines if wanted(line.plain)]
+        if lines:
+            await writer.write("".join(map(form, lines)).encode("utf-8", "replace"))
+
+    await Follower(targets, access.engine, wants).run(take, told.status)
+    await writer.flush()
+    return told.code
+
+
+def _has_colours() -> bool:
+    environment = os.environ
+    return sys.stdout.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+
+
+def _text(targets: Sequence[Target], *, timestamps: bool, colour: bool) -> Callable[[LogLine], str]:
+    """A line for people; with the container's name in front where there are several."""
+    fronts = [""] * len(targets)
+    if len(targets) > 1:
+        called = names(targets)
+        wide = max(map(len, called))
+        fronts = [f"{name:<{wide}} | " for name in called]
+        if colour:
+            fronts = [
+                f"\x1b[38;5;{_INKS[place % len(_INKS)]}m{front}\x1b[0m" for place, front in enumerate(fronts)
+            ]
+
+    def form(line: LogLine) -> str:
+        text = line.text if colour else line.plain
+        end = "\x1b[0m\n" if colour and line.text is not line.plain else "\n"
+        at = f"{line.time.isoformat(timespec='microseconds')[:26]}Z " if timestamps and line.time else ""
+        return f"{fronts[line.source]}{at}{text}{end}"
+
+    return form
+
+
+def _json(targets: Sequence[Target]) -> Callable[[LogLine], str]:
+    def form(line: LogLine) -> str:
+        target = targets[line.source]
+        found = {
+            "host": target.host,
+            "container": target.name,
+            "time": line.time.astimezone(UTC).isoformat().replace("+00:00", "Z") if line.time else None,
+            "stream": "stderr" if line.error else "stdout",
+            "text": line.plain,
+        }
+        return json_.dumps(found, ensure_ascii=False) + "\n"
+
+    return form
+
+
+class _Told:
+    """What happened to each container, said once on standard error."""
+
+    def __init__(self, targets: Sequence[Target]) -> None:
+        self._targets = targets
+        self._last: list[Status] = [Status()] * len(targets)
+        self._codes = [0] * len(targets)
+
+    @property
+    def code(self) -> int:
+        """The exit code: the worst of all."""
+        return max(self._codes, default=0)
+
+    def status(self, index: int, status: Status) -> None:
+        """A container is in another state now."""
+        before, self._last[index] = self._last[index], status
+        target = self._targets[index]
+        name = f"{target.host}/{target.name}"
+        # One that is removed when it ends, while it is followed, has come to its proper end.
+        gone = status.error is not None and not (status.state == "removed" and before.state == "following")
+        self._codes[index] = exit_code_for(status.error) if gone and status.error else 0
+        if status.state == "lost" and str(before.error) != str(status.error):
+            self._say(f"{name}: {status.error}")
+        elif status.state == "removed":
+            self._say(f"{name} is not there any more.")
+        elif status.state == "following" and before.state == "lost":
+            self._say(f"{name}: going on where it was lost.")
+
+    def _say(self, text: str) -> None:
+        print(f"berth: {printable(text)}", file=sys.stderr, flush=True)
+
+
+class _Writer:
+    """Standard output, written by a thread: whoever reads it may be slow, and links have to be kept alive.
+
+    The thread is not waited for when berth is interrupted: it may be stuck in a pipe that nobody reads.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._data: queue.SimpleQueue[tuple[bytes, asyncio.Future[None]]] = queue.SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[asyncio.Future[None]] = []
+        threading.Thread(target=self._run, name="standard output", daemon=True).start()
+
+    async def write(self, data: bytes) -> None:
+        """Write soon. Raises `OSError` (also `BrokenPipeError`) of an earlier piece, if not of this one."""
+        done = self._loop.create_future()
+        self._waiting.append(done)
+        self._data.put((data, done))
+        while len(self._waiting) > _TRIES or (self._waiting and self._waiting[0].done()):
+            await self._waiting[0]
+            del self._waiting[0]
+
+    async def flush(self) -> None:
+        """Wait until all is written."""
+        while self._waiting:
+            await self._waiting.pop(0)
+
+    def _run(self) -> None:
+        while True:
+            data, done = self._data.get()
+            error: OSError | None = None
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(self._descriptor, view) :]
+            except OSError as failed:
+                error = failed
+            try:
+                self._loop.call_soon_threadsafe(_finish, done, error)
+            except RuntimeError:  # the loop is closed: nobody waits
+                return
+
+
+def _finish(done: asyncio.Future[None], error: OSError | None) -> None:
+    if done.done():
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)
+        done.exception()  # one of several is told, the others need no mention
