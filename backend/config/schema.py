@@ -138,8 +138,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     notifications: bool = True
     """Whether ended actions and lost hosts raise a notification."""
     terminal: TerminalChoice = "auto"
-    """Where a shell opens that the dashboard starts: in its place (`here`), or in a new window, pane or popup of
-    the tmux it runs in; `auto` is a window inside tmux, else here."""
+    """Where a shell opens that the dashboard starts: in its place (`here`), or in a new window, pane or popup
+    of the tmux it runs in; `auto` is a window inside tmux, else here."""
 
 
 class Config(Struct, frozen=True, kw_only=True):

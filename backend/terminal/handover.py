@@ -14,8 +14,11 @@ from backend.errors import HostError
 from backend.terminal.modes import Modes
 from backend.terminal.process import TerminalProcess
 from backend.terminal.tty import Gone, Tty
+from backend.text import printable
 
 _TAIL = 4096
+_OURS = b"berth: "
+"""What our own script on a host says starts with this."""
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -31,6 +34,12 @@ class Ended:
     """The last few KB it printed."""
     signal: signal.Signals | None = None
     """This process was told to end meanwhile."""
+
+    @property
+    def last_words(self) -> str:
+        """What our script on the host said at the end, for whoever hides the screen it was said on."""
+        lines = [line for line in self.tail.splitlines() if line.startswith(_OURS)]
+        return printable(lines[-1][len(_OURS) :].decode(errors="replace")) if lines else ""
 
 
 async def hand_over(process: TerminalProcess, tty: Tty) -> Ended:

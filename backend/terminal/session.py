@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from backend.terminal.handover import Ended, hand_over, obey
 from backend.terminal.tty import Tty
@@ -11,54 +12,80 @@ from backend.text import printable
 
 if TYPE_CHECKING:
     from backend.actions.context import Access, Terminal
+    from backend.terminal.process import TerminalProcess
 
-_PUSH_TITLE = "\x1b[22;0t\x1b]2;%s\x07"
+_TITLE = "\x1b[22;0t\x1b]2;%s\x07"
 _POP_TITLE = b"\x1b[23;0t"
-_OURS = b"berth: "
-"""What our own script on a host says starts with this."""
+
+
+class Visit:
+    """`async with Visit(terminal, access) as visit: await visit.take_over()`.
+
+    Entering starts the program on its host, where it gets ready while a dashboard makes room for it. Raises
+    `UsageError` where this process has no terminal, and `HostError` where the host cannot be reached.
+    """
+
+    def __init__(self, terminal: Terminal, access: Access) -> None:
+        self._terminal = terminal
+        self._access = access
+        self._tty = Tty()
+        self._process: TerminalProcess | None = None
+        self.ended = Ended(1)
+        """How it came back, after `take_over`."""
+
+    async def __aenter__(self) -> Self:
+        try:
+            link = await self._access.link(self._terminal.host)
+            from backend.link.terminal import environment, open_terminal
+
+            self._process = await open_terminal(
+                link,
+                self._terminal.argv,
+                term=os.environ.get("TERM") or "xterm-256color",
+                size=self._tty.size(),
+                env=environment(),
+            )
+        except BaseException:
+            self._tty.close()
+            raise
+        return self
+
+    async def take_over(self) -> Ended:
+        """Give our terminal to it, until one of them ends."""
+        assert self._process is not None
+        tty, terminal = self._tty, self._terminal
+        tty.write_now(_greeting(terminal))
+        try:
+            self.ended = await hand_over(self._process, tty)
+        finally:
+            tty.write_now(_POP_TITLE)
+        if self.ended.lost is not None:
+            tty.write_now(_farewell(terminal, str(self.ended.lost)))
+        return self.ended
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            assert self._process is not None
+            await self._process.close()
+        finally:
+            self._tty.close()
 
 
 async def take_over(terminal: Terminal, access: Access) -> Ended:
-    """Run it in our terminal. Raises `UsageError` without one, and `HostError` where nothing began."""
-    tty = Tty()
-    try:
-        link = await access.link(terminal.host)
-        from backend.link.terminal import environment, open_terminal
-
-        process = await open_terminal(
-            link,
-            terminal.argv,
-            term=os.environ.get("TERM") or "xterm-256color",
-            size=tty.size(),
-            env=environment(),
-        )
-        try:
-            tty.write_now(_greeting(terminal))
-            try:
-                ended = await hand_over(process, tty)
-            finally:
-                tty.write_now(_POP_TITLE)
-            if ended.lost is not None:
-                tty.write_now(_farewell(terminal, str(ended.lost)))
-        finally:
-            await process.close()
-    finally:
-        tty.close()
+    """Run it in our terminal."""
+    async with Visit(terminal, access) as visit:
+        ended = await visit.take_over()
     obey(ended)
     return ended
 
 
 def _greeting(terminal: Terminal) -> bytes:
     lines = "".join(f"{printable(line)}\r\n" for line in terminal.before)
-    return (lines + _PUSH_TITLE % printable(terminal.title, 80)).encode()
+    return (lines + _TITLE % printable(terminal.title, 80)).encode()
 
 
 def _farewell(terminal: Terminal, why: str) -> bytes:
     lines = [f"The link to {terminal.host} was lost: {why}", terminal.lost]
     return b"".join(b"berth: " + printable(line).encode() + b"\r\n" for line in lines if line)
-
-
-def last_words(ended: Ended) -> str:
-    """What our script on the host said at the end, for whoever hides the screen it was said on."""
-    lines = [line for line in ended.tail.splitlines() if line.startswith(_OURS)]
-    return printable(lines[-1][len(_OURS) :].decode(errors="replace")) if lines else ""

@@ -35,14 +35,17 @@ class Tty:
                 hint="Run it in a terminal, or run one command: berth exec.",
             )
         self._fd = _reopen(stdin)
-        self._before: list[Any] = termios.tcgetattr(self._fd)
+        self._before: list[Any] = []
 
     def raw(self) -> None:
-        """From now on every byte and every key comes to us as it is."""
+        """From now on every byte and every key comes to us as it is. How it was is kept the first time."""
+        self._before = self._before or termios.tcgetattr(self._fd)
         tty.setraw(self._fd, termios.TCSADRAIN)
 
     def restore(self, *, flush: bool = False) -> None:
         """As it was. `flush`: forget what was typed and not read yet: it was meant for a lost host."""
+        if not self._before:
+            return
         with contextlib.suppress(termios.error):
             termios.tcsetattr(self._fd, termios.TCSAFLUSH if flush else termios.TCSADRAIN, self._before)
 

@@ -23,9 +23,9 @@ find_engine() {
   url=${2:+unix://$2};
   if [ "$cli" = auto ]; then
     cli=docker;
-    if [ -n "$(command -v podman)" ]; then
+    if command -v podman >/dev/null 2>&1; then
       if [ -w /var/run/docker.sock ] || [ -n "${DOCKER_HOST:-}" ]; then :; else cli=podman; fi;
-      [ -n "$(command -v docker)" ] || cli=podman;
+      command -v docker >/dev/null 2>&1 || cli=podman;
     fi;
   fi;
   path=$(command -v "$cli") || quit 127 "the program $cli is not installed on this host, which a shell in a container needs.";
@@ -116,7 +116,7 @@ run() {
   set -- "${path:-}" "${flag:-}" "${url:-}" "$container" "${token:-}" "${hang:-}" "$@";
   for each do set -- "$@" "$each."; shift; done;
   if [ "$which" = none ]; then :; else
-    if [ -n "$(command -v tmux)" ]; then in_tmux "$@"; else say "tmux is not installed on this host."; fi;
+    if command -v tmux >/dev/null 2>&1; then in_tmux "$@"; else say "tmux is not installed on this host."; fi;
     say "This shell ends with the connection.";
   fi;
   sh -c "$visit" berth "$@";

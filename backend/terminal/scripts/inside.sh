@@ -14,8 +14,8 @@ for folder in /etc /lib /usr/share /usr/lib; do [ -e "$folder/terminfo/$initial/
 [ -e "${HOME:-}/.terminfo/$initial/$TERM" ] && known=1;
 [ -n "${known:-}" ] || export TERM=xterm-256color;
 if [ $# -gt 0 ]; then
-  [ -n "$(command -v "$1")" ] && exec "$@";
+  command -v "$1" >/dev/null 2>&1 && exec "$@";
   echo "berth: this image has no $1.";
 fi;
-[ -n "$(command -v bash)" ] && exec bash;
+command -v bash >/dev/null 2>&1 && exec bash;
 exec sh;

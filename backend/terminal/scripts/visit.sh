@@ -9,10 +9,7 @@ gone() {
   exit 129;
 };
 trap gone HUP;
-if [ -n "${TMUX:-}" ]; then
-  prefix=$(tmux show-options -gv prefix);
-  echo "This shell goes on without you: $prefix d leaves it, and entering again comes back to it.";
-fi;
+[ -z "${TMUX:-}" ] || echo "Ctrl+B d (the prefix of tmux, then d) leaves this shell running; entering again comes back.";
 "$@";
 code=$?;
 if [ -n "${TMUX:-}" ]; then
