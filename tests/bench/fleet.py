@@ -1,0 +1,108 @@
+"""A large fleet, recorded: how soon a key is answered, and what watching 10,000 containers costs."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bench.table import Figure
+from tests.bench.terminal import Terminal
+from tests.bench.usage import Cost, measure
+
+_PACE = 0.15
+"""Seconds between two keys: faster than people read, slower than they hold a key down."""
+_BACKGROUND = re.compile(rb"48;2;(\d+;\d+;\d+)m")
+
+
+def large_fleet(folder: Path, hosts: int, containers: int, rounds: int, seconds: float) -> list[Figure]:
+    """Keys, CPU and memory of the dashboard on `hosts` hosts with `containers` containers each."""
+    socket = folder / "replay.sock"
+    argv = [sys.executable, "-m", "tests.bench.replay", str(socket)]
+    argv += ["--hosts", str(hosts), "--containers", str(containers)]
+    player = subprocess.Popen(argv, stdout=subprocess.PIPE)
+    try:
+        assert player.stdout is not None
+        player.stdout.readline()
+        dashboard = [sys.executable, "-m", "tests.bench.dashboard", str(socket), str(hosts)]
+        env = {"XDG_STATE_HOME": str(folder / "fleetstate")}
+        with Terminal(dashboard, env=env) as terminal:
+            terminal.wait_for("host-001", "up", f"{hosts} hosts")
+            terminal.run(10)
+            first = [terminal.press(key, _shows(view)) for key, view in _VIEWS]
+            times = _keys(terminal, rounds)
+            costs = _costs(terminal, seconds)
+    finally:
+        player.kill()
+        player.wait()
+    times.sort()
+    name = f"{hosts} x {containers}"
+    worst = max(costs.values(), key=lambda cost: cost.cpu_percent)
+    return [
+        Figure(f"{name}: key to painted frame, p50", 1000 * statistics.median(times), "ms"),
+        Figure(
+            f"{name}: key to painted frame, p99",
+            1000 * times[min(len(times) - 1, int(0.99 * len(times)))],
+            "ms",
+            60.0,
+            note=f"{len(times)} keys",
+        ),
+        Figure(f"{name}: a view's very first opening, slowest", 1000 * max(first), "ms"),
+        Figure(f"{name}: CPU, fleet view", costs["fleet"].cpu_percent, "%", 20.0),
+        Figure(f"{name}: CPU, busiest view", worst.cpu_percent, "%", 20.0),
+        Figure(f"{name}: memory", max(cost.rss_mb for cost in costs.values()), "MB", 220.0),
+    ]
+
+
+_VIEWS = ((b"2", rb"GPUs \d"), (b"3", rb"Containers \d"), (b"1", rb"Fleet \d"))
+
+
+def _shows(pattern: bytes) -> Callable[[bytes], bool]:
+    """The frame paints a view's frame, whose title has its count."""
+    return lambda frame: re.search(pattern, re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", frame)) is not None
+
+
+def _cursor_on(name: bytes | None = None) -> Callable[[bytes], bool]:
+    """The frame paints a row in the cursor's colour: of that host, or of any."""
+    row = re.compile(rb"48;2;(\d+;\d+;\d+)m *(" + (name or rb"host-\d+") + rb")\b")
+
+    def answered(frame: bytes) -> bool:
+        grounds = _BACKGROUND.findall(frame)
+        usual = max(set(grounds), key=grounds.count) if grounds else b""
+        return any(match[1] != usual for match in row.finditer(frame))
+
+    return answered
+
+
+def _keys(terminal: Terminal, rounds: int) -> list[float]:
+    """Moves, pages and changes of view, each timed to the end of the frame that shows its effect."""
+    times: list[float] = []
+
+    def press(key: bytes, answered: Callable[[bytes], bool]) -> None:
+        times.append(terminal.press(key, answered))
+        terminal.run(_PACE)
+
+    for _ in range(rounds):
+        press(b"g", _cursor_on(b"host-000")) if times else None
+        for place in range(1, 11):
+            press(b"j", _cursor_on(b"host-%03d" % place))
+        for place in range(9, 4, -1):
+            press(b"k", _cursor_on(b"host-%03d" % place))
+        press(b"\x1b[6~", _cursor_on())
+        press(b"\x1b[6~", _cursor_on())
+        for key, view in _VIEWS:
+            press(key, _shows(view))
+    return times
+
+
+def _costs(terminal: Terminal, seconds: float) -> dict[str, Cost]:
+    """What each view costs while nobody touches it."""
+    found = {}
+    for (key, view), name in zip(_VIEWS, ("gpus", "containers", "fleet"), strict=True):
+        terminal.press(key, _shows(view))
+        terminal.run(2)
+        found[name] = measure({"app": [terminal.pid]}, seconds, terminal.run)["app"]
+    return found
