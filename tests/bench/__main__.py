@@ -36,9 +36,8 @@ def main(argv: list[str] | None = None) -> int:
                 found += _MEASURE[part](Path(folder), options.quick)
             except Exception as error:
                 problems.append(f"{part}: {type(error).__name__}: {error}")
-    print(
-        f"{platform.system()} {platform.release()}, {os.cpu_count()} CPUs, Python {platform.python_version()}\n"
-    )
+    machine = f"{platform.system()} {platform.release()}, {os.cpu_count()} CPUs"
+    print(f"{machine}, Python {platform.python_version()}\n")
     print(markdown(found))
     for problem in problems:
         print(f"\nnot measured: {problem}")

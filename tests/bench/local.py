@@ -90,7 +90,7 @@ def _nvml_calls(folder: Path) -> int:
 
 
 def _peers(engine: LocalEngine, gpus: Path, seconds: float) -> tuple[dict[str, Cost], float, float]:
-    """What others cost with the same in view; dockerd's CPU under docker stats; nvitop's NVML calls a second."""
+    """What others cost; dockerd's CPU under docker stats; nvitop's NVML calls a second."""
     found: dict[str, Cost] = {}
     with Terminal(["docker", "stats"], env=engine.env) as terminal:
         terminal.wait_for("CONTAINER ID")
