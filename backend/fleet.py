@@ -211,8 +211,11 @@ class Fleet:
 
 
 def settled(host: HostSnapshot) -> bool:
-    """Whether a host that is up has sent its whole first picture."""
-    if host.hello is None or host.stats is None or host.engine is None or host.gpu_report is None:
+    """Whether a host that is up has sent its whole first picture, or all it is going to send."""
+    if host.hello is None:  # no agent runs there
+        if host.engine is None:
+            return bool(host.warnings)
+    elif host.stats is None or host.engine is None or host.gpu_report is None:
         return False
     if host.engine.state is EngineState.CONNECTING:
         return False

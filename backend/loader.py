@@ -79,13 +79,13 @@ def prune(folder: str, path: str) -> None:
         pass  # somebody else prunes at the same time
 
 
-def in_memory(data: bytes) -> str:
-    """A path to the agent that is on no disk, or on one only until it ends."""
+def in_memory(data: bytes) -> "tuple[str, bool]":
+    """A path to the agent that is on no disk, or on one only until we end; whether we may become it."""
     if hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd"):
-        descriptor = os.memfd_create("berth-agent")
+        descriptor = os.memfd_create("berth-agent", 0)  # not close-on-exec
         with os.fdopen(descriptor, "wb", closefd=False) as file:
             file.write(data)
-        return f"/proc/self/fd/{descriptor}"
+        return f"/proc/self/fd/{descriptor}", True
     import atexit
     import shutil
     import tempfile
@@ -95,24 +95,24 @@ def in_memory(data: bytes) -> str:
     path = os.path.join(folder, "agent.pyz")
     with open(path, "wb") as file:
         file.write(data)
-    return path
+    return path, False
 
 
-def fetch(name: str, size: int, crc: int) -> str:
-    """The agent's path, after fetching it if need be."""
+def fetch(name: str, size: int, crc: int) -> "tuple[str, bool]":
+    """The agent's path, after fetching it if need be; whether we may become it."""
     cache = os.environ.get("XDG_CACHE_HOME", "")
     if not os.path.isabs(cache):
         cache = os.path.join(os.path.expanduser("~"), ".cache")
     folder = os.path.join(cache, "berth")
     path = os.path.join(folder, f"agent-{name}.pyz")
     if intact(path, size, crc):
-        return path
+        return path, True
     say("send")
     data = read_exactly(size)
     if not keep(folder, path, data):
         return in_memory(data)
     prune(folder, path)
-    return path
+    return path, True
 
 
 def main() -> None:
@@ -122,9 +122,11 @@ def main() -> None:
     if sys.version_info < (3, 8):  # noqa: UP036  # this runs on the host's Python, not on ours
         sys.stderr.write("python3: not found in a version that is new enough\n")
         sys.exit(127)
-    path = fetch(header["name"], header["size"], header["crc"])
+    path, replaceable = fetch(header["name"], header["size"], header["crc"])
     sys.argv = [path, *header["args"]]
     say("run")
+    if sys.executable and replaceable:
+        os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606  # ps shows what runs, and no more
     import runpy
 
     runpy.run_path(path, run_name="__main__")

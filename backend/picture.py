@@ -89,8 +89,6 @@ def add(snapshot: HostSnapshot, section: Section) -> HostSnapshot:
     if field is None:
         return snapshot
     changes: dict[str, Any] = {field: section.data}
-    if field == "engine" and cast(Engine, section.data).state in (EngineState.MISSING, EngineState.OFF):
-        changes |= {"containers": None, "usage": {}}  # what an engine that is gone once said is not true now
     return replace(snapshot, **changes)
 
 
@@ -111,6 +109,8 @@ def engine_problem(host: HostConfig, engine: Engine) -> Problem | None:
     title = _ENGINE_TITLES.get(engine.state)
     if title is None or (host.local and engine.state is EngineState.MISSING and host.engine == "auto"):
         return None
+    if engine.kind and engine.state is EngineState.MISSING:
+        title = _ENGINE_TITLES[EngineState.DOWN]  # it was there before
     name = engine.kind or "the engine"
     plain = {
         EngineState.HUNG: f"{name} on {host.name} does not answer.",

@@ -15,7 +15,7 @@ from backend import enginefallback, picture, shipping, wire
 from backend.config import HostConfig
 from backend.errors import AgentFailed, HostError, Unreachable
 from backend.link import Link
-from backend.model import Hello, HostSnapshot, HostState, Problem
+from backend.model import Engine, EngineState, Hello, HostSnapshot, HostState, Problem
 
 PING_EVERY = 5.0
 SILENCE = 15.0
@@ -132,7 +132,13 @@ class AgentReader:
         except shipping.NoPython as error:
             self._notice = picture.problem(error)
             agent = await enginefallback.start(self._link, self._host, self._interval)
-            self._show(state=HostState.UP, error=None, retry_at=None)
+            self._show(
+                state=HostState.UP,
+                error=None,
+                retry_at=None,
+                hello=None,
+                engine=Engine(EngineState.CONNECTING),
+            )
             return agent
 
     async def _listen(self, agent: shipping.Agent) -> HostError:

@@ -116,12 +116,10 @@ class Sshd:
 
 def children(pid: int) -> list[int]:
     """Direct children of a process."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*"):
-        try:
-            found += [int(each) for each in (task / "children").read_text().split()]
-        except OSError:
-            continue
+    found: list[int] = []
+    with contextlib.suppress(OSError):  # it ended meanwhile
+        for task in os.listdir(f"/proc/{pid}/task"):
+            found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
     return found
 
 
