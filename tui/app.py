@@ -12,8 +12,9 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from textual import events
 from textual.app import App, SystemCommand
 from textual.screen import Screen
@@ -28,14 +29,19 @@ from backend.rows import RowBuilder
 from backend.text import printable
 from tui import commands, keys, themes
 from tui.clipboard import osc52
-from tui.desk import Desk
+from tui.desk import Desk, Wanted
 from tui.follow import REFRESH, FleetLike, first_state, open_fleet
 from tui.garbage import Garbage
 from tui.reports import describe
 from tui.table import FleetTable
 from tui.views import VIEWS
+from tui.views.activity import ActivityView, RunChanged
 from tui.views.base import SettingChanged, Sources
 from tui.views.fleet import FleetView
+
+if TYPE_CHECKING:
+    from tui.access import FleetAccess
+    from tui.doing import Doing
 
 KEYS_FIRST = 5
 """Times 50 ms that a new state is held back while somebody types."""
@@ -72,6 +78,9 @@ class BerthApp(App[int]):
             dict(settings.sort),
         )
         self.desk = Desk(self.sources, config, read_only=read_only or settings.read_only)
+        self.doing: Doing | None = None
+        """How actions are done, once there is a fleet."""
+        self.access: FleetAccess | None = None
         self._fleet_factory = fleet_factory
         self._garbage = Garbage()
         self._key_at = float("-inf")
@@ -117,6 +126,7 @@ class BerthApp(App[int]):
         fleet = await open_fleet(self.config, self._fleet_factory)
         async with fleet:
             self.fleet = fleet
+            self._begin_doing(fleet)
             try:
                 async for state in fleet.updates():
                     await self._let_keys_go_first()
@@ -127,6 +137,54 @@ class BerthApp(App[int]):
                     await asyncio.sleep(1 / REFRESH)
             finally:
                 self.fleet = None
+                await self._end_doing()
+
+    # ------------------------------------------------------------------------------------------- actions
+
+    def _begin_doing(self, fleet: Any) -> None:
+        """From now on there are connections that actions can use."""
+        from tui.access import FleetAccess
+        from tui.doing import Doing
+
+        self.access = FleetAccess(fleet, self.config)
+        self.doing = Doing(self, self.access, self.config)
+        ActivityView.runs = self.doing.runs
+        self.desk.take_keys()
+
+    async def _end_doing(self) -> None:
+        if self.doing is not None and self.access is not None:
+            await self.doing.close()
+            await self.access.close()
+
+    def on_wanted(self, event: Wanted) -> None:
+        """Do an action: asked about in a worker of its own, so that the dashboard goes on meanwhile."""
+        if self.doing is None:
+            self.notify("Not connected yet.", markup=False, timeout=4)
+            return
+        from tui.doing import declared
+
+        action = declared()[event.action]
+        self.run_worker(self._guard(self.doing.do(action, event.rows)), group="actions")
+
+    def on_run_changed(self, event: RunChanged) -> None:
+        """The Activity view follows; contexts may be others now."""
+        if event.run.state != "running" and event.run.action.group == "Contexts":
+            self.run_worker(self._guard(self._reload_contexts()), group="settings")
+        if self.desk.view.NAME == ActivityView.NAME:
+            self.desk.show()
+
+    async def _reload_contexts(self) -> None:
+        """Read the contexts again: an action may have written one."""
+        from backend.config import load
+        from backend.contexts import files
+
+        config = await asyncio.to_thread(load, self.config.directory)
+        self.config = msgspec.structs.replace(self.config, contexts=config.contexts)
+        self.desk.config = self.config
+        self.sources.builder = RowBuilder(config.contexts, last_context=files.last())
+        if self.doing is not None:
+            self.doing.config_changed(self.config)
+        self.desk.show()
 
     async def _let_keys_go_first(self) -> None:
         """While keys come one after another, numbers may wait for a moment; no key waits for numbers."""

@@ -103,6 +103,37 @@ def palette(desk: Desk) -> Iterator[SystemCommand]:
         ("Help (?)", "All keys and commands", desk.action_help),
     ):
         yield SystemCommand(title, what, action)
+    for each in desk.actions():
+        yield SystemCommand(
+            each.title.capitalize() + (f" ({each.key})" if each.key else ""),
+            each.summary,
+            partial(desk.action_do, each.name),
+        )
+
+
+def choose_action(desk: Desk) -> None:
+    """A list of what can be done to the row, or to the marked rows."""
+    from tui.dialogs import Choose
+    from tui.doing import menu
+
+    rows = desk.table.targets()
+    lines = menu(desk.actions(), rows)
+    if not lines:
+        desk.notify("Nothing can be done here.", markup=False, timeout=4)
+        return
+    of = f"{len(rows)} marked rows" if len(rows) > 1 else _name(rows[0]) if rows else desk.view.TITLE
+
+    def chosen(name: str | None) -> None:
+        if name is not None:
+            desk.action_do(name)
+
+    desk.app.push_screen(Choose(printable(of, 60), lines, wide=True), chosen)
+
+
+def _name(row: Any) -> str:
+    from backend.actions.runner import label
+
+    return label(row)
 
 
 def choose_sort(desk: Desk) -> None:

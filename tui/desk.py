@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import ContentSwitcher
@@ -23,11 +24,22 @@ from tui.table import FleetTable, column_text
 from tui.views import VIEWS, ListView
 from tui.views.base import FilterError, SettingChanged, Sources
 
+if TYPE_CHECKING:
+    from backend.actions import Action
+
 SETTLE = 0.08
 """Seconds that the cursor has to rest on a row before its details are shown: plots cost more than a row."""
 
 Place = tuple[str, frozenset[str] | None, str, str]
 """Name of a view, its hosts, what they were called, its filter."""
+
+
+class Wanted(Message):
+    """An action is wanted on these rows."""
+
+    def __init__(self, action: str, rows: Sequence[Any]) -> None:
+        super().__init__()
+        self.action, self.rows = action, list(rows)
 
 
 class Desk(Screen[None]):
@@ -41,6 +53,7 @@ class Desk(Screen[None]):
         Binding("slash", "filter", "filter", id="filter"),
         Binding("colon", "command", "go", id="command"),
         Binding("question_mark,f1", "help", "help", id="help"),
+        Binding("x", "menu", "all actions", id="menu"),
         Binding("o", "sort", "order", id="sort"),
         Binding("vertical_line", "columns", "Choose columns", show=False, id="columns"),
         Binding("d", "toggle_detail", "Details beside the list", show=False, id="detail-pane"),
@@ -60,6 +73,7 @@ class Desk(Screen[None]):
         self._visited: list[Place] = []
         self._shape: Any = None
         self._detail_later: Timer | None = None
+        self._keyed: set[str] | None = None
 
     def compose(self) -> ComposeResult:
         """Header, the first view, the place for details, and the bottom line."""
@@ -142,7 +156,7 @@ class Desk(Screen[None]):
 
     def _check_shape(self) -> None:
         """Make the footer again only when other keys do something now."""
-        shape = (self.view.shape(), self._undoable())
+        shape = (self.view.shape(), self._undoable(), self._doable())
         if shape != self._shape:
             self._shape = shape
             self.refresh_bindings()
@@ -161,6 +175,8 @@ class Desk(Screen[None]):
             kind = next(view for view in VIEWS if name == view.NAME)
             await switcher.add_content(kind(self.sources), set_current=False)
         switcher.current = name
+        if self._keyed is not None:
+            self.take_keys()
         self._full_detail(False)
         self._shape = None
         self.show()
@@ -212,6 +228,8 @@ class Desk(Screen[None]):
             return self._undoable() or not self.table.has_focus
         if action == "go_back":
             return bool(self._visited)
+        if action == "do":
+            return parameters[0] in self._doable()
         return True
 
     def action_undo(self) -> None:
@@ -227,6 +245,49 @@ class Desk(Screen[None]):
             view.set_hosts(None)
         else:
             view.table.focus()
+
+    # ------------------------------------------------------------------------------------------- actions
+
+    def take_keys(self) -> None:
+        """Give views the keys of what can be done to their rows."""
+        from tui import doing
+
+        if self._keyed is None:
+            self._keyed = set()
+            for binding in doing.bindings(None):
+                self._bindings.key_to_bindings.setdefault(binding.key, []).append(binding)
+        for view in self.query(ListView):
+            if view.NAME not in self._keyed:
+                self._keyed.add(view.NAME)
+                view.take_keys(doing.bindings(view.ROW) if view.ROW else ())
+        self._shape = None
+        self._check_shape()
+
+    def actions(self) -> list[Action]:
+        """What can be done to the row under the cursor, or to the marked rows, and to the fleet."""
+        from tui import doing
+
+        if self._keyed is None:
+            return []
+        rows = self.table.targets()
+        own = doing.of_kind(self.view.ROW) if self.view.ROW is not None and rows else []
+        return [
+            action
+            for action in (*own, *doing.of_kind(None))
+            if (action.on is None or any(action.applies(row) for row in rows))
+            and not doing.refused(action, rows, self.config, read_only=self.read_only)
+        ]
+
+    def _doable(self) -> frozenset[str]:
+        return frozenset(action.name for action in self.actions())
+
+    def action_do(self, name: str) -> None:
+        """Do an action to the row under the cursor, or to the marked rows."""
+        self.post_message(Wanted(name, self.table.targets()))
+
+    def action_menu(self) -> None:
+        """All that can be done to this row, or to the marked ones."""
+        commands.choose_action(self)
 
     # ------------------------------------------------------------------------------------------- details
 
@@ -335,4 +396,4 @@ class Desk(Screen[None]):
         commands.copy(self, text, len(rows))
 
 
-__all__ = ["Desk", "SettingChanged"]
+__all__ = ["Desk", "SettingChanged", "Wanted"]

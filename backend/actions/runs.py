@@ -104,7 +104,7 @@ class Runs:
     """All runs of this process, newest first, and the log of those that ended."""
 
     def __init__(self, config: Config, access: Access, log: ActivityLog | None = None) -> None:
-        self._config = config
+        self.config = config
         self._access = access
         self.log = log or ActivityLog()
         self.runs: list[Run] = []
@@ -124,7 +124,7 @@ class Runs:
         run = Run(action, target, options, ask)
         run.changed = changed
         ctx = ActionContext(
-            config=self._config, access=self._access, voice=run, assume_yes=assume_yes, notes=run.notes
+            config=self.config, access=self._access, voice=run, assume_yes=assume_yes, notes=run.notes
         )
         run.task = asyncio.create_task(self._run(run, ctx), name=f"{action.name} {label(target)}")
         self.runs.insert(0, run)

@@ -11,16 +11,17 @@ from textual.content import Content
 from textual.events import Resize
 from textual.timer import Timer
 
+from backend.activity import ActivityRow
 from backend.config import Config
 from backend.history import History
 from backend.model import ContainerRow, ContextRow, FleetState, GpuRow, HostSnapshot, SessionRow
 from tui.cells import text_of
-from tui.detail import container, context, gpu, host, session
+from tui.detail import activity, container, context, gpu, host, session
 from tui.detail.lines import Lines
 from tui.detail.page import Curve, Page, Sheet, View
 from tui.plots import HistoryPlot
 
-Target = HostSnapshot | GpuRow | ContainerRow | ContextRow | SessionRow
+Target = HostSnapshot | GpuRow | ContainerRow | ContextRow | SessionRow | ActivityRow
 """What there are details of."""
 
 PAGES: dict[type, Callable[[Any, View], Page]] = {
@@ -29,6 +30,7 @@ PAGES: dict[type, Callable[[Any, View], Page]] = {
     ContainerRow: container.page,
     ContextRow: context.page,
     SessionRow: session.page,
+    ActivityRow: activity.page,
 }
 _PLOTS = 3
 _WIDE = 96
@@ -132,6 +134,8 @@ def _identity(target: Target | None, view: View) -> Hashable:
     """Changes whenever the page of `target` may read differently, apart from times that pass."""
     if target is None:
         return None
+    if isinstance(target, ActivityRow):
+        return (_name(target), target.state, target.done, len(target.output), target.output[-1:])
     name = target.name if isinstance(target, HostSnapshot) else target.host
     snapshot = view.host(name)
     row = target if isinstance(target, ContextRow) else None
@@ -149,6 +153,8 @@ def _name(target: Target | None) -> Hashable:
             return GpuRow, target.host, target.uuid
         case ContainerRow():
             return ContainerRow, target.host, target.id
+        case ActivityRow():
+            return ActivityRow, target.id
         case SessionRow():
             return SessionRow, target.host, target.socket, target.id
 

@@ -7,13 +7,13 @@ come from. Everything else is here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, ClassVar, Literal
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
@@ -64,6 +64,8 @@ class ListView(Vertical):
     """Key of the column after which `look().note` is written."""
     EMPTY: ClassVar[tuple[str, str]] = ("", "")
     """What this view shows, and what fills it."""
+    ROW: ClassVar[type | None] = None
+    """Type of its rows: whose actions its keys are."""
     KEY: ClassVar[attrgetter[Any]] = attrgetter("host", "name")
     """What makes it the same row after every value has changed. Asked ten thousand times per refresh."""
     BINDINGS: ClassVar[list[BindingType]] = []
@@ -129,6 +131,12 @@ class ListView(Vertical):
     def shape(self) -> Any:
         """What decides which keys do something now; the footer is made again when it changes."""
         return (self.NAME, self.table.row is None)
+
+    def take_keys(self, bindings: Iterable[Binding]) -> None:
+        """Bind the keys of what can be done to its rows; they come after the first frame."""
+        for binding in bindings:
+            for each in Binding.make_bindings([binding]):
+                self._bindings.key_to_bindings.setdefault(each.key, []).append(each)
 
     def extra_fields(self) -> dict[str, Field]:
         """What else a filter can ask of a row, beside its columns."""

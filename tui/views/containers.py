@@ -25,6 +25,7 @@ class ContainersView(ListView):
     TITLE = "Containers"
     NUMBER = 3
     ALIASES = ("ps", "container")
+    ROW = ContainerRow
     KEY = attrgetter("host", "id")
     EMPTY: ClassVar[tuple[str, str]] = (
         "The containers of all hosts, with what they use and who they belong to.",

@@ -25,6 +25,7 @@ class ContextsView(ListView):
     TITLE = "Contexts"
     NUMBER = 4
     ALIASES = ("context", "ctx")
+    ROW = ContextRow
     KEY = attrgetter("name")
     EMPTY: ClassVar[tuple[str, str]] = (
         "A context is a host, an image, a container, and how to run it.",

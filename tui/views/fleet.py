@@ -30,6 +30,7 @@ class FleetView(ListView):
     NUMBER = 1
     ALIASES = ("hosts", "host")
     NOTE_AFTER = "state"
+    ROW = HostRow
     KEY = attrgetter("name")
     EMPTY: ClassVar[tuple[str, str]] = (
         "Every host, its load, and where a GPU is free.",

@@ -29,6 +29,7 @@ class GpusView(ListView):
     TITLE = "GPUs"
     NUMBER = 2
     ALIASES = ("gpu",)
+    ROW = GpuRow
     KEY = attrgetter("host", "uuid")
     EMPTY: ClassVar[tuple[str, str]] = (
         "Every GPU, how busy it is, who is on it, and which are free.",

@@ -21,6 +21,7 @@ class SessionsView(ListView):
     TITLE = "Sessions"
     NUMBER = 7
     ALIASES = ("session", "tmux")
+    ROW = SessionRow
     KEY = attrgetter("host", "socket", "id")
     EMPTY: ClassVar[tuple[str, str]] = (
         "The tmux sessions of all hosts, and what runs in them.",

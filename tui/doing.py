@@ -1,0 +1,258 @@
+"""Actions in the dashboard: which apply to a row, what is asked before, and what is said after.
+
+Everything comes from `backend.actions`: keys, menu, forms, questions, read-only. An action that ended is a
+toast and a line in Activity; one that takes the terminal gets it; one that prints opens a page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from textual.binding import Binding
+from textual.content import Content
+from textual.screen import Screen
+
+from backend.actions.runner import Result, label, run_one
+from backend.actions.runs import Run, Runs
+from backend.errors import UsageError
+from backend.text import printable
+
+if TYPE_CHECKING:
+    from backend.actions import Action
+    from backend.config import Config
+    from tui.access import FleetAccess
+    from tui.app import BerthApp
+
+_NAMED = 12
+"""Targets that a question names one by one."""
+
+
+def declared() -> dict[str, Action]:
+    """All actions; imported after the first frame, or earlier where settings name some."""
+    from backend.actions import load
+
+    return load()
+
+
+def of_kind(kind: type | None) -> list[Action]:
+    """The actions on rows of that type; None: those on the fleet as a whole."""
+    return [action for action in declared().values() if action.on is kind]
+
+
+def bindings(kind: type | None) -> list[Binding]:
+    """The keys of a row type's actions. What does not apply to the row is hidden by `check_action`."""
+    return [
+        Binding(action.key, f"screen.do('{action.name}')", action.title, show=action.footer, id=action.name)
+        for action in of_kind(kind)
+        if action.key
+    ]
+
+
+def refused(action: Action, targets: Sequence[Any], config: Config, *, read_only: bool) -> bool:
+    """Whether read-only forbids it for all of these."""
+    if not action.changes:
+        return False
+    if read_only or config.settings.read_only:
+        return True
+    held = {host.name for host in config.hosts if host.read_only}
+    return bool(targets) and all(
+        (getattr(row, "host", None) or getattr(row, "name", "")) in held for row in targets
+    )
+
+
+class Doing:
+    """The dashboard's side of actions: one for the whole app, made once the fleet is open."""
+
+    def __init__(self, app: BerthApp, access: FleetAccess, config: Config) -> None:
+        self._app = app
+        self._access = access
+        self._config = config
+        self.runs = Runs(config, access)
+
+    def config_changed(self, config: Config) -> None:
+        """Contexts were written: what is done from now on sees them."""
+        self._config = config
+        self.runs.config = config
+
+    # ------------------------------------------------------------------------------ the person (runs.Person)
+
+    async def confirm(self, question: str) -> bool:
+        """Ask in a dialog that stands on No."""
+        return await self._ask("Are you sure?", [question])
+
+    async def _ask(self, title: str, body: Sequence[str | Content], yes: str = "Yes") -> bool:
+        from tui.dialogs import Confirm
+
+        return bool(await self._answer(Confirm(title, body, yes=yes)))
+
+    async def _answer(self, screen: Screen[Any]) -> Any:
+        """What a dialog answers. Works in any task; a cancel takes the dialog away."""
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def answered(value: Any) -> None:
+            if not answer.done():
+                answer.set_result(value)
+
+        await self._app.push_screen(screen, answered)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if screen.is_current:
+                screen.dismiss(None)
+            raise
+
+    @asynccontextmanager
+    async def lend_terminal(self) -> AsyncIterator[None]:
+        """The whole terminal, for an editor; the dashboard comes back whatever happens."""
+        from textual.app import SuspendNotSupported
+
+        failed: BaseException | None = None
+        try:
+            with self._app.suspend(), self._app.batch_update():
+                try:
+                    yield
+                except BaseException as error:
+                    failed = error  # raised inside, it would leave the dashboard asleep
+        except SuspendNotSupported:
+            raise UsageError(
+                "an editor cannot be opened in a browser.", hint="Use: berth context set"
+            ) from None
+        self._app.refresh(layout=True)
+        if failed is not None:
+            raise failed
+
+    # ---------------------------------------------------------------------------------------------- doing
+
+    async def do(self, action: Action, rows: Sequence[Any]) -> None:
+        """Ask what has to be asked, then do it to all of `rows`. Errors come out as `BerthError`."""
+        targets = self._targets(action, rows)
+        options = await self._options(action, targets)
+        if options is None or not await self._agreed(action, targets):
+            return
+        if action.terminal:
+            await self._terminal(action, targets[0], options)
+            return
+        runs = [
+            self.runs.start(action, target, options, ask=self, changed=self._changed) for target in targets
+        ]
+        if action.prints and len(runs) == 1:
+            from tui.output import OutputScreen
+
+            self._app.push_screen(OutputScreen(runs[0]))
+        elif runs[0].action.changes:
+            self._app.run_worker(self._tell(action, runs), group="actions", exit_on_error=False)
+
+    def _targets(self, action: Action, rows: Sequence[Any]) -> list[Any]:
+        if action.on is None:
+            return [None]
+        if len(rows) > 1 and not action.bulk:
+            raise UsageError(
+                f"{action.title} is for one at a time, {len(rows)} are marked.", hint="esc clears marks."
+            )
+        targets = [row for row in rows if action.applies(row)]
+        if not targets:
+            raise UsageError(f"{action.title} does not apply here.")
+        return targets
+
+    async def _options(self, action: Action, targets: Sequence[Any]) -> dict[str, Any] | None:
+        """What the form says; the defaults where there is nothing to ask; None: left."""
+        if not any(param.required or param.option.ask for param in action.params):
+            return {}
+        from tui.forms import Form
+
+        what = label(targets[0]) if len(targets) == 1 else f"{len(targets)} marked"
+        title = action.title.capitalize() if targets[0] is None else f"{action.title.capitalize()} {what}"
+        options: dict[str, Any] | None = await self._answer(Form(title, action))
+        return options
+
+    async def _agreed(self, action: Action, targets: Sequence[Any]) -> bool:
+        if not action.danger:
+            return True
+        questions = [action.question(target) for target in targets]
+        if len(questions) == 1:
+            return await self._ask(action.title.capitalize(), questions, yes=action.title.capitalize())
+        body = questions[:_NAMED]
+        if len(questions) > _NAMED:
+            body.append(f"and {len(questions) - _NAMED} more")
+        heading = f"{action.title.capitalize()} {len(questions)}"
+        return await self._ask(heading, body, yes=f"{action.title.capitalize()} all {len(questions)}")
+
+    async def _terminal(self, action: Action, target: Any, options: Mapping[str, Any]) -> None:
+        from backend.actions.context import ActionContext
+        from tui.handover import hand_over_in
+
+        run = Run(action, target, options, self)
+        ctx = ActionContext(config=self._config, access=self._access, voice=run)
+        result = await run_one(action, target, options, ctx)
+        if result.error is not None:
+            raise result.error
+        if result.terminal is not None:
+            await hand_over_in(self._app, result.terminal, self._access, self._config)
+
+    def _changed(self, run: Run) -> None:
+        self._app.post_message(_message(run))
+
+    async def _tell(self, action: Action, runs: Sequence[Run]) -> None:
+        """One toast when all have ended."""
+        results = [await run.task for run in runs if run.task is not None]
+        bad = [result for result in results if result.error is not None]
+        if len(results) == 1:
+            self._one(action, results[0])
+            return
+        done = sum(result.ok for result in results)
+        lines = [f"{done} of {len(results)} done"]
+        lines += [f"{label(result.target)}: {result.error}" for result in bad[:3]]
+        severity = "error" if bad else "information"
+        self._toast("\n".join(lines), action.title.capitalize(), severity)
+
+    def _one(self, action: Action, result: Result) -> None:
+        if result.error is not None:
+            self._toast(str(result.error), f"{action.title.capitalize()}: {result.error.title}", "error")
+        elif result.cancelled:
+            self._toast(f"{label(result.target)}: cancelled", action.title.capitalize(), "warning")
+        elif self._config.settings.notifications:
+            self._toast(result.message, action.title.capitalize(), "information")
+
+    def _toast(self, text: str, title: str, severity: Any) -> None:
+        lines = [printable(line, 300) for line in text.splitlines()]
+        self._app.notify("\n".join(lines), title=title, severity=severity, markup=False)
+
+    async def close(self) -> None:
+        """Cancel what runs, wait for its clean-up."""
+        await self.runs.close()
+
+
+def _message(run: Run) -> Any:
+    from tui.views.activity import RunChanged
+
+    return RunChanged(run)
+
+
+def menu(actions: Sequence[Action], rows: Sequence[Any]) -> list[tuple[str, Content]]:
+    """The lines of the `x` menu: what applies to these rows, with the keys it also has."""
+    lines = []
+    for action in actions:
+        if action.on is not None and not any(action.applies(row) for row in rows):
+            continue
+        if len(rows) > 1 and not action.bulk and action.on is not None:
+            continue
+        mark = ("!", "$text-warning") if action.danger else (" ", "")
+        key = action.key.replace("ctrl+", "^")
+        text = Content.assemble(
+            mark,
+            " ",
+            (action.title.ljust(18), "bold"),
+            (key.ljust(4), "$text-accent"),
+            (_short(action.summary), "$text-muted"),
+        )
+        lines.append((action.name, text))
+    return lines
+
+
+def _short(summary: str, limit: int = 66) -> str:
+    """One line of a menu."""
+    text = summary.rstrip(".")
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

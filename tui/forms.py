@@ -1,0 +1,154 @@
+"""A form made from an action's options: a field each, filled with its default, checked before it is sent."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Checkbox, Input, Select, Static
+
+from backend.errors import UsageError
+from backend.text import printable
+
+if TYPE_CHECKING:
+    from backend.actions.registry import Action, Param
+
+
+def value_of(param: Param, text: str) -> Any:
+    """What somebody typed as the option's value. Raises `UsageError` saying what is wrong.
+
+    Several values are separated by commas; nothing is the default.
+    """
+    text = text.strip()
+    if not text:
+        if param.required:
+            raise UsageError(f"{param.name.replace('_', ' ')} is needed.")
+        return param.default
+    if param.many:
+        return tuple(_one(param, part.strip()) for part in text.split(",") if part.strip())
+    return _one(param, text)
+
+
+def _one(param: Param, text: str) -> Any:
+    if param.kind is str:
+        return text
+    try:
+        return param.kind(text)
+    except ValueError:
+        kind = {int: "a whole number", float: "a number"}.get(param.kind, "valid")
+        raise UsageError(f"{param.name.replace('_', ' ')}: {printable(text, 40)!r} is not {kind}.") from None
+
+
+def shown(value: Any) -> str:
+    """A default as it stands in its field."""
+    if value is None or value is inspect.Parameter.empty:
+        return ""
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+class Form(ModalScreen[dict[str, Any] | None]):
+    """The options of an action. Answers their values by name, or None."""
+
+    BINDING_GROUP_TITLE = "Forms"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "cancel", id="form-cancel"),
+        Binding("ctrl+s", "send", "do it", id="form-send", priority=True),
+    ]
+
+    def __init__(self, title: str, action: Action) -> None:
+        super().__init__()
+        self._heading = title
+        self._action = action
+        self._params = list(action.params)
+
+    def compose(self) -> ComposeResult:
+        """One line per option: those that are needed first."""
+        with Vertical(classes="dialog form") as dialog:
+            dialog.border_title = Content(printable(self._heading, 100))
+            dialog.border_subtitle = Content("enter next · ctrl+s do it · esc cancel")
+            with VerticalScroll(classes="dialog-body", can_focus=False):
+                yield Static(Content(self._action.summary), classes="form-summary")
+                for param in sorted(self._params, key=lambda param: not param.required):
+                    yield from self._field(param)
+            yield Static("", id="form-error", markup=False)
+            with Horizontal(classes="dialog-buttons"):
+                yield Button("Cancel", id="no")
+                yield Button(Content(self._action.title.capitalize()), id="yes", variant="primary")
+
+    def _field(self, param: Param) -> ComposeResult:
+        name = param.name.replace("_", " ")
+        with Horizontal(classes="form-row"):
+            if param.kind is bool:
+                yield Checkbox(
+                    Content(f"{name}: {param.option.help}"), bool(param.default), compact=True, id=f"f-{param.name}"
+                )
+                return
+            yield Static(Content(name + (" *" if param.required else "")), classes="form-label")
+            if param.choices:
+                blank = param.optional or param.required
+                yield Select(
+                    [(choice, choice) for choice in param.choices],
+                    allow_blank=blank,
+                    compact=True,
+                    id=f"f-{param.name}",
+                    **({} if blank else {"value": param.default}),
+                )
+            else:
+                yield Input(
+                    shown(param.default),
+                    placeholder=param.option.help + (", several by commas" if param.many else ""),
+                    password=param.option.secret,
+                    compact=True,
+                    id=f"f-{param.name}",
+                )
+
+    def on_mount(self) -> None:
+        """Start in the first field."""
+        for field in self.query(Input):
+            field.focus()
+            return
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter: the next field; in the last one it is sent."""
+        event.stop()
+        fields = list(self.query(Input))
+        if event.input is fields[-1]:
+            self.action_send()
+        else:
+            self.focus_next()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Do it, or not."""
+        event.stop()
+        if event.button.id == "yes":
+            self.action_send()
+        else:
+            self.dismiss(None)
+
+    def action_leave(self) -> None:
+        """Nothing is done."""
+        self.dismiss(None)
+
+    def action_send(self) -> None:
+        """Check all fields; say what is wrong, or answer."""
+        try:
+            values = {param.name: self._value(param) for param in self._params}
+        except UsageError as error:
+            self.query_one("#form-error", Static).update(Content(error.message))
+            return
+        self.dismiss(values)
+
+    def _value(self, param: Param) -> Any:
+        if param.kind is bool:
+            return self.query_one(f"#f-{param.name}", Checkbox).value
+        if param.choices:
+            chosen = self.query_one(f"#f-{param.name}", Select).value
+            if isinstance(chosen, str):
+                return chosen
+            return value_of(param, "")
+        return value_of(param, self.query_one(f"#f-{param.name}", Input).value)
