@@ -40,7 +40,20 @@ class Network:
             octet = next((n for n in range(256) if f" {PREFIX}.{n}.1/" not in taken), None)
             if octet is None:
                 raise LabError(f"256 labs are up: no {PREFIX}.N.0/24 is free")
-            _ip("link", "add", self.bridge, "type", "bridge", "forward_delay", "0")
+            # An address of its own: otherwise it is that of one of its cables, and changes with them, while
+            # hosts go on answering to the old one until their ARP entry is over.
+            octets = ["02", "62", *(self._lab_id[i : i + 2] for i in range(0, 8, 2))]
+            _ip(
+                "link",
+                "add",
+                self.bridge,
+                "address",
+                ":".join(octets),
+                "type",
+                "bridge",
+                "forward_delay",
+                "0",
+            )
             _ip("addr", "add", f"{PREFIX}.{octet}.1/24", "dev", self.bridge)
             _ip("link", "set", self.bridge, "up")
         return octet
