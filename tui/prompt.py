@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar, Literal
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,7 +13,11 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
-Mode = Literal["filter", "command"]
+from backend.text import printable
+
+Mode = str
+"""What the text is for: `filter`, `command`, or another one that has a sign."""
+SIGNS: Mapping[Mode, str] = {"filter": "/", "command": ":"}
 Complete = Callable[[str], list[str]]
 
 
@@ -57,11 +61,13 @@ class Prompt(Horizontal):
             super().__init__()
             self.mode = mode
 
-    def __init__(self, complete: Complete, *, id: str) -> None:
+    def __init__(self, complete: Complete, *, signs: Mapping[Mode, str] = SIGNS, id: str) -> None:
+        """`signs`: what stands in front of the text, by mode."""
         super().__init__(id=id)
         self._complete = complete
+        self._signs = dict(signs)
         self.mode: Mode = "filter"
-        self._past: dict[Mode, list[str]] = {"filter": [], "command": []}
+        self._past: dict[Mode, list[str]] = {mode: [] for mode in signs}
         self._at = 0
         self._sign = Static("/", id="prompt-sign", markup=False)
         self._input = Input(id="prompt-input", compact=True, select_on_focus=False)
@@ -82,7 +88,7 @@ class Prompt(Horizontal):
         """Show the line and take the keys."""
         self.mode = mode
         self._at = len(self._past[mode])
-        self._sign.update("/" if mode == "filter" else ":")
+        self._sign.update(self._signs[mode])
         self._input.suggester = _FirstOf(self._complete) if mode == "command" else None
         with self.prevent(Input.Changed):
             self._input.value = text
@@ -99,7 +105,7 @@ class Prompt(Horizontal):
 
     def hint(self, text: str, *, error: bool = False) -> None:
         """Say something behind the input."""
-        self._hint.update(Content(text))
+        self._hint.update(Content(printable(text)))
         self.set_class(error, "-error")
 
     def _offer(self, text: str) -> None:

@@ -1,0 +1,31 @@
+"""Opening the log screen. Light: what it takes is imported when a log is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+    from backend.engine import EngineClient
+    from backend.model import ContainerRow
+
+
+def open_logs(
+    app: App[Any], rows: Sequence[ContainerRow], engine: Callable[[str], Awaitable[EngineClient]]
+) -> None:
+    """Show the logs of `rows` over what is shown now; leaving it leaves that as it was.
+
+    `engine` gives a host's engine each time it is needed, as `Access.engine` does.
+    """
+    from backend.logs.follower import Follower, Target, Wants
+    from tui.logs.screen import LogScreen
+
+    targets = [Target(row.host, row.id or row.name, row.name) for row in rows]
+
+    def reader(wants: Wants) -> Follower:
+        return Follower(targets, engine, wants)
+
+    if targets:
+        app.push_screen(LogScreen(targets, reader))
