@@ -25,9 +25,11 @@ def printable(text: str, limit: int = 1000) -> str:
     """`text` as one line that cannot move the cursor, change colours, or reorder what stands beside it.
 
     Escape sequences vanish; newlines and tabs become spaces; other control, format (bidirectional
-    overrides, zero-width characters), private-use and unassigned characters become `\N{REPLACEMENT CHARACTER}`;
-    stacked combining marks are cut to one. Longer text ends in `…`. The result still has to reach Textual as
-    `Text` or `Content`, never as markup.
+    overrides, zero-width characters), private-use and unassigned characters become
+    `\N{REPLACEMENT CHARACTER}`; stacked combining marks are cut to one. What joins several characters into
+    one picture (flags, skin tones, variation selectors) is taken apart: terminals do not agree how wide such
+    a picture is. Longer text ends in `…`. The result still has to reach Textual as `Text` or `Content`,
+    never as markup.
     """
     if len(text) > limit:
         text = text[: limit - 1] + "…"
@@ -37,6 +39,10 @@ def printable(text: str, limit: int = 1000) -> str:
     out: list[str] = []
     marks = 0
     for char in text:
+        if "\ufe00" <= char <= "\ufe0f" or "\U0001f3fb" <= char <= "\U0001f3ff":
+            continue  # variation selectors, skin tones
+        if "\U0001f1e6" <= char <= "\U0001f1ff":  # half a flag
+            char = chr(ord(char) - 0x1F1E6 + ord("A"))
         category = unicodedata.category(char)
         if category[0] == "M":
             marks += 1

@@ -24,8 +24,8 @@ def vocabulary(desk: Desk) -> Vocabulary:
     tags = dict.fromkeys(tag for host in desk.config.hosts for tag in host.tags)
     return Vocabulary(
         views=views,
-        hosts=list(desk.sources.state.hosts),
-        tags=list(tags),
+        hosts=[name for name in desk.sources.state.hosts if name.isprintable()],
+        tags=[tag for tag in tags if tag.isprintable()],
         themes=sorted(desk.app.available_themes),
         columns=[column.key for column in desk.view.all_columns],
     )
