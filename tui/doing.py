@@ -1,7 +1,7 @@
 """Actions in the dashboard: which apply to a row, what is asked before, and what is said after.
 
 Everything comes from `backend.actions`: keys, menu, forms, questions, read-only. An action that ended is a
-toast and a line in Activity; one that takes the terminal gets it; one that prints opens a page.
+toast and a line in Activity; one that takes the terminal gets it; one that prints opens a page, logs theirs.
 """
 
 from __future__ import annotations
@@ -134,6 +134,11 @@ class Doing:
             return
         if action.terminal:
             await self._terminal(action, targets[0], options)
+            return
+        if action.streams:
+            from tui.logs import open_logs
+
+            open_logs(self._app, targets, self._access.engine)
             return
         runs = [
             self.runs.start(action, target, options, ask=self, changed=self._changed) for target in targets

@@ -8,7 +8,16 @@ from backend.actions.context import Access, ActionContext, Outcome, Terminal, Vo
 from backend.actions.registry import ACTIONS, Action, Option, Param, action
 from backend.actions.runner import Result, perform
 
-MODULES: tuple[str, ...] = ("contexts", "context_files")
+MODULES: tuple[str, ...] = (
+    "containers",
+    "container_look",
+    "container_files",
+    "container_change",
+    "logs",
+    "enter",
+    "contexts",
+    "context_files",
+)
 """The files that declare actions, one per kind of target."""
 
 

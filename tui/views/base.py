@@ -7,7 +7,7 @@ come from. Everything else is here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, ClassVar, Literal
@@ -20,7 +20,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from backend.history import History
-from backend.model import FleetState
+from backend.model import ContainerRow, FleetState
 from backend.rows import RowBuilder
 from backend.text import printable
 from tui.canvas import Look
@@ -137,6 +137,16 @@ class ListView(Vertical):
         for binding in bindings:
             for each in Binding.make_bindings([binding]):
                 self._bindings.key_to_bindings.setdefault(each.key, []).append(each)
+
+    def show_logs(self, of: Callable[[ContainerRow], bool]) -> None:
+        """Show the logs of these containers, of all that are known."""
+        from tui.desk import Wanted
+
+        rows = [row for row in self.sources.builder.containers(self.sources.state) if of(row)]
+        if rows:
+            self.post_message(Wanted("logs", rows))
+        else:
+            self.app.notify("There is no container, so there are no logs.", markup=False, timeout=4)
 
     def extra_fields(self) -> dict[str, Field]:
         """What else a filter can ask of a row, beside its columns."""

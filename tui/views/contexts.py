@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, ClassVar
 
+from textual.binding import Binding, BindingType
+
 from backend.model import ContextRow
 from backend.text import printable
 from tui import cells
@@ -31,6 +33,8 @@ class ContextsView(ListView):
         "A context is a host, an image, a container, and how to run it.",
         "There is none yet: each is a file contexts/NAME.yaml in the configuration folder.",
     )
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("l", "logs", "logs", id="context-logs")]
 
     def make_columns(self) -> Sequence[Column[Any]]:
         """All columns."""
@@ -73,6 +77,11 @@ class ContextsView(ListView):
     def containers_filter(self, row: ContextRow) -> str:
         """Its own."""
         return f"name:{quote(row.container)}"
+
+    def action_logs(self) -> None:
+        """The logs of the contexts' containers."""
+        ids = {(row.host, row.container_id) for row in self.table.targets()}
+        self.show_logs(lambda row: (row.host, row.id) in ids)
 
 
 def _name(row: ContextRow) -> Cell:

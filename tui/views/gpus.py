@@ -35,7 +35,10 @@ class GpusView(ListView):
         "Every GPU, how busy it is, who is on it, and which are free.",
         "No host has shown a GPU yet. NVIDIA's driver or amdgpu has to be loaded there: `berth doctor HOST`.",
     )
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("f", "only_free", "only free", id="only-free")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f", "only_free", "only free", id="only-free"),
+        Binding("l", "logs", "logs", id="gpu-logs"),
+    ]
 
     def make_columns(self) -> Sequence[Column[Any]]:
         """All columns."""
@@ -106,6 +109,11 @@ class GpusView(ListView):
             return cells.DASH
         recent = self.sources.history.recent_gpu(row.host, row.uuid)
         return (*cells.spark(recent, 8), (" ", ""), *cells.percent(row.util_percent))
+
+    def action_logs(self) -> None:
+        """The logs of the containers that were given the GPU, or the marked ones."""
+        named = {(row.host, name) for row in self.table.targets() for name in row.containers}
+        self.show_logs(lambda row: (row.host, row.name) in named)
 
     def action_only_free(self) -> None:
         """Show only free GPUs, or all again."""
