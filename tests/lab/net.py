@@ -40,15 +40,12 @@ class Network:
             octet = next((n for n in range(256) if f" {PREFIX}.{n}.1/" not in taken), None)
             if octet is None:
                 raise LabError(f"256 labs are up: no {PREFIX}.N.0/24 is free")
-            # An address of its own: otherwise it is that of one of its cables, and changes with them, while
-            # hosts go on answering to the old one until their ARP entry is over.
-            octets = ["02", "62", *(self._lab_id[i : i + 2] for i in range(0, 8, 2))]
             _ip(
                 "link",
                 "add",
                 self.bridge,
                 "address",
-                ":".join(octets),
+                self._hardware(0),
                 "type",
                 "bridge",
                 "forward_delay",
@@ -62,10 +59,19 @@ class Network:
         """Make a host's namespace and connect it."""
         netns, cable = self.netns(number), self.cable(number)
         _ip("netns", "add", netns)
-        _ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", netns)
+        peer = ["peer", "name", "eth0", "address", self._hardware(number), "netns", netns]
+        _ip("link", "add", cable, "type", "veth", *peer)
         _ip("link", "set", cable, "master", self.bridge, "up")
         _ip("-n", netns, "addr", "add", f"{address}/24", "dev", "eth0")
         _ip("-n", netns, "link", "set", "eth0", "up")
+
+    def _hardware(self, number: int) -> str:
+        """A hardware address that a host (0: the bridge) keeps as long as the lab is up.
+
+        A new one would be unknown to everybody's ARP cache for half a minute after a boot; and a bridge
+        without one changes it with its cables.
+        """
+        return ":".join(["02", f"{number:02x}", *(self._lab_id[i : i + 2] for i in range(0, 8, 2))])
 
     def unplug(self, number: int) -> None:
         """Remove a host's cable and namespace; the cable first, so that no last word of it gets out."""
