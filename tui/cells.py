@@ -186,12 +186,16 @@ def _cut(spans: Iterable[tuple[str, str]], room: int) -> list[tuple[str, str]]:
 # -------------------------------------------------------------------------------------------- bars and sparks
 
 
-def level(percent: float) -> str:
-    """The style of a bar that is `percent` full."""
-    return "bar-high" if percent >= 85 else "bar-mid" if percent >= 60 else "bar-low"
+WORK = "bar-mid"
+"""The style of bars that show work: being busy is what machines are for, so it is never a warning."""
 
 
-def bar(percent: float | None, width: int = 8) -> Cell:
+def fill_level(percent: float) -> str:
+    """The style of a bar that shows how full something is; a warning where it is nearly full."""
+    return "bar-high" if percent >= 95 else "bar-low"
+
+
+def bar(percent: float | None, width: int = 8, style: str = WORK) -> Cell:
     """`▇▇▇▁▁▁▁▁`: anything above zero shows at least one full step."""
     if width <= 0:
         return EMPTY
@@ -199,7 +203,7 @@ def bar(percent: float | None, width: int = 8) -> Cell:
         return ((UNKNOWN.ljust(width), "dim"),)
     percent = min(100.0, max(0.0, percent))
     filled = round(percent / 100 * width)
-    return _bar(max(1, filled) if percent >= 0.5 else 0, width, level(percent))
+    return _bar(max(1, filled) if percent >= 0.5 else 0, width, style)
 
 
 @lru_cache(maxsize=1024)
@@ -238,7 +242,8 @@ def usage(used: int | None, total: int | None, width: int = 22) -> Cell:
         return (numbers,)
     if not total:
         return ((" " * (room + 1), ""), numbers)
-    return (*bar(100 * used / total, room), (" " + numbers[0], ""))
+    share = 100 * used / total
+    return (*bar(share, room, fill_level(share)), (" " + numbers[0], ""))
 
 
 def spark(values: Sequence[float | None], width: int = 8, top: float = 100.0) -> Cell:
@@ -247,9 +252,7 @@ def spark(values: Sequence[float | None], width: int = 8, top: float = 100.0) ->
         return EMPTY
     tail = values[-width:]
     glyphs = "".join(_step(value, top) or " " for value in tail)
-    last = next((v for v in reversed(tail) if v is not None and not isnan(v)), None)
-    style = "dim" if last is None else level(100 * last / top if top > 0 else 0)
-    return ((glyphs.rjust(width), style),)
+    return ((glyphs.rjust(width), WORK),)
 
 
 def gpu_strip(utils: Iterable[float | None]) -> Cell:
@@ -257,7 +260,7 @@ def gpu_strip(utils: Iterable[float | None]) -> Cell:
     spans: list[tuple[str, str]] = []
     for value in utils:
         glyph = _step(value, 100.0)
-        style = "dim" if not glyph or value is None else "bar-rest" if value < 0.5 else level(value)
+        style = "dim" if not glyph or value is None else "bar-rest" if value < 0.5 else WORK
         if spans and spans[-1][1] == style:
             spans[-1] = (spans[-1][0] + (glyph or "?"), style)
         else:

@@ -150,7 +150,7 @@ class HistoryPlot(Widget):
         plot.plotsize(width, height)
         plot._set_size(width, height)  # plotsize alone stops at the size of the terminal
         self._set_up_axes(plot, width, height)
-        color = self.get_component_styles("plot--line").color.rgb
+        color = self._rgb("line")
         step = self._span / len(self._columns)
         for start, run in _runs(self._columns):
             times = [(start + index + 1) * step - self._span for index in range(len(run))]
@@ -165,7 +165,7 @@ class HistoryPlot(Widget):
         plot.theme("clear")
         plot.canvas_color("default")
         plot.axes_color("default")
-        plot.ticks_color(self.get_component_styles("plot--axis").color.rgb)
+        plot.ticks_color(self._rgb("axis"))
         plot.xaxes(True, False)
         plot.yaxes(True, False)
         plot.xlim(-self._span, 0)
@@ -180,9 +180,21 @@ class HistoryPlot(Widget):
         segments = [Segment(text, self._style(name)) for text, name in cell]
         return Strip(segments).apply_style(self.rich_style)
 
+    def _rgb(self, name: str) -> tuple[int, int, int]:
+        """A colour of the style sheet as plotext takes it, mixed with what is behind it."""
+        color = self.get_component_rich_style(f"plot--{name}").color
+        if color is None:
+            return 128, 128, 128
+        red, green, blue = color.get_truecolor()
+        return red, green, blue
+
     def _style(self, name: str) -> Style | None:
         known = name if name in ("title", "line", "axis") else "axis" if name == "dim" else "line"
-        return self.get_component_rich_style(f"plot--{known}", partial=True) if name else None
+        if not name:
+            return None
+        own = self.get_component_rich_style(f"plot--{known}", partial=True)
+        mixed = self.get_component_rich_style(f"plot--{known}")  # its colour may let the background through
+        return Style(color=mixed.color, bold=own.bold)
 
 
 def columns_of(series: Series, dots: int) -> tuple[tuple[float, ...], int]:

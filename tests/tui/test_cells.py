@@ -87,11 +87,17 @@ def test_fit_keeps_styles_and_spans():
     assert cells.fit((("ab", "good"),), 2) == (("ab", "good"),)
 
 
-def test_a_bar_shows_the_least_work_and_its_level():
+def test_a_bar_shows_the_least_work():
     assert cells.bar(0, 4) == (("▁▁▁▁", "bar-rest"),)
-    assert cells.bar(1, 4) == (("▇", "bar-low"), ("▁▁▁", "bar-rest"))
-    assert cells.bar(100, 4) == (("▇▇▇▇", "bar-high"),)
+    assert cells.bar(1, 4) == (("▇", "bar-mid"), ("▁▁▁", "bar-rest"))
+    assert cells.bar(100, 4) == (("▇▇▇▇", "bar-mid"),)
     assert cells.bar(None, 4) == (("-   ", "dim"),)
+
+
+def test_only_what_is_nearly_full_is_a_warning():
+    assert cells.usage(97, 100, 22)[0][1] == "bar-high"
+    assert cells.usage(90, 100, 22)[0][1] == "bar-low"
+    assert cells.percent_bar(100)[0][1] == "bar-mid"
 
 
 def test_numbers_do_not_jump():

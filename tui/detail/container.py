@@ -84,9 +84,10 @@ def _usage(sheet: Sheet, found: Container, usage: Usage, host: HostSnapshot) -> 
         ((note, "dim"),),
     )
     used, limit = usage.mem_used, usage.mem_limit
+    full = 100 * used / limit if used is not None and limit else None
     sheet.field(
         "memory",
-        cells.bar(100 * used / limit if used is not None and limit else None, _BAR - 9),
+        cells.bar(full, _BAR - 9, cells.fill_level(full or 0)),
         cells.size(used),
         ((f"of {words.size(limit)}", "dim"),) if limit else cells.EMPTY,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from backend import text as words
@@ -98,27 +98,30 @@ def _gpus(sheet: Sheet, host: HostSnapshot, rows: list[GpuRow], view: View) -> N
     if report is None or not (rows or report.error):
         return
     free = sum(row.free for row in rows)
-    driver = ((f"driver {printable(report.driver)}", "dim"),) if report.driver else cells.EMPTY
-    sheet.heading("GPUs", cells.join(cells.free(free, len(rows)), (("free", "dim"),), driver))
+    names = Counter(row.name for row in rows)
+    kinds = ", ".join(f"{count}x {name}" for name, count in names.items())
+    sheet.heading(
+        "GPUs", cells.join(cells.free(free, len(rows)), (("free", "dim"),), cells.plain(kinds, "dim"))
+    )
     if report.error:
         sheet.text((("! ", "bad"), *cells.plain(report.error)))
         if report.hint:
             sheet.text((("Try: ", "key"), *cells.plain(report.hint)))
     sheet.table(
-        ("#", "UTIL", "MEMORY", "TEMP", "WHO", "GPU"),
+        ("#", "UTIL", "MEMORY", "WHO"),
         [
             (
                 cells.number(row.index),
-                cells.percent_bar(row.util_percent, 14),
+                cells.percent_bar(row.util_percent, 12),
                 cells.usage(row.mem_used, row.mem_total, 13),
-                cells.temperature(row.temp_c),
-                who(row, view),
-                cells.plain(row.error, "bad") if row.error else cells.plain(row.name),
+                cells.plain(row.error, "bad") if row.error else who(row, view),
             )
             for row in rows
         ],
-        ("right", "left", "right", "right"),
+        ("right", "left", "right"),
     )
+    if report.driver:
+        sheet.field("driver", cells.plain(report.driver))
 
 
 def who(row: GpuRow, view: View) -> Cell:

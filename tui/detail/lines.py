@@ -99,6 +99,9 @@ class Lines(ScrollView, can_focus=True):
         if style is None:
             style = self.rich_style
             if name:
-                style += self.get_component_rich_style(f"cell--{name}", partial=True)
+                part = f"cell--{name}"
+                own = self.get_component_rich_style(part, partial=True)
+                mixed = self.get_component_rich_style(part)  # its colour may let the background through
+                style += Style(color=mixed.color, bold=own.bold, italic=own.italic)
             self._styles[name] = style
         return style
