@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from backend import atomic
 from backend.config import HostConfig, state_dir
 from backend.model import FleetState, HostSnapshot, HostState
 from backend.picture import blank
@@ -43,17 +42,8 @@ def save(state: FleetState) -> None:
     data = msgspec.msgpack.encode(_Saved(VERSION, hosts))
     if not hosts or len(data) > MAX_BYTES:
         return
-    target = path()
     with contextlib.suppress(OSError):
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor, temporary = tempfile.mkstemp(prefix=".fleet-", dir=target.parent)  # 0600
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            Path(temporary).replace(target)
-        except OSError:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        atomic.write(path(), data, durable=False)
 
 
 def load() -> dict[str, HostSnapshot]:
