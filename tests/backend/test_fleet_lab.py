@@ -130,6 +130,13 @@ async def test_an_agent_that_stands_still(lab: Lab, config: Config, monkeypatch:
 async def test_an_engine_that_hangs_stops_and_comes_back(lab: Lab, config: Config) -> None:
     one = lab.host("one")
     async with watching(config, "one") as fleet:
+        one.hang_engine()
+        try:
+            host = await until(fleet, "one", lambda host: "Engine hangs" in titles(host))
+            assert up(host) and host.stats and host.warnings[0].hint
+        finally:
+            one.thaw_engine()
+        await until(fleet, "one", lambda host: not host.warnings)
         one.stop_engine()
         host = await until(fleet, "one", lambda host: "Engine down" in titles(host))
         assert up(host) and host.warnings[0].hint

@@ -8,6 +8,7 @@ import os
 import socket
 import stat
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -517,3 +518,51 @@ async def test_a_jump_host_that_dies_takes_its_hosts_along(sshd: Sshd, gate: Ssh
     async with opened(host) as again:  # a new connection to the jump host, while the dead one is still held
         assert (await again.run(["echo", "ok"], timeout=5)).stdout == b"ok\n"
     await box.close()
+
+
+# ------------------------------------------------------------------------- one host and the others
+
+
+async def test_hosts_that_hang_do_not_hold_up_others(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither names that are looked up forever, nor logins that never end."""
+    monkeypatch.setattr("backend.link.connect._LONGEST_TURN", 0.05)
+    stuck = threading.Event()
+    real = socket.getaddrinfo
+
+    def slow(host: str, *rest: object, **more: object) -> object:
+        if host == "stuck.example":
+            stuck.wait(60)
+        return real(host, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+
+    async def nothing(writer: asyncio.StreamWriter) -> None:
+        pass
+
+    async with listening(nothing) as silent:
+        unknown = HostConfig(name="stuck", host="stuck.example")
+        waiting = [asyncio.create_task(link.open(host)) for host in [unknown] * 40 + [silent] * 40]
+        async with opened(sshd.host(host="localhost", known_hosts=known_as(sshd, "localhost"))) as box:
+            assert (await box.run(["echo", "ok"], timeout=5)).stdout == b"ok\n"
+        assert not any(each.done() for each in waiting)
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    stuck.set()
+
+
+def known_as(sshd: Sshd, name: str) -> Path:
+    """A known_hosts file with the server's key under another name."""
+    path = sshd.folder / "known_as"
+    path.write_text(f"[{name}]:{sshd.port} {sshd.public}\n")
+    return path
+
+
+async def test_a_last_word_of_the_ssh_configuration(sshd: Sshd, home: Path) -> None:
+    """`Match final`, as distributions have it in their own files, means that all is read twice."""
+    ssh_config(home, "Match final all\n  Ciphers aes256-ctr,aes128-ctr\n  GSSAPIAuthentication yes\n")
+    async with opened(sshd.host()) as box:
+        assert (await box.run(["echo", "ok"], timeout=5)).stdout == b"ok\n"
+    sshd.known_hosts.write_text("")
+    with pytest.raises(HostKeyUnknown):
+        await link.open(sshd.host())
