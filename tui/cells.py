@@ -68,6 +68,12 @@ def join(*cells: Cell, gap: str = "  ") -> Cell:
     return tuple(spans)
 
 
+def bare(cell: Cell) -> Cell:
+    """A number without the padding of its column, for a line of text."""
+    stripped = ((text.strip(), style) for text, style in cell)
+    return tuple(span for span in stripped if span[0])
+
+
 def text_of(cell: Cell) -> str:
     """What a cell says, without styles."""
     return "".join(text for text, _ in cell)

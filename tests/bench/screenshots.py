@@ -70,18 +70,33 @@ SHOTS = (
 )
 
 
+class FastClock:
+    """Runs `SPEED` times as fast as time, until it is slowed down."""
+
+    def __init__(self) -> None:
+        self._since, self._told, self._speed = uptime(), 10_000.0, SPEED
+
+    def __call__(self) -> float:
+        return self._told + (uptime() - self._since) * self._speed
+
+    def slow_down(self) -> None:
+        """Go on as time does."""
+        self._told, self._since, self._speed = self(), uptime(), 1
+
+
 async def take(lab: Lab, folder: Path, seconds: float) -> list[Path]:
     """Watch the fleet for a while, then take every picture; their paths."""
     config = load(lab.config_dir)
     app = BerthApp(config)
-    started = uptime()
-    app.sources.history = History(clock=lambda: 10_000 + (uptime() - started) * SPEED)
+    clock = FastClock()
+    app.sources.history = History(clock=clock)
     ticking = asyncio.create_task(_work(lab))
     try:
         async with app.run_test(size=SHOTS[0].size) as pilot:
             await _until(pilot, lambda: _complete(app.sources.state), "every host's data")
             app.fleet.set_interval(0.5)
             await asyncio.sleep(seconds)
+            clock.slow_down()
             return [path for shot in SHOTS for path in await _shoot(app, pilot, shot, folder)]
     finally:
         ticking.cancel()

@@ -245,9 +245,11 @@ async def test_nothing_is_drawn_again_while_nothing_changes(state, monkeypatch):
 
 
 async def test_plots_stand_beside_the_text_only_where_there_is_room(state):
-    app = Pane()
+    app, history = Pane(), History()
+    history.feed(state)
     async with app.run_test(size=(120, 40)) as pilot:
-        app.pane.show(state.hosts["host-000"], state, History(), CONFIG)
+        app.pane.show(state.hosts["host-000"], state, history, CONFIG)
+        await until(pilot, lambda: app.query_one("#detail-plots").display)
         await pilot.pause()
         plot = app.query(HistoryPlot).first()
         assert plot.region.x > app.lines.region.x + 40
@@ -255,7 +257,7 @@ async def test_plots_stand_beside_the_text_only_where_there_is_room(state):
         await pilot.pause()
         await pilot.pause()
         assert plot.size.height == 1 and plot.region.y > app.lines.region.y
-        app.pane.show(targets(state)["session"], state, History(), CONFIG)
+        app.pane.show(targets(state)["session"], state, history, CONFIG)
         await until(pilot, lambda: "Window 0" in app.pane.text)
         assert not app.query_one("#detail-plots").display
 

@@ -95,9 +95,9 @@ def _usage(sheet: Sheet, found: Container, usage: Usage, host: HostSnapshot) -> 
         sheet.field(
             "network",
             (("in", "dim"),),
-            cells.size(usage.net_rx),
+            cells.bare(cells.size(usage.net_rx)),
             (("out", "dim"),),
-            cells.size(usage.net_tx),
+            cells.bare(cells.size(usage.net_tx)),
             (("since it started", "dim"),),
         )
     if usage.pids is not None:

@@ -110,7 +110,7 @@ def _sessions(sheet: Sheet, target: ContextRow, host: HostSnapshot, view: View) 
             (
                 cells.plain(session.name),
                 cells.number(session.attached),
-                cells.age(session.activity_at, view.now),
+                cells.bare(cells.age(session.activity_at, view.now)),
                 cells.plain(", ".join(dict.fromkeys(pane.command for pane in session.panes))),
             )
             for session in own

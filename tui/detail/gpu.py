@@ -52,8 +52,8 @@ def _values(sheet: Sheet, row: GpuRow, host: HostSnapshot | None, view: View) ->
     sheet.field("host", cells.plain(row.host))
     sheet.field("utilisation", cells.percent_bar(row.util_percent, _BAR))
     sheet.field("memory", cells.usage(row.mem_used, row.mem_total, _BAR))
-    sheet.field("temperature", _left(cells.temperature(row.temp_c)))
-    sheet.field("power", _left(cells.power(row.power_w, row.power_limit_w)))
+    sheet.field("temperature", cells.bare(cells.temperature(row.temp_c)))
+    sheet.field("power", cells.bare(cells.power(row.power_w, row.power_limit_w)))
     sheet.field("owners", cells.owners(row.owners))
     sheet.field("model", cells.plain(row.name), cells.plain(row.arch, "dim") if row.arch else cells.EMPTY)
     sheet.field("uuid", cells.plain(row.uuid))
@@ -75,8 +75,8 @@ def processes(sheet: Sheet, found: tuple[ProcessRow, ...], view: View) -> None:
             (
                 cells.number(process.pid),
                 cells.plain(process.user),
-                cells.size(process.mem_used),
-                cells.age(process.started_at, view.now),
+                cells.bare(cells.size(process.mem_used)),
+                cells.bare(cells.age(process.started_at, view.now)),
                 cells.plain(process.container),
                 cells.plain(process.command),
             )
@@ -111,8 +111,3 @@ def _containers(sheet: Sheet, row: GpuRow, host: HostSnapshot | None) -> None:
 def _gpu(host: HostSnapshot | None, uuid: str) -> Gpu | None:
     gpus = host.gpu_report.gpus if host and host.gpu_report else ()
     return next((gpu for gpu in gpus if gpu.uuid == uuid), None)
-
-
-def _left(cell: Cell) -> Cell:
-    """A number without the padding of its column."""
-    return tuple((text.strip(), style) for text, style in cell)

@@ -41,7 +41,7 @@ def _problems(sheet: Sheet, host: HostSnapshot, view: View) -> None:
     if host.state is not HostState.UP:
         if host.retry_at is not None:
             wait = max(0.0, (host.retry_at - view.now).total_seconds())
-            sheet.field("next try", (("in", ""),), cells.duration(wait))
+            sheet.field("next try", ((f"in {words.duration(wait)}", ""),))
         sheet.field("last seen", view.clock(host.seen_at))
     for warning in host.warnings:
         sheet.problem(warning, "warn")
@@ -79,18 +79,23 @@ def _load(sheet: Sheet, host: HostSnapshot) -> None:
     of = f"of {host.hello.cpus} CPUs" if host.hello else ""
     sheet.field("cpu", cells.percent_bar(stats.cpu_percent, _BAR), ((of, "dim"),))
     loads = cells.join(*(cells.number(load, 2) for load in (stats.load1, stats.load5, stats.load15)))
-    sheet.field("load", loads, (("over 1, 5, 15 minutes", "dim"),))
+    sheet.field("load", loads, (("1, 5, 15 min", "dim"),))
     sheet.field("memory", cells.usage(stats.mem_used, stats.mem_total, _BAR))
     if stats.swap_total:
         sheet.field("swap", cells.usage(stats.swap_used, stats.swap_total, _BAR))
     sheet.field(
-        "network", (("in", "dim"),), cells.rate(stats.net_rx), (("out", "dim"),), cells.rate(stats.net_tx)
+        "network",
+        (("in", "dim"),),
+        cells.bare(cells.rate(stats.net_rx)),
+        (("out", "dim"),),
+        cells.bare(cells.rate(stats.net_tx)),
     )
     for disk in host.disks:
         name = "disk" if disk.role == "root" else f"{printable(disk.role, 20)} disk"
         low = disk.total and disk.free < disk.total * 0.05
         free = ((words.size(disk.free) + " free" + (" !" if low else ""), "bad" if low else "dim"),)
-        sheet.field(name, cells.usage(disk.used, disk.total, _BAR), free, cells.plain(disk.mount, "dim"))
+        mount = cells.EMPTY if disk.mount == "/" else cells.plain(disk.mount, "dim")
+        sheet.field(name, cells.usage(disk.used, disk.total, _BAR), free, mount)
 
 
 def _gpus(sheet: Sheet, host: HostSnapshot, rows: list[GpuRow], view: View) -> None:
@@ -131,10 +136,8 @@ def who(row: GpuRow, view: View) -> Cell:
     if row.free:
         return (("free", "free"),)
     if row.idle_since is not None:
-        idle = cells.age(row.idle_since, view.now, "idle")
-        return cells.join(
-            cells.owners(row.owners), (("idle", "idle"),), ((idle[0][0].strip(), "idle"),), gap=" "
-        )
+        idle = f"idle {words.age(row.idle_since, view.now)}"
+        return cells.join(cells.owners(row.owners), ((idle, "idle"),), gap=" ")
     return cells.owners(row.owners)
 
 
@@ -177,9 +180,9 @@ def _users(sheet: Sheet, host: HostSnapshot, rows: list[GpuRow]) -> None:
                 cells.plain(name) if name else (("unknown", "dim"),),
                 cells.number(use.containers or None),
                 cells.number(len(gpus[name]) or None),
-                cells.size(use.gpu_memory or None),
+                cells.bare(cells.size(use.gpu_memory or None)),
                 cells.number(use.cpu, unit=" %"),
-                cells.size(use.memory or None),
+                cells.bare(cells.size(use.memory or None)),
             )
             for name, use in sorted(
                 used.items(), key=lambda item: (-len(gpus[item[0]]), -item[1].containers, item[0])

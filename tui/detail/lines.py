@@ -9,6 +9,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
@@ -31,6 +32,9 @@ class Lines(ScrollView, can_focus=True):
         Binding("G", "scroll_end", "Bottom", show=False),
     ]
 
+    class Resized(Message):
+        """There is another width for the lines now."""
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._lines: list[Cell] = []
@@ -47,6 +51,10 @@ class Lines(ScrollView, can_focus=True):
         for y in range(top, min(len(lines), top + self.size.height)):
             if before[y] != lines[y]:
                 self.refresh_line(y - top)
+
+    def on_resize(self) -> None:
+        """Whoever made the lines makes them again."""
+        self.post_message(self.Resized())
 
     @property
     def room(self) -> int:

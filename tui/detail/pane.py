@@ -89,7 +89,10 @@ class DetailPane(Container):
         self.set_class(width >= _WIDE, "-wide")
         self.set_class(width < _WIDE and height >= _TALL, "-tall")
         self.set_class(width < _WIDE and height < 8, "-tiny")
-        self.call_after_refresh(self._update)
+
+    def on_lines_resized(self) -> None:
+        """Lay the text out for its new width."""
+        self._update()
 
     def _update(self) -> None:
         """Bring the page onto the screen, unless nobody sees it or nothing can have changed."""
@@ -112,11 +115,12 @@ class DetailPane(Container):
     def _show_curves(self, page: Page) -> None:
         """Give each plot its curve, one at a time: drawing is slow enough to be felt by whoever types."""
         plots = list(self.query(HistoryPlot))
-        self.query_one("#detail-plots").display = bool(page.curves)
-        for plot in plots[len(page.curves) :]:
+        curves = [curve for curve in page.curves if not curve.series.empty]
+        self.query_one("#detail-plots").display = bool(curves)
+        for plot in plots[len(curves) :]:
             plot.display = False
         waiting = bool(self._curves)
-        self._curves = list(zip(plots, page.curves, strict=False))
+        self._curves = list(zip(plots, curves, strict=False))
         if not waiting:
             self._next_curve()
 
