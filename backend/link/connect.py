@@ -15,6 +15,7 @@ import asyncssh
 from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs
 
 from backend.config import HostConfig
+from backend.errors import Unreachable
 from backend.link import hostkeys, jumps, translate
 from backend.link.ssh import SshLink
 from backend.link.target import Target, resolve
@@ -25,6 +26,8 @@ CONNECT_TIMEOUT = 5.0
 _UNACKNOWLEDGED_MS = 10_000
 """After this the kernel gives up on data nobody acknowledges: a login that a partition interrupts fails by
 then, not after minutes."""
+_PREPARE_TIMEOUT = 10.0
+"""Seconds for what is read and run here before anything is sent."""
 _HANDSHAKES = 16
 """How many logins compute at once: more would only make each slower."""
 _LONGEST_TURN = 2.0
@@ -75,7 +78,15 @@ class Session:
 
 async def connect(host: HostConfig) -> SshLink:
     """Connect and log in. Raises a `HostError`."""
-    session = await reach(await in_thread(resolve, host))
+    try:
+        async with asyncio.timeout(_PREPARE_TIMEOUT):
+            target = await in_thread(resolve, host)
+    except TimeoutError:
+        raise Unreachable(
+            f"{host.name}: reading the ssh configuration and keys takes over {_PREPARE_TIMEOUT:.0f} s.",
+            hint="Does a `Match exec` of ~/.ssh/config hang, or the file system that holds a key?",
+        ) from None
+    session = await reach(target)
     return SshLink(host.name, session.connection, session.lost, session.release)
 
 

@@ -433,6 +433,16 @@ async def test_a_broken_ssh_configuration_says_where(sshd: Sshd, home: Path) -> 
         await link.open(HostConfig(name="box", host="box"))
 
 
+async def test_an_ssh_configuration_that_hangs(
+    sshd: Sshd, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.link.connect._PREPARE_TIMEOUT", 0.2)
+    ssh_config(home, "Match exec 'sleep 2'\n  Port 1\n")
+    with pytest.raises(Unreachable, match="takes over") as caught:
+        await link.open(sshd.host())
+    assert "Match exec" in caught.value.hint
+
+
 # ------------------------------------------------------------------------------------------ jumps
 
 
