@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import asyncssh
 
 from backend.errors import ActionFailed, HostError, Unreachable
-from backend.link import translate
+from backend.link import sockets, translate
 from backend.link.api import STDERR_KEPT, Completed
 from backend.link.lines import split_lines
 from backend.link.quote import command_line
@@ -135,7 +134,7 @@ class SshLink:
         if self._closed.done():
             raise Unreachable(f"the connection to {self.name} is closed.")
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="berth-"))  # 0700
+            self._folder = sockets.make()
         local = str(self._folder / f"{len(self._sockets)}.sock")
         try:
             await self._connection.forward_local_path(local, remote_path)

@@ -17,7 +17,7 @@ import pytest
 from backend import link
 from backend.config import HostConfig
 from backend.errors import ActionFailed, HostKeyChanged, HostKeyUnknown, LoginRefused, Unreachable
-from backend.link import Link
+from backend.link import Link, sockets
 from tests.backend.sshd import Sshd, descendants, free_port, keygen
 
 
@@ -111,6 +111,20 @@ async def test_a_forwarded_socket_reaches_the_one_there(sshd: Sshd, tmp_path: Pa
         assert await reader.readline() == b"hello you\n"
         writer.close()
     assert not Path(local).parent.exists()
+
+
+def test_folders_of_a_berth_that_was_killed_are_swept_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left = [tmp_path / f"berth-{ended.pid}-abc", tmp_path / f"berth-{os.getpid()}-abc", tmp_path / "berth-x"]
+    for folder in left:
+        folder.mkdir()
+    made = sockets.make()
+    assert [folder.exists() for folder in left] == [False, True, True]
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
 
 
 async def test_the_end_of_a_connection_is_told(sshd: Sshd) -> None:
