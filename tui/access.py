@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from backend.errors import HostError
-from backend.model import FleetState, HostState
+from backend.model import EngineState, FleetState, HostState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from backend.config import Config
     from backend.engine import EngineClient
     from backend.link import Link
+    from backend.logs.plain import LogEngine
 
 PATIENCE = 10.0
 """Seconds that a host which is only being connected has, before it counts as one that is not there."""
@@ -75,6 +76,16 @@ class FleetAccess:
         task = asyncio.create_task(self._connect(link, host), name=f"engine of {host}")
         self._engines[host] = link, task
         return await asyncio.shield(task)
+
+    async def log_engine(self, host: str) -> LogEngine:
+        """What logs need of the engine; without the SDK where the agent has said where the socket is."""
+        link = await self.link(host)
+        known = self.state.hosts[host].engine
+        if known is None or known.state is not EngineState.UP or not known.socket.startswith("/"):
+            return await self.engine(host)
+        from backend.logs.plain import PlainEngine
+
+        return PlainEngine(host, await link.forward_socket(known.socket))
 
     async def _connect(self, link: Link, host: str) -> EngineClient:
         from backend import engine

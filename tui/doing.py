@@ -138,7 +138,7 @@ class Doing:
         if action.streams:
             from tui.logs import open_logs
 
-            open_logs(self._app, targets, self._access.engine)
+            open_logs(self._app, targets, self._access.log_engine)
             return
         runs = [
             self.runs.start(action, target, options, ask=self, changed=self._changed) for target in targets

@@ -6,17 +6,15 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
 from backend.errors import BerthError, NoSuchTarget
 from backend.logs.lines import LogLine
 from backend.logs.merge import merge
+from backend.logs.plain import LogEngine
 from backend.logs.source import stream
-
-if TYPE_CHECKING:
-    from backend.engine import EngineClient
 
 RETRY = 2.0
 """Seconds until a container that ended, or a host that was lost, is tried again."""
@@ -68,7 +66,7 @@ class Follower:
     def __init__(
         self,
         targets: Sequence[Target],
-        engine: Callable[[str], Awaitable[EngineClient]],
+        engine: Callable[[str], Awaitable[LogEngine]],
         wants: Wants = Wants(),  # noqa: B008  (frozen)
     ) -> None:
         """`engine` gives a host's engine, each time it is needed: connections come and go."""
@@ -212,7 +210,7 @@ class Follower:
 class _About(NamedTuple):
     """A container as it is now."""
 
-    engine: EngineClient
+    engine: LogEngine
     tty: bool
     runs: bool
     life: str

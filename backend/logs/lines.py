@@ -13,6 +13,7 @@ MAX_CHARACTERS = 16_384
 
 _SGR = re.compile(r"\x1b\[([0-9;:]*)m")
 _PLAIN = re.compile(r"[\x20-\x7e]*\Z")
+_COLOURED = re.compile(r"(?:[\x20-\x7e]++|\x1b\[[0-9;:]*+m)*+\Z")
 
 
 class LogLine(NamedTuple):
@@ -38,6 +39,8 @@ def clean(raw: bytes) -> str:
     text = raw[: MAX_CHARACTERS * 4].decode("utf-8", "replace")
     if _PLAIN.match(text):
         return _cut(text)
+    if _COLOURED.match(text) and len(text) <= MAX_CHARACTERS:
+        return text
     text = text.rstrip("\r")
     if "\r" in text:
         text = text.rpartition("\r")[2]

@@ -7,19 +7,14 @@ would cost half a core. Here the socket is read at most 25 times a second, whate
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from backend.agent.http_parse import ResponseError, ResponseParser
-from backend.errors import EngineError, NoSuchTarget
+from backend.errors import EngineError
 from backend.logs.lines import MAX_CHARACTERS, LogLine, clean, plain
-from backend.text import printable
-
-if TYPE_CHECKING:
-    from backend.engine import EngineClient
+from backend.logs.plain import LogEngine, refusal, request
 
 PAUSE = 0.04
 """Seconds between two reads of a socket that sends all the time."""
@@ -105,7 +100,7 @@ def _line(at: datetime | None, data: bytes, error: bool, source: int) -> LogLine
 
 
 async def stream(
-    engine: EngineClient,
+    engine: LogEngine,
     container: str,
     *,
     tty: bool,
@@ -124,13 +119,13 @@ async def stream(
     query["tail"] = "all" if tail is None else tail
     if since is not None:
         query["since"] = f"{since.timestamp():.6f}"
-    url = f"/v{version}/containers/{quote(container, safe='')}/logs?{urlencode(query)}"
+    url = f"/containers/{quote(container, safe='')}/logs?{urlencode(query)}"
     try:
         reader, writer = await asyncio.open_unix_connection(path, limit=_CHUNK)
     except OSError as error:
         raise EngineError(f"{engine.host}: the engine cannot be reached: {error.strerror}.") from None
     try:
-        writer.write(f"GET {url} HTTP/1.1\r\nHost: engine\r\n\r\n".encode())
+        writer.write(request(version, url))
         async for lines in _read(reader, FrameSplitter(tty), engine.host, source, PAUSE if follow else 0.0):
             yield lines
     except (OSError, ResponseError) as error:
@@ -158,15 +153,6 @@ async def _read(
             yield lines
             await asyncio.sleep(pause if len(data) < _CHUNK else 0)
     if parser.status >= 400:
-        raise _refusal(parser.status, bytes(body), host)
+        raise refusal(parser.status, bytes(body), host)
     if rest := splitter.rest(source):
         yield rest
-
-
-def _refusal(status: int, body: bytes, host: str) -> EngineError | NoSuchTarget:
-    try:
-        said = str(json.loads(body)["message"])
-    except (ValueError, KeyError, TypeError):
-        said = f"status {status}"
-    message = f"{host}: {printable(said, 300)}."
-    return NoSuchTarget(message) if status == 404 else EngineError(message)

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from textual.app import App
 
-    from backend.engine import EngineClient
+    from backend.logs.plain import LogEngine
     from backend.model import ContainerRow
 
 
 def open_logs(
-    app: App[Any], rows: Sequence[ContainerRow], engine: Callable[[str], Awaitable[EngineClient]]
+    app: App[Any], rows: Sequence[ContainerRow], engine: Callable[[str], Awaitable[LogEngine]]
 ) -> None:
     """Show the logs of `rows` over what is shown now; leaving it leaves that as it was.
 
-    `engine` gives a host's engine each time it is needed, as `Access.engine` does.
+    `engine` gives a host's engine each time it is needed, as `Access.engine` and `FleetAccess.log_engine` do.
     """
     from backend.logs.follower import Follower, Target, Wants
     from tui.logs.screen import LogScreen
