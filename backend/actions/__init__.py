@@ -17,6 +17,8 @@ MODULES: tuple[str, ...] = (
     "enter",
     "contexts",
     "context_files",
+    "images",
+    "private",
 )
 """The files that declare actions, one per kind of target."""
 

@@ -71,6 +71,20 @@ class Images(Caller):
         async for line in self.stream(f"pull {reference}", work):
             yield _progress(line, self.host)
 
+    async def push(self, reference: str) -> AsyncIterator[PullProgress]:
+        """Give an image to its registry. Raises `EngineError` with the registry's complaint.
+
+        Credentials are those of this machine's ~/.docker/config.json, by its credential helper where it has
+        one; they travel in a header of this one request.
+        """
+        name, tag = split_reference(reference)
+
+        def work(lane: Lane) -> Iterator[Any]:
+            return iter(lane.push(name, tag=tag, stream=True, decode=True))
+
+        async for line in self.stream(f"push {reference}", work):
+            yield _progress(line, self.host)
+
     async def commit(
         self,
         container: str,

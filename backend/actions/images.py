@@ -1,0 +1,218 @@
+"""Moving images: made from containers, cleaned, flattened, checked, pushed, saved, loaded, copied."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import aclosing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from backend.actions.registry import Option, action
+from backend.errors import ActionFailed, BerthError, EngineError
+from backend.model import ContainerRow
+from backend.text import printable, size
+
+if TYPE_CHECKING:
+    from backend.actions.context import ActionContext
+    from backend.engine import EngineClient
+
+GROUP = "Images"
+Check = Annotated[bool, Option("look for private keys first, and refuse if there are any")]
+Host = Annotated[str, Option("the host it is on")]
+Image = Annotated[str, Option("the image", positional=True)]
+
+
+async def check_keys(ctx: ActionContext, engine: EngineClient, name: str, kind: Any) -> list[Any]:
+    """Look for keys, report all finds, raise `Refused` for one that must not leave."""
+    from backend.images import keys
+
+    ctx.report(f"looking for private keys in {name}")
+    finds = await keys.find(engine, name, kind, ctx.progress)
+    for each in finds:
+        ctx.report(str(each) + ("" if each.blocking else "  (noted only)"))
+    keys.refuse(finds, name)
+    return finds
+
+
+def local(file: str) -> Path:
+    """A path on this machine, with `~` expanded."""
+    return Path(file).expanduser()
+
+
+def length(path: Path) -> int:
+    """Bytes of a file. Raises `ActionFailed` for one that cannot be read."""
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise ActionFailed(f"{path} cannot be read: {error.strerror}.") from None
+
+
+async def push_reference(ctx: ActionContext, engine: EngineClient, reference: str) -> None:
+    """Push with the credentials of this machine's docker configuration."""
+    layers: dict[str, tuple[int, int]] = {}
+    async for line in engine.push(reference):
+        if line.layer and line.total:
+            layers[line.layer] = (line.done or 0, line.total)
+            ctx.progress(sum(done for done, _ in layers.values()), sum(total for _, total in layers.values()))
+        elif line.status and not line.layer:
+            ctx.report(printable(line.status, 300))
+
+
+@action(on=ContainerRow, bulk=False, group=GROUP, title="push as image")
+async def push_image(
+    ctx: ActionContext,
+    row: ContainerRow,
+    *,
+    reference: Annotated[str, Option("REGISTRY/NAME:TAG to push it as", positional=True)],
+    clean: Annotated[bool, Option("remove caches, histories and private things first", ask=True)] = True,
+    flatten: Annotated[bool, Option("make it one layer; what was deleted is in none", ask=True)] = True,
+    push: Annotated[bool, Option("push it; without, it is only made", ask=True)] = True,
+    check: Check = True,
+) -> str:
+    """Commit the container, clean and flatten a copy, check it for private keys, tag and push it.
+
+    The container itself is not changed. ENV, ENTRYPOINT, CMD, WORKDIR, USER and LABEL are kept.
+    """
+    from backend.engine.names import split_reference
+    from backend.images import flatten as flattening
+
+    split_reference(reference)  # says what is wrong with it before anything is made
+    engine = await ctx.engine(row.host)
+    made = f"berth-temporary/{secrets.token_hex(6)}:commit"
+    ctx.report(f"committing {row.name}")
+    await engine.commit(row.id, made)
+    try:
+        if flatten or clean:
+            ctx.report("cleaning and flattening" if clean else "flattening")
+            await flattening.flatten(engine, made, reference, clean=clean, report=ctx.report)
+        else:
+            await engine.tag(made, reference)
+        try:
+            if check:
+                await check_keys(ctx, engine, reference, "image")
+        except BerthError:
+            with suppress(BerthError):
+                await engine.remove_image(reference)
+            raise
+    finally:
+        with suppress(BerthError):
+            await engine.remove_image(made)
+    if not push:
+        return f"made {reference} on {row.host}"
+    await push_reference(ctx, engine, reference)
+    return f"pushed {reference} from {row.host}"
+
+
+@action(on=None, verb="image push", title="push image", group=GROUP)
+async def image_push(
+    ctx: ActionContext, target: None, *, image: Image, host: Host, check: Check = True
+) -> str:
+    """Push an image of a host to its registry, checked for private keys before."""
+    engine = await ctx.engine(host)
+    if check:
+        await check_keys(ctx, engine, image, "image")
+    await push_reference(ctx, engine, image)
+    return f"pushed {image} from {host}"
+
+
+@action(on=None, verb="image save", title="save image", changes=False, group=GROUP)
+async def image_save(
+    ctx: ActionContext,
+    target: None,
+    *,
+    image: Image,
+    host: Host,
+    file: Annotated[str, Option("where to: NAME.tar, or NAME.tar.gz to compress it", positional=True)],
+    check: Check = True,
+) -> str:
+    """Save an image of a host into a file of this machine, checked for private keys before.
+
+    A full disk or a cancel leaves no half file.
+    """
+    from backend.images import files, transfer
+
+    engine = await ctx.engine(host)
+    total = (await engine.inspect_image(image)).get("Size")
+    if check:
+        await check_keys(ctx, engine, image, "image")
+    path = local(file)
+    async with aclosing(transfer.save(engine, image)) as chunks:
+        written = await files.write(
+            chunks,
+            path,
+            compress=path.name.endswith((".gz", ".tgz")),
+            got=lambda done: ctx.progress(done, max(total or 0, done)),
+        )
+    return f"saved {image} from {host}: {path}, {size(written)}"
+
+
+@action(on=None, verb="image load", title="load image", group=GROUP)
+async def image_load(
+    ctx: ActionContext,
+    target: None,
+    *,
+    file: Annotated[str, Option("a file that `image save` or `docker save` wrote", positional=True)],
+    host: Annotated[str, Option("the host it goes to")],
+) -> str:
+    """Load an image from a file of this machine into a host's engine."""
+    from backend.images import files, transfer
+
+    engine = await ctx.engine(host)
+    path = local(file)
+    total = length(path)
+    async with aclosing(files.read(path)) as chunks:
+        said = await transfer.load(engine, chunks, lambda sent: ctx.progress(sent, total))
+    return f"{host}: {said or 'loaded'}"
+
+
+@action(on=None, verb="image copy", title="copy image", group=GROUP)
+async def image_copy(
+    ctx: ActionContext,
+    target: None,
+    *,
+    image: Image,
+    host: Annotated[str, Option("the host it is on")],
+    to: Annotated[str, Option("the host it goes to")],
+) -> str:
+    """Copy an image from one host to another, through this machine but not onto its disk."""
+    from backend.errors import NoSuchTarget
+    from backend.images import transfer
+
+    source, target_engine = await ctx.engine(host), await ctx.engine(to)
+    found = await source.inspect_image(image)
+    try:
+        if (await target_engine.inspect_image(image)).get("Id") == found.get("Id"):
+            return f"{to} has the same {image} already"
+    except NoSuchTarget:
+        pass
+    total = found.get("Size") or None
+    await transfer.copy(
+        source, target_engine, image, lambda sent: ctx.progress(sent, max(total, sent) if total else None)
+    )
+    try:
+        await target_engine.inspect_image(image)
+    except NoSuchTarget:
+        raise EngineError(f"{to} took {image} but does not list it.", hint="Is its disk full?") from None
+    return f"copied {image} from {host} to {to}"
+
+
+@action(on=None, verb="image tag", title="tag image", group=GROUP)
+async def image_tag(
+    ctx: ActionContext,
+    target: None,
+    *,
+    image: Image,
+    reference: Annotated[str, Option("its other name", positional=True)],
+    host: Host,
+) -> str:
+    """Give an image of a host another name."""
+    engine = await ctx.engine(host)
+    await engine.tag(image, reference)
+    return f"{image} on {host} is also {reference}"
+
+
+@action(on=None, verb="image check", title="check image", changes=False, group=GROUP)
+async def image_check(ctx: ActionContext, target: None, *, image: Image, host: Host) -> str:
+    """Look for private keys in all layers of an image; fails naming file and layer."""
+    await check_keys(ctx, await ctx.engine(host), image, "image")
+    return f"{image} on {host} holds no private key"

@@ -1,0 +1,1 @@
+"""Images: checked for private keys, flattened, saved, loaded and moved between hosts."""

@@ -1,0 +1,95 @@
+"""An image as one layer, its configuration kept: nothing that was deleted is in it any more."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from backend import toolkit
+from backend.engine import EngineClient
+from backend.errors import ActionFailed, BerthError
+from backend.text import printable
+
+_PIPE = 'set -e; "$1" export -- "$2" | "$1" import "${@:4}" - "$3"'
+"""export | import on the host; every word is an argument of its own, none is ever part of the script."""
+
+
+def changes(config: Mapping[str, Any]) -> list[str]:
+    """Dockerfile instructions that give a plain file system the configuration of an image.
+
+    Kept: ENV, ENTRYPOINT, CMD, WORKDIR, USER, LABEL, EXPOSE, VOLUME, STOPSIGNAL.
+    """
+    lines = [f"ENV {name}={_quoted(value)}" for name, _, value in _pairs(config.get("Env"))]
+    for word, key in (("ENTRYPOINT", "Entrypoint"), ("CMD", "Cmd")):
+        if config.get(key):
+            lines.append(f"{word} {json.dumps(config[key])}")
+    for word, key in (("WORKDIR", "WorkingDir"), ("USER", "User"), ("STOPSIGNAL", "StopSignal")):
+        if config.get(key):
+            lines.append(f"{word} {config[key]}")
+    labels = config.get("Labels") or {}
+    lines += [f"LABEL {_quoted(name)}={_quoted(value)}" for name, value in labels.items()]
+    lines += [f"EXPOSE {port}" for port in config.get("ExposedPorts") or {}]
+    lines += [f"VOLUME {json.dumps([path])}" for path in config.get("Volumes") or {}]
+    return [line for line in lines if "\n" not in line and "\r" not in line]
+
+
+def _pairs(env: Any) -> list[tuple[str, str, str]]:
+    return [entry.partition("=") for entry in env or () if "=" in entry]
+
+
+def _quoted(text: str) -> str:
+    """As a double-quoted word of a Dockerfile, in which `$` and `\\` mean something."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+    return f'"{escaped}"'
+
+
+async def flatten(
+    engine: EngineClient,
+    image: str,
+    reference: str,
+    *,
+    clean: bool = False,
+    keep_private: bool = False,
+    report: Callable[[str], None] = lambda line: None,
+) -> str:
+    """Make `reference` of `image`: one layer, cleaned before if wanted, in a temporary container.
+
+    The id of what was made. The temporary container is gone afterwards, whatever happened.
+    """
+    config = (await engine.inspect_image(image)).get("Config") or {}
+    name = f"berth-flatten-{secrets.token_hex(4)}"
+    body = {
+        "Image": image,
+        "Entrypoint": ["sleep" if clean else "true"],
+        "Cmd": ["86400"] if clean else [],
+        "User": "0",
+        "Labels": {"berth.temporary": "flatten"},
+        "HostConfig": {"NetworkMode": "none"},
+    }
+    container = await engine.create(body, name)
+    try:
+        if clean:
+            await engine.start(container)
+            option = ["--keep-private"] if keep_private else []
+            script = toolkit.source("clean_image.sh")
+            done = await engine.exec(container, ["sh", "-c", script, "clean_image", *option], user="0")
+            for line in done.stdout.decode("utf-8", "replace").splitlines():
+                report(printable(line, 300))
+        return await _reimport(engine, container, reference, changes(config))
+    finally:
+        with suppress(BerthError):
+            await asyncio.shield(engine.remove(container, force=True))
+
+
+async def _reimport(engine: EngineClient, container: str, reference: str, lines: list[str]) -> str:
+    words = [word for line in lines for word in ("--change", line)]
+    argv = ["bash", "-o", "pipefail", "-c", _PIPE, "flatten", engine.kind, container, reference, *words]
+    done = await engine.link.run(argv, timeout=3600)
+    if done.returncode:
+        said = printable(done.stderr.decode("utf-8", "replace").strip(), 300)
+        raise ActionFailed(f"{engine.host}: the image could not be flattened ({said or done.returncode}).")
+    return done.stdout.decode("utf-8", "replace").strip().splitlines()[-1]
