@@ -53,7 +53,7 @@ class Modes:
         out = [b"\x18" + _SOFT] if broken else []
         out += [b"\x1b[<u"] * min(self._keyboards, 8)
         # The other screen is left last: what is switched off belongs to it.
-        for mode in sorted(self._changed, key=lambda mode: mode in _SCREENS):
+        for mode in sorted(self._changed, key=lambda mode: (mode in _SCREENS, mode)):
             out.append(b"\x1b[?%d%c" % (mode, b"h" if mode in _ON else b"l"))
         self._changed.clear()
         self._keyboards = 0

@@ -8,11 +8,11 @@ or a session is called reaches it as arguments and is nowhere part of a script.
 from __future__ import annotations
 
 import locale
-import secrets
+import os
+import pkgutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Literal
 
 from backend.terminal.process import Size
@@ -74,7 +74,7 @@ def enter(
     """A shell in a container: `shell`, else bash, else sh."""
     lines = [printable(line, _LONGEST) for line in intro[:_LINES]]
     command = [*lines, workdir, *shell]
-    place = [engine.kind, engine.socket, container, user, secrets.token_hex(8), profile]
+    place = [engine.kind, engine.socket, container, user, os.urandom(8).hex(), profile]
     place += [_inside("inside"), _inside("hang"), shell[0] if shell else "", str(len(lines))]
     return _host("enter", *seat.words(), *place, *command)
 
@@ -114,8 +114,8 @@ def _script(name: str) -> str:
 
     Without the last `;`, which tmux would take for its own.
     """
-    text = resources.files("backend.terminal").joinpath(f"scripts/{name}.sh").read_text("utf-8")
-    lines = (line.strip() for line in text.splitlines())
+    text = pkgutil.get_data("backend.terminal", f"scripts/{name}.sh") or b""
+    lines = (line.strip() for line in text.decode().splitlines())
     return " ".join(line for line in lines if line and not line.startswith("#")).rstrip(";")
 
 

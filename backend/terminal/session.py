@@ -60,7 +60,7 @@ class Visit:
         finally:
             tty.write_now(_POP_TITLE)
         if self.ended.lost is not None:
-            tty.write_now(_farewell(terminal, str(self.ended.lost)))
+            tty.write_now(_farewell(terminal, self.ended.lost.message))
         return self.ended
 
     async def __aexit__(
@@ -88,4 +88,4 @@ def _greeting(terminal: Terminal) -> bytes:
 
 def _farewell(terminal: Terminal, why: str) -> bytes:
     lines = [f"The link to {terminal.host} was lost: {why}", terminal.lost]
-    return b"".join(b"berth: " + printable(line).encode() + b"\r\n" for line in lines if line)
+    return b"".join(b"berth: " + printable(line).encode() + b"\n" for line in lines if line)

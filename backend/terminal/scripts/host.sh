@@ -131,7 +131,7 @@ case $mode in
   enter)
     stem=$1 which=$2 utf=$3 columns=$4 rows=$5 visit=$6 window=$7; shift 7;
     find_engine "$1" "$2"; container=$3 user=$4 token=$5 profile=$6 inside=$7 hang=$8; shift 8;
-    shells="$1 bash"; shift;
+    shells="${1:+$1 }bash"; shift;
     run "$path" ${url:+"$flag" "$url"} exec -i -t -e TERM ${COLORTERM:+-e "COLORTERM=$COLORTERM"} -e "BERTH_SHELL=$token" -e "BERTH_PROFILE=$profile" ${user:+-u "$user"} "$container" sh -c "$inside" berth "$@";;
   login)
     stem=$1 which=$2 utf=$3 columns=$4 rows=$5 visit=$6 window=$7; shift 7;

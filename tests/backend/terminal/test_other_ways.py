@@ -1,0 +1,95 @@
+"""Attach, login, sessions, root shells, and ending the shells that were left."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.backend.terminal.conftest import Berth, shells_in
+from tests.lab import Host
+
+PROMPT = b"# "
+pytestmark = pytest.mark.lab
+
+
+def test_attach_talks_to_the_process_itself_and_its_keys_leave_it_running(berth: Berth, host: Host) -> None:
+    host.docker("run", "-dit", "--name", "talker", "busybox:latest", "sh")
+    try:
+        it = berth("attach", "h1/talker")
+        it.expect(b"Ctrl+P Ctrl+Q leaves it running.")
+        it.send("echo pid=$$\r")
+        it.expect(b"pid=1\r\n")
+        it.send(b"\x10\x11")
+        it.wait()
+        assert host.docker("inspect", "-f", "{{.State.Running}}", "talker") == "true"
+    finally:
+        host.docker("rm", "-f", "talker")
+
+
+def test_attach_to_a_process_that_takes_nothing_is_refused_with_a_reason(berth: Berth) -> None:
+    it = berth("attach", "h1/work")
+    it.expect(b"berth: the process of work has neither a terminal nor open input.")
+    assert it.wait() == 1
+
+
+def test_root_shell(berth: Berth, host: Host) -> None:
+    host.docker("run", "-d", "--name", "modest", "--user", "7:7", "busybox:latest", "sleep", "1d")
+    try:
+        it = berth("root-shell", "h1/modest")
+        it.expect(PROMPT)
+        it.send("echo uid=$(id -u)\r")
+        it.expect(b"uid=0\r\n")
+    finally:
+        host.docker("rm", "-f", "modest")
+
+
+def test_login_is_a_login_shell_of_the_user(berth: Berth) -> None:
+    it = berth("login", "h1", "--context", "train")
+    it.expect(b"$ ")
+    it.send("echo $USER-$BERTH_CONTEXT-$0; exit 6\r")
+    it.expect(b"alice-train-/bin/bash\r\n")
+    assert it.wait() == 6
+
+
+def test_login_can_outlive_the_connection_and_is_a_session_as_any_other(berth: Berth) -> None:
+    it = berth("login", "h1", "--persist")
+    it.expect(b"$ ")
+    it.send("kept=there$((1 + 1)); echo $kept\r")
+    it.expect(b"there2\r\n")
+    it.expect(b"$ ")
+    it.send(b"\x02d")
+    assert it.wait() == 0
+    again = berth("session", "attach", "h1/login-1")
+    again.expect(b"$ ")
+    again.send("echo $kept; exit 5\r")
+    again.expect(b"there2\r\n")
+    again.wait()
+
+
+def test_killses_ends_what_was_left_and_nothing_else(berth: Berth, host: Host) -> None:
+    host.docker("run", "-dt", "--name", "crowded", "busybox:latest", "sh")
+    try:
+        for trap in ("", "trap '' HUP;"):
+            host.docker("exec", "-dt", "crowded", "sh", "-c", f"{trap} while :; do sleep 0.2; done")
+        assert len(shells_in(host, "crowded")) >= 3
+        listed = berth("killses", "h1/crowded")
+        lines = listed.expect(b"End 2 shells in crowded on h1?").decode().splitlines()
+        listed.send("n\r")
+        listed.wait()
+        stubborn = next(line.split()[0] for line in lines if "trap" in line)
+        one = berth("killses", "h1/crowded", "--pid", stubborn)
+        one.expect(b"1 by SIGKILL")
+        assert one.wait() == 0
+        rest = berth("killses", "h1/crowded", "--yes")
+        rest.expect(b"ended 1 in crowded on h1")
+        assert rest.wait() == 0
+        none = berth("killses", "h1/crowded")
+        none.expect(b"no interactive shell is left")
+        assert host.docker("inspect", "-f", "{{.State.Running}}", "crowded") == "true"
+    finally:
+        host.docker("rm", "-f", "crowded")
+
+
+def test_read_only_enters_nothing(berth: Berth) -> None:
+    it = berth("--read-only", "enter", "train")
+    it.expect(b"read-only")
+    assert it.wait() == 5
