@@ -20,6 +20,7 @@ from rich.style import Style
 from rich.text import Text
 from textual import work
 from textual.events import Resize
+from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -64,19 +65,18 @@ class HistoryPlot(Widget):
     ) -> None:
         """Show `series` on an axis from 0 to `top` (None: its highest value), values written by `form`."""
         columns, span = columns_of(series, self._dots())
-        told = _told(series, form)
-        if (columns, span, top, title or self._title, told) == (
-            self._columns,
-            self._span,
-            self._top,
-            self._title,
-            _told(self._series, self._form),
-        ):
-            return
-        self._series, self._columns, self._span, self._top, self._form = series, columns, span, top, form
-        self._title = title or self._title
-        self._strips = None
-        self.refresh()
+        head = (title or self._title, _told(series, form))
+        picture = (columns, span, top)
+        same_head = head == (self._title, _told(self._series, self._form))
+        same_picture = picture == (self._columns, self._span, self._top)
+        self._series, self._form, self._title = series, form, head[0]
+        self._columns, self._span, self._top = picture
+        if not same_picture:
+            self._strips = None
+            self.refresh()
+        elif not same_head and self._strips:
+            self._strips[0] = self._first_line()
+            self.refresh(Region(0, 0, self.size.width, 1))
 
     # ------------------------------------------------------------------------------------------- drawing
 
@@ -103,9 +103,9 @@ class HistoryPlot(Widget):
 
     def _draw(self) -> list[Strip]:
         width, height = self.size
-        if width < _MIN_WIDTH or height < _MIN_HEIGHT:
-            return [self._strip(self._small(width))]
-        head = self._strip(self._head(width))
+        head = self._first_line()
+        if self._is_small:
+            return [head]
         if all(isnan(value) for value in self._columns):
             return [head, self._strip(cells.fit((("no data yet", "axis"),), width))]
         if "textual_plotext" not in sys.modules:
@@ -115,6 +115,14 @@ class HistoryPlot(Widget):
                 self._strip(cells.spark(columns_of(self._series, width)[0], width, self._ceiling())),
             ]
         return [head, *self._plot(width, height - 1)]
+
+    @property
+    def _is_small(self) -> bool:
+        return self.size.width < _MIN_WIDTH or self.size.height < _MIN_HEIGHT
+
+    def _first_line(self) -> Strip:
+        width = self.size.width
+        return self._strip(self._small(width) if self._is_small else self._head(width))
 
     @work(group="plotext", exclusive=True)
     async def _load(self) -> None:
@@ -141,7 +149,7 @@ class HistoryPlot(Widget):
     def _ceiling(self) -> float:
         if self._top is not None:
             return self._top or 1.0
-        return max((value for value in self._columns if not isnan(value)), default=0.0) or 1.0
+        return 1.2 * max((value for value in self._columns if not isnan(value)), default=0.0) or 1.0
 
     def _plot(self, width: int, height: int) -> list[Strip]:
         from textual_plotext import Plot
@@ -206,7 +214,7 @@ def columns_of(series: Series, dots: int) -> tuple[tuple[float, ...], int]:
     """
     points = list(series.values)
     until = series.until
-    if len(points) > 3:
+    if len(points) > 1:
         points.pop()
         until -= series.seconds_per_point
     age = series.now - until + len(points) * series.seconds_per_point

@@ -10,13 +10,12 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from tests.bench import fleet, local, remote
 from tests.bench.engine import LocalEngine
 from tests.bench.table import Figure, as_json, markdown
-
-PARTS = ("local", "agent", "fleet", "remote")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,13 +23,13 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter runs: a first impression")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    parser.add_argument("--only", action="append", choices=PARTS, help="one part; may be repeated")
+    parser.add_argument("--only", action="append", choices=_MEASURE, help="one part; may be repeated")
     options = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     found: list[Figure] = []
     problems: list[str] = []
     with tempfile.TemporaryDirectory(prefix="berth-bench-") as folder:
-        for part in options.only or PARTS:
+        for part in options.only or _MEASURE:
             say(f"measuring: {part} ...")
             try:
                 found += _MEASURE[part](Path(folder), options.quick)
@@ -59,10 +58,14 @@ def _local(folder: Path, quick: bool) -> list[Figure]:
         ]
 
 
-def _agent(folder: Path, quick: bool) -> list[Figure]:
-    from tests.bench import agent_cost
+def _module(name: str) -> Callable[[Path, bool], list[Figure]]:
+    """A part that is a module of its own with `figures(quick=...)`."""
 
-    return agent_cost.figures(quick=quick)
+    def figures(folder: Path, quick: bool) -> list[Figure]:
+        found: list[Figure] = import_module(f"tests.bench.{name}").figures(quick=quick)
+        return found
+
+    return figures
 
 
 def _fleet(folder: Path, quick: bool) -> list[Figure]:
@@ -85,9 +88,10 @@ def _remote(folder: Path, quick: bool) -> list[Figure]:
 
 _MEASURE: dict[str, Callable[[Path, bool], list[Figure]]] = {
     "local": _local,
-    "agent": _agent,
+    "agent": _module("agent_cost"),
     "fleet": _fleet,
     "remote": _remote,
+    "logs": _module("logs_cost"),
 }
 
 if __name__ == "__main__":

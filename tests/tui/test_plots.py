@@ -131,6 +131,11 @@ async def test_the_same_data_is_not_drawn_again(monkeypatch):
             a.show(series([1.0] * 361)._replace(now=100_000.0 + late))
             await pilot.pause()
         assert draws == []
+        newest = [1.0] * 360 + [9.0]
+        a.show(series(newest))
+        await pilot.pause()
+        assert draws == []
+        assert "9 %" in text_of(a)[0]
         a.show(series([2.0] * 361))
         await pilot.pause()
         assert draws == ["a"]
