@@ -143,6 +143,8 @@ class LogCanvas(Widget):
         """One row of the screen."""
         width = self.size.width
         base = self.rich_style
+        if not width:
+            return Strip([])
         if not len(self.buffer):
             return self._nothing(y)
         page = self.page

@@ -107,7 +107,7 @@ def _right(picture: Picture, level: int) -> list[Span]:
             f"{picture.kept:,}" if picture.shown == picture.kept else f"{picture.shown:,} of {picture.kept:,}"
         )
         dropped = f", {picture.dropped:,} older dropped" if picture.dropped and level < 1 else ""
-        parts.append((f"{lines} lines{dropped}", "muted"))
+        parts.append((f"{lines} line{'' if picture.kept == 1 else 's'}{dropped}", "muted"))
     if level < 3:
         parts.append((picture.part, "muted"))
     parts.append(_going(picture, level))
