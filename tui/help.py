@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from tui.command_line import VERBS
 from tui.keys import is_shown
+from tui.views import VIEWS, ListView
 
 Section = tuple[str, list[tuple[str, str]]]
 """A heading, and rows of (keys or words, what they do)."""
@@ -34,13 +35,14 @@ MOUSE = [
 
 
 def key_sections(screen: Screen[Any]) -> list[Section]:
-    """The active bindings, grouped by what they belong to, keys of one action in one row."""
+    """The active bindings, the view's own first, keys of one action in one row."""
     sections: dict[str, dict[str, tuple[list[str], str]]] = {}
     for active in screen.active_bindings.values():
         binding = active.binding
         if not binding.description or binding.system or not is_shown(binding.key):
             continue
-        title = getattr(active.node, "BINDING_GROUP_TITLE", None) or "Everywhere"
+        node = active.node
+        title = node.TITLE if isinstance(node, ListView) else node.BINDING_GROUP_TITLE or "Everywhere"
         rows = sections.setdefault(title, {})
         keys, _ = rows.setdefault(binding.action, ([], binding.description))
         display = screen.app.get_key_display(binding)
@@ -48,8 +50,12 @@ def key_sections(screen: Screen[Any]) -> list[Section]:
             keys.append(display)
     return [
         (title, [("  ".join(keys), what[:1].upper() + what[1:]) for keys, what in rows.values()])
-        for title, rows in sections.items()
+        for title, rows in sorted(sections.items(), key=lambda section: not _is_view(section[0]))
     ]
+
+
+def _is_view(title: str) -> bool:
+    return any(title == view.TITLE for view in VIEWS)
 
 
 def command_section(views: Sequence[tuple[str, str]]) -> Section:

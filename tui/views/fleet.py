@@ -59,13 +59,13 @@ class FleetView(ListView):
     def make_columns(self) -> Sequence[Column[Any]]:
         """All columns."""
         return (
-            words("host", "HOST", 12, lambda r: r.name, cell=_name, grow=2),
+            words("host", "HOST", 12, lambda r: r.name, cell=_name, grow=1),
             Column("state", "STATE", 10, _state, lambda r: (_rank(r), r.state), lambda r: r.state),
             figures(
                 "cpu", "CPU", 13, lambda r: cells.percent_bar(r.cpu_percent, 13), lambda r: r.cpu_percent
             ),
             figures("memory", "MEMORY", 20, _memory, lambda r: r.mem_used, priority=3),
-            Column("gpus", "GPUS", 18, _gpus, _mean, _gpu_names, grow=1, priority=2),
+            Column("gpus", "GPUS", 18, _gpus, _mean, _gpu_names, grow=3, priority=2),
             figures("free", "FREE", 5, lambda r: cells.free(r.gpus_free, r.gpus), lambda r: r.gpus_free),
             figures("containers", "CONT", 5, _containers, lambda r: r.containers_running, priority=4),
             figures("load", "LOAD", 6, lambda r: cells.number(r.load1, 1), lambda r: r.load1, priority=6),

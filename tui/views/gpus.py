@@ -51,7 +51,7 @@ class GpusView(ListView):
             figures("temp", "TEMP", 5, lambda r: cells.temperature(r.temp_c), lambda r: r.temp_c, priority=6),
             figures("power", "POWER", 10, _power, lambda r: r.power_w, priority=7),
             words("who", "WHO", 12, lambda r: ", ".join(r.owners), cell=_who, grow=1),
-            words("what", "WHAT", 20, _what_text, cell=_what, grow=4, priority=2),
+            words("what", "WHAT", 14, _what_text, cell=_what, grow=4, priority=2),
             figures("since", "SINCE", 8, _since_cell, _since, priority=5),
             words("arch", "ARCH", 8, lambda r: r.arch, priority=8, optional=True),
             words("uuid", "UUID", 20, lambda r: r.uuid, priority=9, optional=True),

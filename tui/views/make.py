@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from backend.text import printable
-from tui import cells
 from tui.columns import Cell, Column
 
 
@@ -22,12 +21,16 @@ def words(
     optional: bool = False,
 ) -> Column[Any]:
     """A column of text, also a host's: plain words of a filter look here, capitals do not matter."""
+
+    def text(row: Any) -> str:
+        return printable(get(row) or "")
+
     return Column(
         key,
         title,
         width,
-        cell or (lambda row: cells.plain(get(row))),
-        text=lambda row: printable(get(row) or ""),
+        cell or (lambda row: ((text(row), ""),)),
+        text=text,
         grow=grow,
         priority=priority,
         optional=optional,
