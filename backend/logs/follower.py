@@ -23,6 +23,8 @@ PATIENCE = 1.0
 RESUME = 2_000
 """Lines that are asked for first when a log is taken up again: engines read a whole log for `since` alone."""
 
+_LOOK, _LOOKS = 0.2, 20
+"""Seconds between two looks whether a container that is being removed is gone, and how many there are."""
 
 Take = Callable[[list[LogLine]], Awaitable[None]]
 """Takes a batch of lines."""
@@ -133,7 +135,7 @@ class Follower:
 
     async def _future(self, index: int) -> None:
         """What comes, for as long as anybody reads."""
-        read_to_end = ""
+        read_to_end, looks = "", _LOOKS
         while True:
             try:
                 about = await self._open(index)
@@ -143,6 +145,10 @@ class Follower:
                     about = await self._open(index)
                 if not about.runs:
                     read_to_end = about.life
+                    if about.goes and looks:
+                        looks -= 1
+                        await asyncio.sleep(_LOOK)
+                        continue
                     self._status(index, Status("ended"))
                     if not self._wants.linger:
                         return
@@ -203,6 +209,8 @@ class Follower:
             engine,
             bool((found.get("Config") or {}).get("Tty")),
             bool(state.get("Running") or state.get("Restarting")),
+            state.get("Status") in ("removing", "dead")
+            or bool((found.get("HostConfig") or {}).get("AutoRemove")),
             f"{state.get('StartedAt')} {state.get('FinishedAt')}",
         )
 
@@ -213,6 +221,8 @@ class _About(NamedTuple):
     engine: LogEngine
     tty: bool
     runs: bool
+    goes: bool
+    """It is being removed, or will be once it has ended."""
     life: str
     """Differs each time it was started or ended."""
 
