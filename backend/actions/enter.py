@@ -45,7 +45,8 @@ async def enter(
     """Enter the container: a shell that outlives the connection.
 
     It lives in a tmux session on the host, named after the context. Entering again goes back to the first one
-    that nobody looks at. Without tmux on the host it is a plain shell.
+    that nobody looks at; `--user` and `--shell` always begin a new one. Without tmux on the host it is a
+    plain shell.
     """
     from backend.terminal import visits
 

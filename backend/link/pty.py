@@ -43,7 +43,7 @@ async def open_local(argv: Sequence[str], *, term: str, size: Size, env: Mapping
     except BaseException:
         os.close(master)
         raise
-    # Our own hold on the other end stays: the child opens it by its name, and we see its end by waiting for it.
+    # Our own hold on the other end stays: the child opens it by its name, and its end is told by waiting.
     return LocalTerminal(master, slave, child)
 
 

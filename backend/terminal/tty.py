@@ -17,7 +17,7 @@ _CHUNK = 16 * 1024
 _FALLBACK = Size(80, 24)
 
 
-class Gone(Exception):  # noqa: N818
+class Gone(Exception):
     """Our own terminal went away: its window was closed."""
 
 

@@ -57,6 +57,8 @@ def enter(
     name = row.name or row.id
     wanted = shell or (context.shell if context else None) or ""
     persistent = which != "none"
+    if which == "first" and (user or shell):
+        which = "new"  # a session that is free may be somebody else's inside
     argv = scripts.enter(
         scripts.Seat(context.name if context else name, which, name),
         engine_of(ctx, row.host),

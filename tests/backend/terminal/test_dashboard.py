@@ -115,7 +115,7 @@ def test_inside_tmux_the_shell_opens_beside_the_dashboard(
         wait_for(lambda: shows(panes()[0], "READY"), "the dashboard")
         subprocess.run([*tmux, "send-keys", "e"], check=True)
         wait_for(lambda: len(panes()) == 2, "a second pane")
-        wait_for(lambda: shows(panes()[1], "/ #"), "the prompt beside it")
+        wait_for(lambda: shows(panes()[1], "/tmp #"), "the prompt beside it")
         assert shows(panes()[0], "last: 0.")
     finally:
         (lab.config_dir / "settings.yaml").unlink()

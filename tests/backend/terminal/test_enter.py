@@ -187,10 +187,9 @@ def test_a_container_that_cannot_be_entered_says_why(berth: Berth, host: Host, v
 
 
 def test_a_user_that_is_not_inside_is_an_error_even_if_it_looks_like_an_option(berth: Berth) -> None:
-    for verb in ("enter", "shell"):
-        it = berth(verb, "h1/work", "--user=--privileged")
-        it.expect(b"unable to find user --privileged")
-        assert it.wait() == 126
+    it = berth("enter", "h1/work", "--user=--privileged")
+    it.expect(b"berth: unable to find user --privileged")
+    assert it.wait() == 126
 
 
 def test_no_part_of_a_name_is_run_by_a_shell_or_by_tmux(berth: Berth, host: Host) -> None:
@@ -241,6 +240,4 @@ def test_much_output_arrives_whole_and_stops_at_once(berth: Berth) -> None:
     for _ in range(200):
         it.expect(b"0123456789abcdef\r\n" * 50)
     it.send(b"\x03")
-    it.clear()
-    rest = it.expect(PROMPT) if PROMPT not in it.output else it.output
-    assert len(rest) < 2_000_000
+    assert len(it.expect(PROMPT)) < 2_000_000
