@@ -22,6 +22,7 @@ from backend.errors import HostError, Refused
 from backend.link import Link
 from backend.model import EngineState, FleetState, HostSnapshot, HostState
 from backend.supervisor import Opener, Supervisor
+from backend.wire import PaneChange
 
 PUBLISH_EVERY = 0.05
 """Seconds between two published states, at least: 100 hosts must not mean 100 states for one interval."""
@@ -50,6 +51,8 @@ class Fleet:
         self.interval = interval if interval is not None else config.settings.interval
         """Seconds between two samples of a host."""
         known = laststate.load() if remember else {}
+        self.on_pane: Callable[[str, PaneChange], None] = lambda host, change: None
+        """Gets what changes in watched panes: the host's name and the change."""
         self._remember = remember
         self._saved_at = time.monotonic()
         self._supervisors = {
@@ -59,6 +62,7 @@ class Fleet:
                 opener=opener,
                 interval=self.interval,
                 publish=self._changed,
+                pane=self._pane,
             )
             for host in hosts
         }
@@ -122,6 +126,14 @@ class Fleet:
         """Have the agent read everything anew."""
         for supervisor in [self._supervisor(name)] if name else self._supervisors.values():
             supervisor.command({"cmd": "refresh"})
+
+    def watch_panes(self, name: str, panes: Sequence[tuple[str, str, bool]]) -> None:
+        """Have these tmux panes of a host captured for the next seconds, and no others.
+
+        Each is its socket, its id (`%3`), and whether all of it has to be sent again.
+        """
+        wanted = [{"socket": socket, "pane": pane, "fresh": fresh} for socket, pane, fresh in panes]
+        self._supervisor(name).command({"cmd": "watch", "panes": wanted})
 
     def set_interval(self, seconds: float) -> None:
         """Sample every `seconds` from now on."""
@@ -190,6 +202,9 @@ class Fleet:
 
     def _collect(self) -> MappingProxyType[str, HostSnapshot]:
         return MappingProxyType({name: each.snapshot for name, each in self._supervisors.items()})
+
+    def _pane(self, host: str, change: PaneChange) -> None:
+        self.on_pane(host, change)
 
     def _changed(self) -> None:
         """A host has news: publish now, or with what else comes within the next moment."""

@@ -37,13 +37,18 @@ class AgentReader:
         interval: float,
         notice: Problem | None,
         changed: Callable[[HostSnapshot], None],
+        pane: Callable[[wire.PaneChange], None] = lambda change: None,
     ) -> None:
-        """`notice` is shown until this agent has introduced itself; `changed` gets each new snapshot."""
+        """`notice` is shown until this agent has introduced itself; `changed` gets each new snapshot.
+
+        `pane` gets what changed in the panes that the agent was asked to watch.
+        """
         self._host = host
         self._link = connection
         self._interval = interval
         self._notice = notice
         self._changed = changed
+        self._pane = pane
         self._snapshot = picture.blank(host)
         self._outbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_OUTBOX)
         self._lost: asyncio.Future[HostError | None] = asyncio.get_running_loop().create_future()
@@ -174,6 +179,8 @@ class AgentReader:
         elif isinstance(data, wire.Fault):
             self._faults[data.where] = (time.monotonic(), picture.fault_problem(self._host, data))
             self._show()
+        elif isinstance(data, wire.PaneChange):
+            self._pane(data)
         elif isinstance(data, Hello):
             self._greet(data)
         elif data is not None:

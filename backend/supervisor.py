@@ -18,6 +18,7 @@ from backend.errors import HostError, HostKeyChanged, HostKeyUnknown, LoginRefus
 from backend.link import Link
 from backend.model import HostSnapshot, HostState, Problem
 from backend.reader import AgentReader
+from backend.wire import PaneChange
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class Supervisor:
         opener: Opener,
         interval: float,
         publish: Callable[[], None],
+        pane: Callable[[str, PaneChange], None] = lambda host, change: None,
     ) -> None:
         self.host = host
         self.snapshot = start
@@ -52,6 +54,7 @@ class Supervisor:
         self._opener = opener
         self._interval = interval
         self._publish = publish
+        self._pane = pane
         self._wake = asyncio.Event()
         self._failures = 0
         self._agent: AgentReader | None = None
@@ -145,7 +148,12 @@ class Supervisor:
         notice: Problem | None = None
         while True:
             reader = AgentReader(
-                self.host, connection, interval=self._interval, notice=notice, changed=self._show
+                self.host,
+                connection,
+                interval=self._interval,
+                notice=notice,
+                changed=self._show,
+                pane=lambda change: self._pane(self.host.name, change),
             )
             self._agent, began = reader, time.monotonic()
             try:

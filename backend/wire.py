@@ -6,10 +6,10 @@ with its types and limits checked. What a section means to a host is decided in 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from backend.model import (
     Container,
@@ -48,6 +48,26 @@ class Fault(Struct, frozen=True):
     message: Short
 
 
+class PaneChange(Struct, frozen=True):
+    """Section `pane`: what changed in a watched pane since its last line, or all of it."""
+
+    socket: Short
+    pane: Short
+    """tmux's `%N`."""
+    number: Count = 0
+    """Counts its lines up."""
+    base: Count | None = None
+    """Number of the line that this one changes; None: this is all of it."""
+    gone: bool = False
+    """There is no such pane, or its server does not answer."""
+    width: Count = 0
+    height: Count = 0
+    cursor: tuple[Count, Count] | None = None
+    """Column and row; None while it is hidden."""
+    lines: dict[int, Annotated[str, Meta(max_length=65536)]] = {}
+    """Row to its text with SGR sequences, as tmux captures it: hostile."""
+
+
 Data = (
     Hello
     | HostStats
@@ -55,6 +75,7 @@ Data = (
     | GpuReport
     | Pong
     | Fault
+    | PaneChange
     | tuple[Disk, ...]
     | tuple[GpuProcess, ...]
     | tuple[Container, ...]
@@ -92,6 +113,7 @@ _TYPES: dict[str, Any] = {
     "tmux": tuple[TmuxSession, ...],
     "pong": Pong,
     "fault": Fault,
+    "pane": PaneChange,
 }
 _LINE = msgspec.json.Decoder(_Line)
 _DECODERS = {name: msgspec.json.Decoder(kind) for name, kind in _TYPES.items()}

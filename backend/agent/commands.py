@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 INTERVALS = (0.5, 60.0)
 """Shortest and longest time between samples, in seconds."""
+
+
+WATCHED = 64
+"""Panes that are captured at most."""
+_PANE = re.compile(r"%[0-9]{1,9}\Z")
 
 
 class CommandError(Exception):
@@ -15,7 +21,7 @@ class CommandError(Exception):
 
 
 def parse(line: bytes) -> tuple[str, Any]:
-    """`(name, argument)`: the argument is seconds for `interval`, the id for `ping`, else None."""
+    """`(name, argument)`: seconds of `interval`, the id of `ping`, (socket, pane, fresh) of each for `watch`."""
     try:
         data = json.loads(line)
     except (ValueError, RecursionError):
@@ -30,9 +36,26 @@ def parse(line: bytes) -> tuple[str, Any]:
         if not isinstance(number, int) or isinstance(number, bool) or abs(number) >= 2**63:
             raise CommandError("ping without a whole number as id")
         return "ping", number
+    if name == "watch":
+        return "watch", _watched(data.get("panes"))
     if name in ("refresh", "stop"):
         return str(name), None
     raise CommandError("unknown command")
+
+
+def _watched(panes: Any) -> list[tuple[str, str, bool]]:
+    """Socket, pane, and whether all of it has to be sent. Raises CommandError for what names no pane."""
+    if not isinstance(panes, list) or len(panes) > WATCHED:
+        raise CommandError("watch without a list of panes")
+    out = []
+    for each in panes:
+        if not isinstance(each, dict):
+            raise CommandError("watch with a pane that is no object")
+        socket, pane = each.get("socket"), each.get("pane")
+        if not isinstance(socket, str) or not isinstance(pane, str) or not _PANE.match(pane):
+            raise CommandError("watch with a pane that is none")
+        out.append((socket, pane, each.get("fresh") is True))
+    return out
 
 
 def clamp(seconds: Any) -> float:

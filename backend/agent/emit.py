@@ -68,6 +68,10 @@ class Outbox:
         """Send a line in any case. One that still waits under the same `key` is replaced."""
         self._put(key if key is not None else name, name, to_json(data))
 
+    def waits(self, key: Any) -> bool:
+        """Whether a line of that key was not written yet."""
+        return key in self._waiting
+
     def fault(self, where: str, error: BaseException | str) -> None:
         """Send a fault line; the same one at most once a minute."""
         message = error if isinstance(error, str) else f"{type(error).__name__}: {error}"

@@ -16,6 +16,7 @@ from .loop import Loop
 from .owner import Owners
 from .probe import disk, host
 from .probe.gpus import GpuWatch
+from .probe.panes import PaneWatch
 from .probe.tmux import TmuxWatch
 from .probe.usage import UsageProbe
 from .roster import Roster
@@ -68,6 +69,7 @@ class Agent:
         self._usage = UsageProbe()
         self._gpus = GpuWatch(loop, self._outbox, self._roster)
         self._tmux = TmuxWatch(loop, lambda sessions: self._outbox.section("tmux", sessions))
+        self._panes = PaneWatch(loop, self._outbox)
         self._disk = Worker(loop, "disk")
         self._disk_root = ""
         self._disk_done = False
@@ -95,6 +97,7 @@ class Agent:
         finally:
             self._engine.stop()
             self._tmux.stop()
+            self._panes.stop()
             self._usage.close()
             self._outbox.flush(1.0)
 
@@ -190,6 +193,8 @@ class Agent:
             self._tick_timer = self._loop.later(min(argument, _WARM_UP[0]), self._tick)
         elif name == "ping":
             self._outbox.message("pong", {"id": argument}, key=("pong", argument))
+        elif name == "watch":
+            self._panes.watch(argument)
         elif name == "refresh":
             self._outbox.again()
             self._outbox.section("hello", self._guard("hello", _hello))

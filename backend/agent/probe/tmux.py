@@ -35,7 +35,7 @@ class TmuxWatch:
     def __init__(self, loop: Loop, send: Callable[[list[dict[str, Any]]], Any]) -> None:
         self._loop = loop
         self._send = send
-        self._running: dict[str, _Client] = {}
+        self._running: dict[str, Client] = {}
         self._sessions: dict[str, list[dict[str, Any]]] = {}
         self._silent: set[str] = set()
         self.done = False
@@ -49,7 +49,10 @@ class TmuxWatch:
         for path, uid in found.items():
             if path in self._running or (path in self._silent and not listens(path)):
                 continue
-            client = _Client(self._loop, path, uid, partial(self._answer, path))
+            word = binascii.hexlify(os.urandom(8)).decode("ascii")
+            layout = word + ">" + (word + "|").join(f"#{{{field}}}" for field in _FIELDS)
+            done = partial(self._answer, path, uid, word)
+            client = Client(self._loop, path, uid, ["list-panes", "-a", "-F", layout], done)
             self._running[path] = client
             client.start()
         self._report()
@@ -59,14 +62,14 @@ class TmuxWatch:
         for client in self._running.values():
             client.kill()
 
-    def _answer(self, path: str, sessions: list[dict[str, Any]] | None) -> None:
+    def _answer(self, path: str, uid: int, word: str, text: str, whole: bool) -> None:
         self._running.pop(path, None)
-        if sessions is None:
+        if whole:
+            self._silent.discard(path)
+            self._sessions[path] = parse(text, word, user_name(uid), path)
+        else:
             self._silent.add(path)
             self._sessions.pop(path, None)
-        else:
-            self._silent.discard(path)
-            self._sessions[path] = sessions
         self._report()
 
     def _report(self) -> None:
@@ -75,26 +78,26 @@ class TmuxWatch:
             self._send([session for path in sorted(self._sessions) for session in self._sessions[path]])
 
 
-class _Client:
-    """One run of `tmux list-panes`."""
+class Client:
+    """One run of a tmux client, as the owner of the socket."""
 
     def __init__(
-        self, loop: Loop, path: str, uid: int, done: Callable[[list[dict[str, Any]] | None], Any]
+        self, loop: Loop, path: str, uid: int, words: list[str], done: Callable[[str, bool], Any]
     ) -> None:
+        """`done` gets what it wrote, and whether it ended well."""
         self._loop = loop
         self._path = path
         self._uid = uid
+        self._words = words
         self._done = done
-        self._word = binascii.hexlify(os.urandom(8)).decode("ascii")
         self._pid = 0
         self._fd = -1
         self._timer: Timer | None = None
         self._data = bytearray()
 
     def start(self) -> None:
-        """Start it; `done(sessions)` follows, with None if there is no answer."""
-        layout = self._word + ">" + (self._word + "|").join(f"#{{{field}}}" for field in _FIELDS)
-        command = ["tmux", "-u", "-S", self._path, "list-panes", "-a", "-F", layout]
+        """Start it; `done` follows."""
+        command = ["tmux", "-u", "-S", self._path, *self._words]
         self._fd, write = os.pipe()
         try:
             self._pid = os.fork()
@@ -106,7 +109,7 @@ class _Client:
         self._loop.watch(self._fd, read=self._read)
 
     def kill(self) -> None:
-        """End it; what it wrote so far counts as no answer."""
+        """End it: it did not end well."""
         if self._pid:
             try:
                 os.kill(self._pid, signal.SIGKILL)
@@ -130,11 +133,7 @@ class _Client:
         os.close(self._fd)
         pid, self._pid = self._pid, 0
         status = os.waitpid(pid, 0)[1]  # it closed its output: it is gone, or about to be (alarm below)
-        if killed or status:
-            self._done(None)
-            return
-        text = bytes(self._data).decode("utf-8", "replace")
-        self._done(parse(text, self._word, user_name(self._uid), self._path))
+        self._done(bytes(self._data).decode("utf-8", "replace"), not killed and not status)
 
 
 def _become_client(command: list[str], uid: int, output: int) -> None:
