@@ -144,7 +144,7 @@ async def login(
 @action(
     on=SessionRow,
     verb="session attach",
-    key="enter",
+    key="a",
     terminal=True,
     title="attach",
     footer=True,
