@@ -11,37 +11,29 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from textual import events
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 from textual.theme import Theme
 
-from backend import log
-from backend.config import Config
 from backend.errors import BerthError, UsageError
-from backend.history import History
-from backend.model import FleetState, HostSnapshot
-from backend.rows import RowBuilder
-from backend.text import printable
-from tui import commands, keys, themes
-from tui.clipboard import osc52
+from tui import themes
 from tui.desk import Desk, Wanted
-from tui.follow import REFRESH, FleetLike, first_state, open_fleet
-from tui.garbage import Garbage
-from tui.reports import describe
-from tui.table import FleetTable
-from tui.views import VIEWS
-from tui.views.activity import ActivityView, RunChanged
-from tui.views.base import SettingChanged, Sources
-from tui.views.fleet import FleetView
 
 if TYPE_CHECKING:
+    from backend.config import Config
+    from backend.model import HostSnapshot
     from tui.access import FleetAccess
     from tui.doing import Doing
+    from tui.follow import FleetLike
+    from tui.garbage import Garbage
+    from tui.views.activity import RunChanged
+    from tui.views.base import SettingChanged, Sources
+    from tui.views.fleet import FleetView
 
 KEYS_FIRST = 5
 """Times 50 ms that a new state is held back while somebody types."""
@@ -52,7 +44,7 @@ class BerthApp(App[int]):
     """The dashboard."""
 
     TITLE = "berth"
-    CSS_PATH = sorted(STYLES.glob("*.tcss"))
+    CSS_PATH = STYLES / "berth.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-normal"), (140, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]  # noqa: RUF012
 
@@ -64,25 +56,18 @@ class BerthApp(App[int]):
         read_only: bool = False,
     ) -> None:
         """`ConfigError` where settings give an action a key that cannot be."""
-        keymap = keys.keymap(config.settings.keys, [(Desk, FleetTable, view) for view in VIEWS])
+        keymap = _keymap(config)
         super().__init__()
         self.config = config
         self.fleet: FleetLike | None = None
         """Once it is open."""
         settings = config.settings
-        self.sources = Sources(
-            RowBuilder(config.contexts),
-            History(),
-            FleetState(hosts={}),
-            dict(settings.columns),
-            dict(settings.sort),
-        )
-        self.desk = Desk(self.sources, config, read_only=read_only or settings.read_only)
+        self.desk = Desk(config, read_only=read_only or settings.read_only)
         self.doing: Doing | None = None
         """How actions are done, once there is a fleet."""
         self.access: FleetAccess | None = None
         self._fleet_factory = fleet_factory
-        self._garbage = Garbage()
+        self._garbage: Garbage | None = None
         self._key_at = float("-inf")
         for theme in themes.THEMES:
             self.register_theme(theme)
@@ -91,25 +76,44 @@ class BerthApp(App[int]):
 
     # --------------------------------------------------------------------------------------------- start
 
+    @cached_property
+    def sources(self) -> Sources:
+        """What rows are made from, with what was known when berth ran last."""
+        from backend.history import History
+        from backend.rows import RowBuilder
+        from tui.follow import first_state
+        from tui.views.base import Sources
+
+        settings = self.config.settings
+        builder, columns, sort = RowBuilder(self.config.contexts), dict(settings.columns), dict(settings.sort)
+        return Sources(builder, History(), first_state(self.config), columns, sort)
+
     def get_default_screen(self) -> Screen[Any]:
-        """The desk, with what was known when berth ran last."""
-        self.sources.state = first_state(self.config)
+        """The desk."""
         return self.desk
 
-    def on_mount(self) -> None:
-        """Everything that takes time begins after the first frame."""
+    async def on_desk_painted(self) -> None:
+        """The first frame is there: bring in everything that it did not wait for."""
+        sources = self.sources
+        self.stylesheet.read_all(sorted(STYLES.glob("*.tcss")))
+        self.refresh_css(animate=False)
+        await self.desk.furnish(sources)
         self.theme_changed_signal.subscribe(self, self._theme_changed)
         self.call_after_refresh(self._start)
 
     async def _start(self) -> None:
+        from tui.garbage import Garbage
+
         self.run_worker(self._guard(self._follow()), group="fleet", name="fleet")
         self.set_interval(1.0, self._tick)
         await self.desk.mount_detail()
+        self._garbage = Garbage()
         self._garbage.start()
 
     def _tick(self) -> None:
         self.desk.tick()
-        self._garbage.tidy(time.monotonic() - self._key_at)
+        if self._garbage is not None:
+            self._garbage.tidy(time.monotonic() - self._key_at)
 
     async def on_event(self, event: events.Event) -> None:
         """Remember when the last key was pressed."""
@@ -119,10 +123,13 @@ class BerthApp(App[int]):
 
     def on_unmount(self) -> None:
         """Leave Python as it was: tests open many apps."""
-        self._garbage.stop()
+        if self._garbage is not None:
+            self._garbage.stop()
 
     async def _follow(self) -> None:
         """Show each new state, at most `REFRESH` times a second; a slow screen skips states."""
+        from tui.follow import REFRESH, open_fleet
+
         fleet = await open_fleet(self.config, self._fleet_factory)
         async with fleet:
             self.fleet = fleet
@@ -145,6 +152,7 @@ class BerthApp(App[int]):
         """From now on there are connections that actions can use."""
         from tui.access import FleetAccess
         from tui.doing import Doing
+        from tui.views.activity import ActivityView
 
         self.access = FleetAccess(fleet, self.config)
         self.doing = Doing(self, self.access, self.config)
@@ -170,13 +178,16 @@ class BerthApp(App[int]):
         """The Activity view follows; contexts may be others now."""
         if event.run.state != "running" and event.run.action.group == "Contexts":
             self.run_worker(self._guard(self._reload_contexts()), group="settings")
-        if self.desk.view.NAME == ActivityView.NAME:
+        if self.desk.view.NAME == "activity":
             self.desk.show()
 
     async def _reload_contexts(self) -> None:
         """Read the contexts again: an action may have written one."""
+        import msgspec
+
         from backend.config import load
         from backend.contexts import files
+        from backend.rows import RowBuilder
 
         config = await asyncio.to_thread(load, self.config.directory)
         self.config = msgspec.structs.replace(self.config, contexts=config.contexts)
@@ -215,6 +226,8 @@ class BerthApp(App[int]):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The command palette (ctrl+p) offers what the command line does."""
+        from tui import commands
+
         if isinstance(screen, Desk):
             yield from commands.palette(screen)
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
@@ -222,6 +235,8 @@ class BerthApp(App[int]):
 
     def copy_to_clipboard(self, text: str) -> None:
         """By OSC 52, through tmux as well."""
+        from tui.clipboard import osc52
+
         self._clipboard = text
         if self._driver is not None:
             self._driver.write(osc52(text, os.environ))
@@ -251,6 +266,9 @@ class BerthApp(App[int]):
 
     def report(self, error: BaseException) -> None:
         """Show an error to people; one that is a bug of berth goes to the log as well."""
+        from backend.text import printable
+        from tui.reports import describe
+
         title, message = describe(error)
         self.notify(printable(message), title=title, severity="error", markup=False, timeout=10)
 
@@ -271,12 +289,35 @@ class BerthApp(App[int]):
 
     def _fatal_error(self) -> None:
         """A bug outside of any action: leave with one line instead of a traceback over the terminal."""
+        from backend.text import printable
+        from tui.reports import describe
+
         error = self._exception or BerthError("berth had to close.")
         self.panic(printable(" ".join(describe(error))))
 
 
+def _keymap(config: Config) -> dict[str, str]:
+    """Textual's keymap of the settings, checked against all that can be active at the same time."""
+    if not config.settings.keys:
+        return {}
+    from tui import doing, keys
+    from tui.table import FleetTable
+    from tui.views import all_views
+
+    fleet = doing.bindings(None)
+    return keys.keymap(
+        config.settings.keys,
+        [
+            (Desk, FleetTable, view, fleet, doing.bindings(view.ROW) if view.ROW is not None else [])
+            for view in all_views()
+        ],
+    )
+
+
 def run(config: Config, *, read_only: bool = False) -> int:
     """Open the dashboard; the exit code once it is left. `ConfigError` for keys that cannot be."""
+    from backend import log
+
     theme = config.settings.theme
     log.install()
     app = BerthApp(config, read_only=read_only)

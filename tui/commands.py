@@ -12,7 +12,7 @@ from textual.content import Content
 from backend.text import printable
 from tui.command_line import Command, Vocabulary, complete, parse
 from tui.table import column_text
-from tui.views import VIEWS
+from tui.views import LISTED, all_views, view_class
 
 if TYPE_CHECKING:
     from tui.desk import Desk
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def vocabulary(desk: Desk) -> Vocabulary:
     """The words that mean something now."""
-    views = {word: view.NAME for view in VIEWS for word in (view.NAME, *view.ALIASES)}
+    views = {word: view.name for view in LISTED for word in (view.name, *view.aliases)}
     tags = dict.fromkeys(tag for host in desk.config.hosts for tag in host.tags)
     return Vocabulary(
         views=views,
@@ -47,7 +47,7 @@ async def perform(desk: Desk, line: str) -> None:
 
 
 async def _view(desk: Desk, command: Command) -> None:
-    kind = next((view for view in VIEWS if command.argument == view.NAME), None)
+    kind = view_class(command.argument) if command.argument else None
     view = desk.view if kind is None else desk.find_view(kind) or kind(desk.sources)
     if command.filter is not None:
         view.compile(command.filter)  # says what is wrong before anything changes
@@ -89,7 +89,7 @@ async def _verb(desk: Desk, command: Command) -> None:
 
 def palette(desk: Desk) -> Iterator[SystemCommand]:
     """The same as entries of the command palette."""
-    for view in VIEWS:
+    for view in all_views():
         yield SystemCommand(
             f"{view.TITLE} ({view.NUMBER})", view.EMPTY[0], partial(desk.show_view, view.NAME)
         )
@@ -201,7 +201,7 @@ def show_help(desk: Desk) -> None:
     """All keys and commands."""
     from tui.help import FILTERS, MOUSE, HelpScreen, command_section, key_sections
 
-    views = [(" :".join((view.NAME, *view.ALIASES)), view.TITLE) for view in VIEWS]
+    views = [(" :".join((view.name, *view.aliases)), view.title) for view in LISTED]
     sections = [*key_sections(desk), ("Filter (/)", FILTERS), command_section(views), ("Mouse", MOUSE)]
     desk.app.push_screen(HelpScreen(sections))
 

@@ -13,19 +13,15 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import ContentSwitcher
 
-from backend.config import Config
-from backend.errors import BerthError
-from backend.model import HostRow
-from backend.text import age, printable
-from tui import commands
-from tui.header import HeaderBar, KeyBar, summary
-from tui.prompt import Prompt
-from tui.table import FleetTable, column_text
-from tui.views import VIEWS, ListView
-from tui.views.base import FilterError, SettingChanged, Sources
+from tui.header import HeaderBar, KeyBar
+from tui.views import LISTED, view_class
 
 if TYPE_CHECKING:
     from backend.actions import Action
+    from backend.config import Config
+    from tui.prompt import Prompt
+    from tui.table import FleetTable
+    from tui.views.base import ListView, Sources
 
 SETTLE = 0.08
 """Seconds that the cursor has to rest on a row before its details are shown: plots cost more than a row."""
@@ -47,7 +43,7 @@ class Desk(Screen[None]):
 
     BINDING_GROUP_TITLE = "Everywhere"
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(str(v.NUMBER), f"view('{v.NAME}')", v.TITLE, show=False, id=v.NAME) for v in VIEWS),
+        *(Binding(str(v.number), f"view('{v.name}')", v.title, show=False, id=v.name) for v in LISTED),
         Binding("greater_than_sign", "containers_here", "containers", id="containers-here"),
         Binding("less_than_sign,backspace", "go_back", "Back to the view before", show=False, id="go-back"),
         Binding("slash", "filter", "filter", id="filter"),
@@ -63,35 +59,57 @@ class Desk(Screen[None]):
         Binding("q", "app.quit", "quit", id="quit"),
     ]
 
-    def __init__(self, sources: Sources, config: Config, *, read_only: bool = False) -> None:
+    class Painted(Message):
+        """The first frame is on the screen."""
+
+    def __init__(self, config: Config, *, read_only: bool = False) -> None:
         super().__init__()
-        self.sources = sources
         self.config = config
         self.read_only = read_only
+        self.ready = False
+        """Whether the views are there: they come right after the first frame."""
         self.live = False
         """Whether a fleet has told anything yet; until then what is shown is from last time."""
+        self.sources: Sources
         self._visited: list[Place] = []
         self._shape: Any = None
         self._detail_later: Timer | None = None
         self._keyed: set[str] | None = None
 
     def compose(self) -> ComposeResult:
-        """Header, the first view, the place for details, and the bottom line."""
-        yield HeaderBar([(view.NUMBER, view.NAME, view.TITLE) for view in VIEWS], id="header")
+        """What the first frame shows: header, an empty frame, the place for details, and the bottom line."""
+        first = LISTED[0]
+        yield HeaderBar(LISTED, active=first.name, id="header")
         with Container(id="body"):
-            with ContentSwitcher(initial=VIEWS[0].NAME, id="views"):
-                yield VIEWS[0](self.sources)
+            with ContentSwitcher(id="views"):
+                frame = Container(id="frame", classes="view")
+                frame.border_title = f" {first.title} "
+                yield frame
             yield Container(id="detail")
-        yield Prompt(self._complete, id="prompt")
         yield KeyBar(id="footer")
 
     def on_mount(self) -> None:
-        """Show what is known."""
-        self.table.focus()
+        """The rest is imported once the first frame is there."""
+        self.call_after_refresh(self.app.post_message, self.Painted())
+
+    async def furnish(self, sources: Sources) -> None:
+        """Bring in the first view, with what is known so far, and the input line."""
+        from tui.prompt import Prompt
+
+        self.sources = sources
+        first = view_class(LISTED[0].name)(sources)
+        switcher = self.query_one("#views", ContentSwitcher)
+        with self.app.batch_update():
+            await switcher.add_content(first, set_current=True)
+            await self.query_one("#frame").remove()
+            await self.mount(Prompt(self._complete, id="prompt"), before="#footer")
+        self.ready = True
+        first.table.focus()
         self._show_header()
+        self.refresh_bindings()
 
     async def mount_detail(self) -> None:
-        """Bring in the detail pane, with the plotting library that the first frame does not wait for."""
+        """Bring in the detail pane, with the plotting library."""
         from tui.detail import DetailPane
 
         await self.query_one("#detail").mount(DetailPane(id="detail-pane"))
@@ -102,8 +120,10 @@ class Desk(Screen[None]):
     @property
     def view(self) -> ListView:
         """The visible view."""
+        from tui.views.base import ListView
+
         switcher = self.query_one("#views", ContentSwitcher)
-        return switcher.get_child_by_id(switcher.current or VIEWS[0].NAME, ListView)
+        return switcher.get_child_by_id(switcher.current or LISTED[0].name, ListView)
 
     @property
     def table(self) -> FleetTable:
@@ -112,16 +132,27 @@ class Desk(Screen[None]):
 
     def show(self) -> None:
         """Take the current state to everything that is visible."""
+        if not self._there():
+            return
         self.view.show_rows()
         self._show_header()
         self._show_detail()
 
+    def _there(self) -> bool:
+        """Whether the views are there: not before they came, and not while the app closes."""
+        return self.ready and bool(self.query("#views > ListView"))
+
     def tick(self) -> None:
         """Ages and countdowns go on while nothing else happens."""
+        if not self._there():
+            return
         self.table.tick()
         self._show_header()
 
     def _show_header(self) -> None:
+        from backend.text import age
+        from tui.summary import summary
+
         rows = self.sources.builder.hosts(self.sources.state)
         badges = [("read-only", "warn")] if self.read_only else []
         if not self.live and (seen := [row.seen_at for row in rows if row.seen_at is not None]):
@@ -134,6 +165,8 @@ class Desk(Screen[None]):
 
     def target(self) -> Any:
         """What the cursor is on, as the detail pane takes it: a snapshot for a host, else the row."""
+        from backend.model import HostRow
+
         row = self.table.row
         return self.sources.state.hosts.get(row.name) if isinstance(row, HostRow) else row
 
@@ -172,8 +205,7 @@ class Desk(Screen[None]):
         """Bring a view to the front; made on the first visit."""
         switcher = self.query_one("#views", ContentSwitcher)
         if not switcher.query(f"#{name}"):
-            kind = next(view for view in VIEWS if name == view.NAME)
-            await switcher.add_content(kind(self.sources), set_current=False)
+            await switcher.add_content(view_class(name)(self.sources), set_current=False)
         switcher.current = name
         if self._keyed is not None:
             self.take_keys()
@@ -224,6 +256,8 @@ class Desk(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Escape is offered where it does something, the way back where there is one."""
+        if not self.ready:
+            return False
         if action == "undo":
             return self._undoable() or not self.table.has_focus
         if action == "go_back":
@@ -251,6 +285,7 @@ class Desk(Screen[None]):
     def take_keys(self) -> None:
         """Give views the keys of what can be done to their rows."""
         from tui import doing
+        from tui.views.base import ListView
 
         if self._keyed is None:
             self._keyed = set()
@@ -287,6 +322,8 @@ class Desk(Screen[None]):
 
     def action_menu(self) -> None:
         """All that can be done to this row, or to the marked ones."""
+        from tui import commands
+
         commands.choose_action(self)
 
     # ------------------------------------------------------------------------------------------- details
@@ -316,6 +353,8 @@ class Desk(Screen[None]):
     @property
     def prompt(self) -> Prompt:
         """The bottom line that takes text."""
+        from tui.prompt import Prompt
+
         return self.query_one(Prompt)
 
     def action_filter(self) -> None:
@@ -339,6 +378,10 @@ class Desk(Screen[None]):
             if self._try_filter(event.text):
                 self.close_prompt()
             return
+        from backend.errors import BerthError
+        from backend.text import printable
+        from tui import commands
+
         try:
             await commands.perform(self, event.text)
         except BerthError as error:
@@ -351,6 +394,9 @@ class Desk(Screen[None]):
         self.close_prompt()
 
     def _try_filter(self, text: str) -> bool:
+        from backend.text import printable
+        from tui.views.base import FilterError
+
         try:
             self.view.set_filter(text)
         except FilterError as error:
@@ -365,16 +411,22 @@ class Desk(Screen[None]):
         self.table.focus()
 
     def _complete(self, line: str) -> list[str]:
+        from tui import commands
+
         return commands.completions(self, line)
 
     # --------------------------------------------------------------------------- order, columns, copying
 
     def action_sort(self) -> None:
         """Choose the column to order by."""
+        from tui import commands
+
         commands.choose_sort(self)
 
     def action_columns(self) -> None:
         """Choose which columns are shown."""
+        from tui import commands
+
         commands.choose_columns(self)
 
     def set_columns(self, chosen: Sequence[str]) -> None:
@@ -383,17 +435,21 @@ class Desk(Screen[None]):
 
     def action_help(self) -> None:
         """All keys and commands."""
+        from tui import commands
+
         commands.show_help(self)
 
     def action_copy(self) -> None:
         """Copy one column of the row, or of the marked rows."""
+        from tui import commands
+
         commands.choose_copy(self)
 
     def action_copy_rows(self) -> None:
         """Copy whole rows, columns separated by tabs."""
+        from tui import commands
+        from tui.table import column_text
+
         columns, rows = self.table.columns, self.table.targets()
         text = "\n".join("\t".join(column_text(column, row) for column in columns) for row in rows)
         commands.copy(self, text, len(rows))
-
-
-__all__ = ["Desk", "SettingChanged", "Wanted"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual import events
@@ -12,9 +13,8 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 
-from backend.model import HostRow, HostState
-from tui import cells
 from tui.keys import is_shown
+from tui.views import Listed
 
 Span = tuple[str, str, Any]
 """Text, style name, and what a click on it means (None: nothing)."""
@@ -40,7 +40,7 @@ class Bar(Widget):
         """The line, cut to the width."""
         width = self.size.width
         left, right = self.spans(width)
-        room = width - sum(cells.width_of(((text, ""),)) for text, _, _ in (*left, *right))
+        room = width - sum(cell_len(text) for text, _, _ in (*left, *right))
         self._drawn = [*left, (" " * max(0, room), "", None), *right]
         text = Text(no_wrap=True, overflow="crop", end="")
         for span, name, _ in self._drawn:
@@ -54,7 +54,7 @@ class Bar(Widget):
         """Find the span that was clicked."""
         x = 0
         for text, _, meaning in self._drawn:
-            x += cells.width_of(((text, ""),))
+            x += cell_len(text)
             if event.x < x:
                 if meaning is not None:
                     self.on_span(meaning)
@@ -63,29 +63,6 @@ class Bar(Widget):
 
 Part = tuple[str, str]
 """Text and style name."""
-
-
-def summary(rows: Sequence[HostRow]) -> list[list[Part]]:
-    """The fleet in a few words: how many hosts, how many free GPUs, what is wrong. Longest version first."""
-    counted = [row for row in rows if row.state is not HostState.SKIPPED]
-    hosts = [(f"{len(counted)} host{'s' if len(counted) != 1 else ''}", "plain")]
-    free = sum(row.gpus_free or 0 for row in counted)
-    gpus = any(row.gpus for row in counted)
-    style = "free" if free else "muted"
-    long = [(f"{free} GPU{'s' if free != 1 else ''} free", style)] if gpus else []
-    short = [(f"{free} free", style)] if gpus else []
-    waiting = sum(row.state is HostState.CONNECTING for row in counted)
-    connecting = [(f"{waiting} connecting", "muted")] if waiting else []
-    troubles = [
-        (sum(row.state in (HostState.AUTH, HostState.HOST_KEY) for row in counted), "locked out", "bad"),
-        (sum(row.state is HostState.DOWN for row in counted), "down", "bad"),
-        (sum(bool(row.warnings) and row.state is HostState.UP for row in counted), "unwell", "warn"),
-    ]
-    wrong = [(f"! {count} {what}", style) for count, what, style in troubles if count]
-    worst = wrong[0][1] if wrong else ""
-    total = sum(count for count, _, _ in troubles)
-    merged = [(f"! {total} need{'s' if total == 1 else ''} help", worst)] if len(wrong) > 1 else wrong
-    return [hosts + long + connecting + wrong, hosts + short + wrong, hosts + short + merged]
 
 
 class HeaderBar(Bar):
@@ -103,11 +80,10 @@ class HeaderBar(Bar):
             super().__init__()
             self.view = view
 
-    def __init__(self, views: Sequence[tuple[int, str, str]], *, id: str) -> None:
-        """`views`: number, name, title."""
+    def __init__(self, views: Sequence[Listed], *, active: str, id: str) -> None:
         super().__init__(id=id)
-        self._views = list(views)
-        self._active = ""
+        self._views = views
+        self._active = active
         self._parts: list[list[Part]] = [[]]
         self._badges: list[Part] = []
 
@@ -136,7 +112,7 @@ class HeaderBar(Bar):
 
     def _tabs(self, titles: bool) -> list[Span]:
         spans: list[Span] = [(" berth ", "brand", None), (" ", "", None)]
-        for number, name, title in self._views:
+        for name, number, title, *_ in self._views:
             if name == self._active:
                 spans.append((f" {number} {title} ", "active", name))
             elif titles:
@@ -201,8 +177,8 @@ def key_hints(screen: Screen[Any], display: Callable[[Any], str]) -> list[tuple[
 
 
 def _width(spans: Sequence[Span]) -> int:
-    return sum(cells.width_of(((text, ""),)) for text, _, _ in spans)
+    return sum(cell_len(text) for text, _, _ in spans)
 
 
 def _hint_width(hint: tuple[str, str, str]) -> int:
-    return cells.width_of(((hint[0] + hint[1], ""),)) + 3
+    return cell_len(hint[0] + hint[1]) + 3

@@ -14,7 +14,8 @@ from textual.widgets import Static
 
 from tui.command_line import VERBS
 from tui.keys import is_shown
-from tui.views import VIEWS, ListView
+from tui.views import LISTED
+from tui.views.base import ListView
 
 Section = tuple[str, list[tuple[str, str]]]
 """A heading, and rows of (keys or words, what they do)."""
@@ -55,7 +56,7 @@ def key_sections(screen: Screen[Any]) -> list[Section]:
 
 
 def _is_view(title: str) -> bool:
-    return any(title == view.TITLE for view in VIEWS)
+    return any(title == listed.title for listed in LISTED)
 
 
 def command_section(views: Sequence[tuple[str, str]]) -> Section:

@@ -19,13 +19,20 @@ def bindings_of(owner: type[Any]) -> list[Binding]:
     return list(Binding.make_bindings(vars(owner).get("BINDINGS", ())))
 
 
-def keymap(keys: Mapping[str, Sequence[str]], scopes: Iterable[Sequence[type[Any]]]) -> dict[str, str]:
+Owner = type[Any] | Sequence[Binding]
+"""A class that declares bindings, or bindings that come from elsewhere (what can be done to rows)."""
+
+
+def keymap(keys: Mapping[str, Sequence[str]], scopes: Iterable[Sequence[Owner]]) -> dict[str, str]:
     """Textual's keymap for the `keys` of settings.yaml: binding id to its keys, joined by commas.
 
-    Each of `scopes` is a list of classes whose bindings are active at the same time. `ConfigError` names an
-    id that is none, and both actions where a changed key is already taken.
+    Each of `scopes` lists whose bindings are active at the same time. `ConfigError` names an id that is none,
+    and both actions where a changed key is already taken.
     """
-    declared = [[binding for owner in scope for binding in bindings_of(owner)] for scope in scopes]
+    declared = [
+        [binding for owner in scope for binding in (bindings_of(owner) if isinstance(owner, type) else owner)]
+        for scope in scopes
+    ]
     known = {binding.id for scope in declared for binding in scope if binding.id}
     for name in keys:
         if name not in known:

@@ -81,6 +81,7 @@ async def dashboard(
     app = BerthApp(made, fleet_factory=lambda _: fleet, read_only=read_only)
     async with app.run_test(size=size, notifications=True) as pilot:
         board = Board(app, pilot, fleet)
-        await board.until(lambda: app.sources.state is state and app.desk.query("#detail-pane"))
+        await board.until(lambda: app.desk.live and app.sources.state is state)
+        await board.until(lambda: app.desk.query("#detail-pane"))
         await pilot.pause()
         yield board

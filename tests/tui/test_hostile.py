@@ -21,7 +21,7 @@ from backend.model import (
 )
 from tests.tui.fakes import GIB, container, contexts, down, gpu, host, showcase, state_of
 from tests.tui.helpers import dashboard
-from tui.views import VIEWS
+from tui.views import all_views
 
 NAMES = [
     "[/oops]",
@@ -42,6 +42,7 @@ NAMES = [
     "\ud800 lone",
     "🇩🇪🏳️‍🌈👍🏽❤️",
 ]
+VIEWS = all_views()
 SIZES = [(40, 20), (80, 24), (200, 50), (300, 80)]
 NOW = datetime.now(UTC)
 

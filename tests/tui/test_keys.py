@@ -11,8 +11,9 @@ from backend.errors import ConfigError
 from tui.desk import Desk
 from tui.keys import bindings_of, is_shown, keymap
 from tui.table import FleetTable
-from tui.views import VIEWS
+from tui.views import all_views
 
+VIEWS = all_views()
 SCOPES = [(Desk, FleetTable, view) for view in VIEWS]
 
 

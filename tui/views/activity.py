@@ -33,10 +33,6 @@ class RunChanged(Message):
 class ActivityView(ListView):
     """What was done, newest first."""
 
-    NAME = "activity"
-    TITLE = "Activity"
-    NUMBER = 8
-    ALIASES = ("act", "history")
     ROW = ActivityRow
     KEY = attrgetter("id")
     EMPTY: ClassVar[tuple[str, str]] = (

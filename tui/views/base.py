@@ -27,6 +27,7 @@ from tui.canvas import Look
 from tui.columns import Column
 from tui.filter import Field, FilterError, Test, compile_filter
 from tui.table import FleetTable, column_text
+from tui.views import LISTED
 
 
 @dataclass
@@ -54,12 +55,10 @@ class ListView(Vertical):
     """A list of one kind of things, over all hosts or some of them."""
 
     NAME: ClassVar[str] = ""
-    """In settings.yaml, as widget id, and in `:NAME`."""
+    """In settings.yaml, as widget id, and in `:NAME`; with the next three as listed in `tui.views`."""
     TITLE: ClassVar[str] = ""
     NUMBER: ClassVar[int] = 0
-    """The key that shows it, and its place in the header."""
     ALIASES: ClassVar[tuple[str, ...]] = ()
-    """Other words for it after `:`."""
     NOTE_AFTER: ClassVar[str] = ""
     """Key of the column after which `look().note` is written."""
     EMPTY: ClassVar[tuple[str, str]] = ("", "")
@@ -69,6 +68,17 @@ class ListView(Vertical):
     KEY: ClassVar[attrgetter[Any]] = attrgetter("host", "name")
     """What makes it the same row after every value has changed. Asked ten thousand times per refresh."""
     BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        for listed in LISTED:
+            if listed.kind == cls.__name__:
+                cls.NAME, cls.NUMBER, cls.TITLE, cls.ALIASES = (
+                    listed.name,
+                    listed.number,
+                    listed.title,
+                    listed.aliases,
+                )
+        super().__init_subclass__(**options)
 
     def __init__(self, sources: Sources) -> None:
         super().__init__(id=self.NAME, classes="view")

@@ -21,10 +21,6 @@ _ALIVE = ("running", "paused", "restarting")
 class ContainersView(ListView):
     """All containers, running ones first."""
 
-    NAME = "containers"
-    TITLE = "Containers"
-    NUMBER = 3
-    ALIASES = ("ps", "container")
     ROW = ContainerRow
     KEY = attrgetter("host", "id")
     EMPTY: ClassVar[tuple[str, str]] = (

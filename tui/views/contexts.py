@@ -23,10 +23,6 @@ _STATES = {"running": "good", "stopped": "warn", "missing": "dim", "unknown": "d
 class ContextsView(ListView):
     """All contexts: a host, an image, a container and how to run it."""
 
-    NAME = "contexts"
-    TITLE = "Contexts"
-    NUMBER = 4
-    ALIASES = ("context", "ctx")
     ROW = ContextRow
     KEY = attrgetter("name")
     EMPTY: ClassVar[tuple[str, str]] = (

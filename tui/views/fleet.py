@@ -25,10 +25,6 @@ _ORDER = {HostState.HOST_KEY: 0, HostState.AUTH: 0, HostState.DOWN: 1, HostState
 class FleetView(ListView):
     """All hosts: problems, load, and where a GPU is free."""
 
-    NAME = "fleet"
-    TITLE = "Fleet"
-    NUMBER = 1
-    ALIASES = ("hosts", "host")
     NOTE_AFTER = "state"
     ROW = HostRow
     KEY = attrgetter("name")

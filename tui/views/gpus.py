@@ -25,10 +25,6 @@ ONLY_FREE = "free:yes"
 class GpusView(ListView):
     """All GPUs: how busy, who is on them, which can be had."""
 
-    NAME = "gpus"
-    TITLE = "GPUs"
-    NUMBER = 2
-    ALIASES = ("gpu",)
     ROW = GpuRow
     KEY = attrgetter("host", "uuid")
     EMPTY: ClassVar[tuple[str, str]] = (

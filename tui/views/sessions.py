@@ -17,10 +17,6 @@ from tui.views.make import figures, words
 class SessionsView(ListView):
     """All tmux sessions."""
 
-    NAME = "sessions"
-    TITLE = "Sessions"
-    NUMBER = 7
-    ALIASES = ("session", "tmux")
     ROW = SessionRow
     KEY = attrgetter("host", "socket", "id")
     EMPTY: ClassVar[tuple[str, str]] = (
