@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual import events
 from textual.app import App, SystemCommand
+from textual.driver import Driver
 from textual.screen import Screen
 from textual.theme import Theme
 
@@ -120,6 +121,12 @@ class BerthApp(App[int]):
         if isinstance(event, events.Key):
             self._key_at = time.monotonic()
         await super().on_event(event)
+
+    def get_driver_class(self) -> type[Driver]:
+        """One that lets go of the keyboard at once, for shells and editors that take its place."""
+        from tui.driver import prompt
+
+        return prompt(super().get_driver_class())
 
     def on_unmount(self) -> None:
         """Leave Python as it was: tests open many apps."""
