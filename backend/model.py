@@ -513,3 +513,8 @@ class SessionRow(Struct, frozen=True, kw_only=True):
     socket: str = ""
     panes: tuple[TmuxPane, ...] = ()
     stale: bool = False
+
+    @property
+    def running(self) -> str:
+        """What runs in its panes, for a sentence."""
+        return ", ".join(self.commands) or "nothing"

@@ -15,6 +15,7 @@ MODULES: tuple[str, ...] = (
     "container_change",
     "logs",
     "enter",
+    "sessions",
     "contexts",
     "context_files",
     "images",

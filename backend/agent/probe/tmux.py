@@ -23,7 +23,7 @@ _TIMEOUT = 3
 _OUTPUT_LIMIT = 4 << 20
 _TEXT = 1000
 _FIELDS = (
-    "session_id session_name session_attached session_windows session_created session_activity "
+    "session_id session_name session_attached session_windows session_created session_activity window_activity "
     "window_index window_name pane_id pane_index pane_current_command pane_title pane_current_path "
     "pane_pid pane_active pane_dead pane_width pane_height"
 ).split()
@@ -209,6 +209,7 @@ def listens(path: str) -> bool:
 def parse(text: str, word: str, user: str, path: str) -> list[dict[str, Any]]:
     """The sessions in the output of list-panes; a record that is not whole is left out."""
     sessions: dict[str, dict[str, Any]] = {}
+    active: dict[str, int] = {}
     for record in text.split(word + ">")[1:]:
         fields = record.rstrip("\n").split(word + "|")
         if len(fields) != len(_FIELDS):
@@ -224,10 +225,16 @@ def parse(text: str, word: str, user: str, path: str) -> list[dict[str, Any]]:
                 "attached": _number(row["session_attached"]) or 0,
                 "windows": _number(row["session_windows"]) or 0,
                 "created_at": _time(row["session_created"]),
-                "activity_at": _time(row["session_activity"]),
+                "activity_at": None,
                 "panes": [],
             }
         session["panes"].append(_pane(row))
+        # keys move the session's own time, output only that of its window
+        written = _number(row["window_activity"]) or 0
+        typed = _number(row["session_activity"]) or 0
+        active[row["session_id"]] = max(active.get(row["session_id"], 0), written, typed)
+    for identity, seconds in active.items():
+        sessions[identity]["activity_at"] = rfc3339(seconds) if seconds else None
     return list(sessions.values())
 
 
