@@ -40,7 +40,12 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--gpus", default="none", help="of each host: nvidia:8, amd:4, nvidia:4:A100 or none")
     up.add_argument("--engine", default="docker", choices=["docker", "podman", "none"])
     up.add_argument("--demo", action="store_true", help="a fleet at work, on three hosts")
-    for verb, text in (("down", "remove the lab"), ("status", "what is up")):
+    texts = {
+        "down": "remove the lab",
+        "status": "what is up",
+        "demo": "the fleet at work, the dashboard on it, and away with it when that is closed",
+    }
+    for verb, text in texts.items():
         verbs.add_parser(verb, help=text)
     for verb, method in FAULTS.items():
         verbs.add_parser(verb, help=(method.__doc__ or "").splitlines()[0]).add_argument("host")
@@ -110,6 +115,10 @@ def main(argv: list[str] | None = None) -> int:
             Lab(arguments.dir).down()
         elif arguments.verb == "status":
             _status(Lab.attach(arguments.dir))
+        elif arguments.verb == "demo":
+            from tests.lab import demo
+
+            return demo.play(arguments.dir)
         elif arguments.verb == "gpu":
             _gpu(Lab.attach(arguments.dir).host(arguments.host), arguments)
         else:

@@ -35,6 +35,8 @@ def write(lab: Lab, *, contexts: dict[str, dict[str, Any]] | None = None) -> Non
     _dump(folder / "hosts.yaml", document)
     (folder / "known_hosts").write_text("".join(known))
     (folder / "contexts").mkdir(exist_ok=True)
+    for path in (folder / "contexts").iterdir():
+        path.unlink()
     for name, context in (_default_contexts(lab) if contexts is None else contexts).items():
         _dump(folder / "contexts" / f"{name}.yaml", context)
 

@@ -13,6 +13,7 @@ WORKERS = ("python", "torchrun", "vllm", "jupyter-lab", "tensorboard")
 """Programs in the image that look like work; see native/work.c."""
 
 _BUSYBOX = Path("/usr/bin/busybox")
+_FOLDERS = ("bin", "dev", "etc", "home", "proc", "root", "sys", "usr", "usr/bin", "var", "workspace")
 
 
 def busybox() -> Path:
@@ -21,7 +22,7 @@ def busybox() -> Path:
         raise LabError("the lab needs busybox-static, which is not installed")
     work = built("work.c", "-static")
     target = cache() / f"busybox-{int(_BUSYBOX.stat().st_mtime)}-{work.name}.tar"
-    with machine_lock():
+    with machine_lock("busybox"):
         if not target.exists():
             part = target.with_name(f"{target.name}.part")
             _write_busybox(part, work)
@@ -37,19 +38,7 @@ def _write_busybox(path: Path, work: Path) -> None:
             info.type, info.mode, info.size, info.linkname = kind, mode, len(text), link
             tar.addfile(info, io.BytesIO(text))
 
-        for folder in (
-            "bin",
-            "dev",
-            "etc",
-            "home",
-            "proc",
-            "root",
-            "sys",
-            "usr",
-            "usr/bin",
-            "var",
-            "workspace",
-        ):
+        for folder in _FOLDERS:
             entry(folder, tarfile.DIRTYPE, 0o755)
         entry("tmp", tarfile.DIRTYPE, 0o1777)
         entry("etc/passwd", tarfile.REGTYPE, 0o644, b"root:x:0:0:root:/root:/bin/sh\n")
@@ -66,7 +55,7 @@ def _write_busybox(path: Path, work: Path) -> None:
 def debian() -> Path:
     """A tar of a small Debian with bash, procps and python3: about a minute the first time, then cached."""
     target = cache() / "debian.tar"
-    with machine_lock():
+    with machine_lock("debian"):
         if target.exists():
             return target
         root, part = cache() / "debian.root", cache() / "debian.tar.part"

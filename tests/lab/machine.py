@@ -85,9 +85,9 @@ def cache() -> Path:
 
 
 @contextmanager
-def machine_lock() -> Iterator[None]:
-    """One at a time on this machine, whichever lab; leaves nothing behind."""
-    handle = os.open(cache(), os.O_RDONLY | os.O_DIRECTORY)
+def machine_lock(what: str) -> Iterator[None]:
+    """One at a time on this machine, whichever lab. Not to be taken twice by one caller."""
+    handle = os.open(cache() / f"{what}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         flock(handle, LOCK_EX)
         yield
@@ -102,7 +102,7 @@ def built(source: str, *flags: str) -> Path:
     path = HERE / "native" / source
     digest = hashlib.sha256(path.read_bytes() + " ".join(flags).encode()).hexdigest()[:16]
     target = cache() / f"{path.stem}-{digest}"
-    with machine_lock():
+    with machine_lock("native"):
         if not target.exists():
             part = target.with_name(f"{target.name}.part")
             command(["gcc", "-O2", "-Wall", "-Wextra", "-o", str(part), str(path), *flags])

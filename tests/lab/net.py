@@ -35,7 +35,7 @@ class Network:
 
     def create(self) -> int:
         """Make the bridge on a free 10.77.N.0/24 and return N."""
-        with machine_lock():
+        with machine_lock("net"):
             taken = _ip("-4", "-o", "addr", "show")
             octet = next((n for n in range(256) if f" {PREFIX}.{n}.1/" not in taken), None)
             if octet is None:

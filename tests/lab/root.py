@@ -90,19 +90,22 @@ def _disk(folder: Path, size: int) -> None:
 
 
 def _gpu_devices(spec: HostSpec) -> str:
-    """Device nodes that `docker run --device` finds. They stand for /dev/null: nothing computes here."""
+    """Device nodes that `docker run --device` finds, with the drivers' own numbers: nothing answers there."""
     count = parse_gpus(spec.gpus)[1]
     if not count:
         return ""
     if spec.gpus.startswith("amd"):
         gids = {row[0]: row[2] for row in _system_accounts("/etc/group")}
         gid = gids.get("render", _ENGINE_GROUPS["render"])
-        nodes = ["kfd", "dri/card0"]
+        nodes = {"kfd": (511, 0), "dri/card0": (226, 0)}
         for number in range(count):
-            nodes += [f"dri/card{number + 1}", f"dri/renderD{128 + number}"]
-        return "".join(f"{node} 1 3 660 {gid}\n" for node in nodes)
-    nodes = ["nvidiactl", "nvidia-uvm", *(f"nvidia{n}" for n in range(count))]
-    return "".join(f"{node} 1 3 666 0\n" for node in nodes)
+            nodes[f"dri/card{number + 1}"] = (226, number + 1)
+            nodes[f"dri/renderD{128 + number}"] = (226, 128 + number)
+        return "".join(f"{node} {major} {minor} 660 {gid}\n" for node, (major, minor) in nodes.items())
+    nodes = {"nvidiactl": (195, 255), "nvidia-uvm": (510, 0)}
+    for number in range(count):
+        nodes[f"nvidia{number}"] = (195, number)
+    return "".join(f"{node} {major} {minor} 666 0\n" for node, (major, minor) in nodes.items())
 
 
 def _first_boot(folder: Path, spec: HostSpec) -> str:
@@ -168,7 +171,11 @@ def _overlay_works() -> bool:
 
 def _seed_engine(seed: Path, spec: HostSpec) -> None:
     if spec.engine == "docker":
-        daemon = {"storage-driver": "overlay2" if _overlay_works() else "vfs", "log-level": "warn"}
+        daemon: dict[str, object] = {
+            "storage-driver": "overlay2" if _overlay_works() else "vfs",
+            "log-level": "warn",
+        }
+        daemon["live-restore"] = spec.live_restore
         write(seed / "etc/docker/daemon.json", json.dumps(daemon, indent=2) + "\n")
     elif spec.engine == "podman":
         driver = "overlay" if _overlay_works() else "vfs"

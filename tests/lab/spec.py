@@ -69,6 +69,8 @@ class HostSpec:
     """False: it has an address, but refuses on port 22."""
     disk: int = 64 * GIB
     """Size of its disk in bytes. The file behind it is sparse."""
+    live_restore: bool = False
+    """Docker only: containers go on while their engine is stopped."""
     images: tuple[str, ...] = ("busybox:latest",)
     """Tags in its engine, all of one tiny busybox image."""
     type: str = ""
