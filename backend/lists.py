@@ -17,6 +17,7 @@ from backend import link, picture
 from backend.config import Config
 from backend.fleet import Fleet, settled
 from backend.gpurows import FREE_MEMORY, RUNNING
+from backend.lastcontext import last_context
 from backend.model import (
     ContainerRow,
     ContextRow,
@@ -116,7 +117,7 @@ async def show(config: Config, request: Request, *, opener: Opener = link.open) 
         output.write([], [])
         return 0
     interval = request.watch or ONCE_INTERVAL
-    builder = RowBuilder(config.contexts)
+    builder = RowBuilder(config.contexts, last_context=last_context())
     async with Fleet(config, only=chosen, interval=interval, opener=opener) as fleet:
         deadline = time.monotonic() + request.timeout
         await fleet.settle(request.timeout)

@@ -21,6 +21,7 @@ from backend.config import Config, Context, state_dir
 from backend.config.contexts import read_contexts
 from backend.config.values import name_problem
 from backend.errors import ActionFailed, ConfigError, NoSuchTarget, UsageError
+from backend.lastcontext import FILE, last_context
 
 FOLDER = "contexts"
 TRASH = ".trash"
@@ -126,7 +127,7 @@ def remove(config: Config, name: str) -> Path:
     trash.mkdir(mode=0o700, exist_ok=True)
     target = trash / f"{name}@{datetime.now(UTC):{_STAMP}}.yaml"
     source.replace(target)
-    if last() == name:
+    if last_context() == name:
         forget()
     return target
 
@@ -194,24 +195,16 @@ def _keep(name: str, kind: str, text: str) -> None:
 # ----------------------------------------------------------------------------------------------- last
 
 
-def last() -> str | None:
-    """Name of the context that was used last; None where none was, or it cannot be read."""
-    try:
-        return (state_dir() / "last-context").read_text(encoding="utf-8").strip() or None
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
 def use(name: str) -> None:
     """Remember a context as the one used last. A state directory that cannot be written is no error."""
     with suppress(OSError):
         state_dir().mkdir(parents=True, exist_ok=True, mode=0o700)
-        atomic.write(state_dir() / "last-context", name + "\n")
+        atomic.write(state_dir() / FILE, name + "\n")
 
 
 def forget() -> None:
     """No context was used last."""
-    (state_dir() / "last-context").unlink(missing_ok=True)
+    (state_dir() / FILE).unlink(missing_ok=True)
 
 
 def names(paths: Sequence[Path]) -> list[str]:

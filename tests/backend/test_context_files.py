@@ -7,6 +7,7 @@ import pytest
 from backend.config import load
 from backend.contexts import files
 from backend.errors import ActionFailed, ConfigError, NoSuchTarget, UsageError
+from backend.lastcontext import last_context
 
 GOOD = "host: local\nimage: busybox\n"
 
@@ -25,7 +26,7 @@ def test_new_show_change_remove_restore(config):
     assert config().context("work").user == "alice"
     files.use("work")
     files.remove(config(), "work")
-    assert config().contexts == () and files.last() is None
+    assert config().contexts == () and last_context() is None
     assert [v.kind for v in files.history(config(), "work")] == ["removed", "replaced"]
     files.restore(config(), "work")
     assert config().context("work").user == "alice"
