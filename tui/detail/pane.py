@@ -35,7 +35,7 @@ PAGES: dict[type, Callable[[Any, View], Page]] = {
 _PLOTS = 3
 _WIDE = 96
 """From this width on, plots stand beside the text."""
-_REST = 0.12
+_REST = 0.2
 """Seconds a cursor must stay on a row before its details are drawn: moving on must cost nothing."""
 _BETWEEN = 0.02
 """Seconds between two plots that are drawn."""
