@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -32,8 +32,11 @@ exit codes: 0 done, 1 failed, 2 usage or configuration, 3 host unreachable, 4 no
             5 refused, 130 cancelled"""
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def parser(*, actions: bool = True, separated: bool = False) -> argparse.ArgumentParser:
+    """The whole command line; without `actions` only what `VERBS` declares, which loads nothing.
+
+    `separated`: see `backend.verbs.add_verbs`.
+    """
     root = _Parser(
         prog="berth",
         usage="berth [VERB] [options]",
@@ -50,7 +53,30 @@ def parser() -> argparse.ArgumentParser:
         made = verbs.add_parser(verb.name, help=verb.short, description=verb.about, allow_abbrev=False)
         _common(made, again=True)
         verb.options(made)
+    root.groups = [(verb.group, verb.name, verb.short) for verb in VERBS]
+    if actions:
+        from backend.actions import load
+        from backend.verbs import add_verbs, overview
+
+        declared = load()
+        add_verbs(verbs, declared, separated=separated, common=lambda made: _common(made, again=True))
+        root.groups += overview(declared)
     return root
+
+
+def words(argv: Sequence[str]) -> list[str]:
+    """A command line from its verb on: without what may stand before it."""
+    left = list(argv)
+    while left and left[0].startswith("-"):
+        left = left[2 if left[0] == "--config" else 1 :]
+    return left
+
+
+def is_fixed(argv: Sequence[str]) -> bool:
+    """Whether it asks for a verb of `VERBS`, or for the dashboard."""
+    left = words(argv)
+    asks = {"-h", "--help"} & set(argv[: len(argv) - len(left)])
+    return not asks if not left else left[0] in {verb.name for verb in VERBS}
 
 
 def _common(to: argparse.ArgumentParser, again: bool = False) -> None:
@@ -188,15 +214,21 @@ def _seconds(low: float, high: float) -> Callable[[str], float]:
 class _Parser(argparse.ArgumentParser):
     """Argparse, with help that shows verbs in groups and errors that say what to do."""
 
+    groups: list[tuple[str, str, str]] = []  # noqa: RUF012  # set anew on the one that has some
+    """Heading, name and one line of each verb; for the root."""
+
     def format_help(self) -> str:
         """The help; that of `berth` itself looks up where the configuration is."""
         if self.prog == "berth":
             from backend.config import config_dir
 
+            wide = max(10, *(len(name) for _, name, _ in self.groups))
             groups = [
                 f"{group}:\n"
-                + "\n".join(f"  {verb.name:<10}  {verb.short}" for verb in VERBS if verb.group == group)
-                for group in dict.fromkeys(verb.group for verb in VERBS)
+                + "\n".join(
+                    f"  {name:<{wide}}  {short}" for other, name, short in self.groups if other == group
+                )
+                for group in dict.fromkeys(group for group, _, _ in self.groups)
             ]
             self.epilog = "\n\n".join([*groups, _EPILOG.format(directory=config_dir())])
         return super().format_help()

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from backend.arguments import HOSTS, LISTS, parser
+from backend.arguments import HOSTS, LISTS, is_fixed, parser, words
 from backend.errors import BerthError, UsageError, exit_code_for
 from backend.text import printable
 
@@ -50,10 +50,25 @@ def main(argv: Sequence[str], *, dashboard: Dashboard | None = None) -> int:
 def _run(argv: list[str], dashboard: Dashboard | None) -> int:
     if argv == [HOSTS]:
         return _host_names()
-    options = parser().parse_args(argv)
+    if not is_fixed(argv):
+        return _act(argv)
+    options = parser(actions=False).parse_args(argv)
     if options.verb is None:
         return _open_dashboard(options, dashboard)
     return _RUN[options.verb](options)
+
+
+def _act(argv: list[str]) -> int:
+    """A verb that an action gives."""
+    import asyncio
+
+    from backend.actions import load
+    from backend.verbrun import run_verb
+    from backend.verbs import split
+
+    argv, rest = split(argv, words(argv), load())
+    options = parser(separated=rest is not None).parse_args(argv)
+    return asyncio.run(run_verb(options, _prepare(options), rest or ()))
 
 
 def _open_dashboard(options: argparse.Namespace, dashboard: Dashboard | None) -> int:

@@ -56,6 +56,7 @@ def _verb(name: str, help: str, parser: argparse.ArgumentParser) -> Verb:
     hosts = False
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
+            words += action.choices
             continue
         if not action.option_strings:
             words += map(str, action.choices or ())

@@ -19,6 +19,7 @@ from backend.text import printable
 _FIND = r"""
 runtime=${XDG_RUNTIME_DIR:-/run/user/$(id -u)}
 docker="/run/docker.sock /var/run/docker.sock"
+case ${DOCKER_HOST-} in unix:///*) docker="${DOCKER_HOST#unix://} $docker" ;; esac
 podman="/run/podman/podman.sock"
 case $1 in
 docker) set -- "$2" $docker "$runtime/docker.sock" "$HOME/.docker/run/docker.sock" ;;

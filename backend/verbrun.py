@@ -1,0 +1,134 @@
+"""One run of one verb: from words to targets, from targets to results and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from backend.actions.registry import Action
+from backend.actions.runner import Result, label, refuse_read_only
+from backend.errors import BerthError, UsageError
+from backend.verbs import CP, dest
+
+if TYPE_CHECKING:
+    from backend.config import Config
+
+
+async def run_verb(args: argparse.Namespace, config: Config, rest: Sequence[str] = ()) -> int:
+    """Run the action that was named; the exit code, the worst of all targets'. Raises `BerthError`s."""
+    from backend.access import StandaloneAccess
+    from backend.actions import ACTIONS
+    from backend.talk import Talk
+
+    if args.action == CP:
+        _read_cp(args)
+    action = ACTIONS[args.action]
+    if args.read_only:
+        config = replace(config, settings=replace(config.settings, read_only=True))
+    if config.settings.read_only:
+        refuse_read_only(action, None, config)
+    options = options_of(action, args, rest)
+    talk = Talk(action, json=getattr(args, "json", False), yes=getattr(args, "yes", False))
+    options |= {param.name: talk.secret(param) for param in action.params if param.option.secret}
+    async with StandaloneAccess(config) as access:
+        targets, failed = await _targets(action, args, config, access)
+        for target in targets:
+            refuse_read_only(action, target, config)
+        if action.streams:
+            said = [talk.fail(each) for each in failed]
+            return max(*said, await _stream(action)(access, targets, json=args.json, **options), 0)
+        await talk.agree([target for target in targets if action.applies(target)])
+        results = await talk.perform(config, access, targets, options)
+        if action.terminal and results and (terminal := results[0].terminal) is not None:
+            from backend.terminal import run_terminal
+
+            return await run_terminal(terminal, access)
+    return talk.close([*failed, *results])
+
+
+def _stream(action: Action) -> Callable[..., Awaitable[int]]:
+    """What writes an action's standard output for all targets together."""
+    from importlib import import_module
+
+    module, _, name = action.streams.partition(":")
+    found: Callable[..., Awaitable[int]] = getattr(import_module(module), name)
+    return found
+
+
+async def _targets(
+    action: Action, args: argparse.Namespace, config: Config, access: Any
+) -> tuple[list[Any], list[Result]]:
+    """The rows that were named, each once; words that name nothing become failed results of their own."""
+    if action.on is None:
+        return [None], []
+    from backend.targets import resolve
+
+    kind: type = action.on
+    words = list(dict.fromkeys(args.targets))
+
+    async def one(word: str) -> list[Any] | BerthError:
+        try:
+            return await resolve(kind, word, config, access, look=not action.terminal)
+        except BerthError as error:
+            return error
+
+    answers = await asyncio.gather(*(one(word) for word in words))
+    rows: dict[tuple[Any, ...], Any] = {}
+    failed: list[Result] = []
+    for word, answer in zip(words, answers, strict=True):
+        if isinstance(answer, BerthError):
+            failed.append(Result(Word(word), error=answer))
+            continue
+        for row in answer:
+            rows.setdefault((label(row), getattr(row, "id", "")), row)
+    if len(rows) > 1 and not action.bulk:
+        raise UsageError(f"{action.title} takes one target, not {len(rows)}.")
+    if not rows and len(failed) == 1 and failed[0].error is not None:
+        raise failed[0].error
+    return list(rows.values()), failed
+
+
+class Word:
+    """A target that could not be found: what was said."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def options_of(action: Action, args: argparse.Namespace, rest: Sequence[str]) -> dict[str, Any]:
+    """What was said on the command line, by the names of the action's parameters."""
+    options: dict[str, Any] = {}
+    for param in action.params:
+        said = getattr(args, dest(param), None)
+        if param.option.many:
+            said = list(rest) if said is None else said[said[:1] == ["--"] :]
+        if said is not None:
+            options[param.name] = tuple(said) if param.many else said
+    return options
+
+
+def _read_cp(args: argparse.Namespace) -> None:
+    """Make of `cp` what it says: `copy-out` or `copy-in`. Raises `UsageError`."""
+    source, target = _container_path(args.source), _container_path(args.target)
+    if (source is None) == (target is None):
+        raise UsageError(
+            "cp copies between this machine and one container.",
+            hint="Write berth cp HOST/NAME:PATH TARGET, or berth cp SOURCE HOST/NAME:PATH.",
+        )
+    if source is not None:
+        args.action, args.targets, args.option_source = "copy-out", [source[0]], source[1]
+        args.option_target = args.target
+    elif target is not None:
+        args.action, args.targets, args.option_target = "copy-in", [target[0]], target[1]
+        args.option_source = args.source
+    args.option_overwrite = args.overwrite
+
+
+def _container_path(text: str) -> tuple[str, str] | None:
+    """`HOST/NAME:PATH` in its parts; None for a path here."""
+    name, colon, path = text.partition(":")
+    return None if not colon or not name or name[0] in "/.~" else (name, path or "/")

@@ -1,0 +1,207 @@
+"""Actions as verbs of the command line: the arguments that follow from their declarations.
+
+berth VERB TARGET... [options]          every action with a verb
+berth exec TARGET COMMAND...            what is left belongs to the command
+berth exec TARGET TARGET -- COMMAND...  several targets, the command behind `--`
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from backend.actions.registry import Action, Param
+from backend.model import ContainerRow, ContextRow, GpuRow, HostRow, SessionRow
+
+if TYPE_CHECKING:
+    pass
+
+TARGETS: dict[Any, tuple[str, str]] = {
+    ContainerRow: (
+        "HOST/NAME",
+        "container as HOST/NAME, name of a context, or NAME where only one host has it",
+    ),
+    ContextRow: ("CONTEXT", "context"),
+    HostRow: ("HOST", "host"),
+    SessionRow: ("HOST/SESSION", "session as HOST/NAME"),
+    GpuRow: ("HOST/INDEX", "GPU as HOST/INDEX"),
+}
+"""How a target of each kind is written."""
+CP = "cp"
+_MANY = "; several, and patterns like HOST/*, are possible"
+
+
+def split(
+    argv: Sequence[str], words: Sequence[str], actions: Mapping[str, Action]
+) -> tuple[list[str], list[str] | None]:
+    """Take off what stands behind `--`, where the verb takes the rest of the line; else None and all of it.
+
+    `words` is `argv` from the verb on.
+    """
+    for action in actions.values():
+        takes_rest = any(param.option.many for param in action.params)
+        if takes_rest and "--" in words and tuple(words[: len(action.verb)]) == action.verb:
+            at = list(argv).index("--")
+            return list(argv[:at]), list(argv[at + 1 :])
+    return list(argv), None
+
+
+def overview(actions: Mapping[str, Action]) -> list[tuple[str, str, str]]:
+    """Heading, name and one line of each verb, for the help; sub-commands of one word on one line."""
+    found: dict[str, tuple[str, str, str]] = {}
+    for action in actions.values():
+        if action.verb:
+            first = action.verb[0]
+            short = action.summary.rstrip(".") if len(action.verb) == 1 else _branch_help((first,), actions)
+            found.setdefault(first, (action.group.lower() or "more", first, short))
+    if "copy-in" in found:
+        found[CP] = (found["copy-in"][0], CP, "Copy between this machine and a container")
+    return list(found.values())
+
+
+def add_verbs(
+    subparsers: Any,
+    actions: Mapping[str, Action],
+    *,
+    separated: bool = False,
+    common: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
+) -> None:
+    """Add a sub-command for each action with a verb to `ArgumentParser.add_subparsers()`.
+
+    `common` adds the options that every verb has.
+    `separated`: the command line holds `--`; what is behind it was taken off and is `run_verb`'s `rest`.
+    """
+    branches: dict[tuple[str, ...], Any] = {(): subparsers}
+    if "copy-in" in actions:
+        _add_cp(subparsers, common)
+    for action in actions.values():
+        if not action.verb:
+            continue
+        *path, name = action.verb
+        for depth in range(len(path)):
+            words = tuple(path[: depth + 1])
+            if words not in branches:
+                made = branches[words[:-1]].add_parser(words[-1], help=_branch_help(words, actions))
+                branches[words] = made.add_subparsers(
+                    dest="verb_" + "_".join(words), metavar="VERB", required=True
+                )
+        branch = branches[tuple(path)]
+        parser = branch.add_parser(
+            name,
+            help=action.summary.rstrip("."),
+            description=f"{action.summary}\n\n{action.details}".strip(),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        common(parser)
+        parser.set_defaults(action=action.name)
+        _arguments(parser, action, separated)
+
+
+def _add_cp(subparsers: Any, common: Callable[[argparse.ArgumentParser], None]) -> None:
+    """`cp`, as people know it from docker: one verb for the two directions."""
+    parser = subparsers.add_parser(
+        "cp",
+        help="Copy between this machine and a container",
+        description="Copy a file or folder out of a container (HOST/NAME:PATH TARGET) or into one "
+        "(SOURCE HOST/NAME:PATH). The same as copy-out and copy-in.",
+        allow_abbrev=False,
+    )
+    common(parser)
+    parser.set_defaults(action=CP)
+    parser.add_argument("source", metavar="SOURCE", help="HOST/NAME:PATH, or a path here")
+    parser.add_argument("target", metavar="TARGET", help="a path here, or HOST/NAME:PATH")
+    parser.add_argument("--overwrite", action="store_true", help="replace what has that name")
+    parser.add_argument("--yes", "-y", action="store_true", help="answer questions on the way with yes")
+    parser.add_argument("--json", action="store_true", help="print one JSON array with a result per target")
+
+
+def _branch_help(words: Sequence[str], actions: Mapping[str, Action]) -> str:
+    inside = [each.verb[len(words)] for each in actions.values() if each.verb[: len(words)] == tuple(words)]
+    return f"{', '.join(dict.fromkeys(inside))}"
+
+
+def _arguments(parser: argparse.ArgumentParser, action: Action, separated: bool) -> None:
+    rest = next((param for param in action.params if param.option.many), None)
+    if action.on is not None:
+        metavar, about = TARGETS[action.on]
+        several = action.bulk and (rest is None or separated)
+        parser.add_argument(
+            "targets", nargs="+" if several else 1, metavar=metavar, help=about + (_MANY if several else "")
+        )
+    for param in action.params:
+        if param is rest:
+            if not separated:
+                parser.add_argument(
+                    dest(param), nargs=argparse.REMAINDER, metavar=param.name.upper(), help=param.option.help
+                )
+        elif param.option.positional:
+            _positional(parser, param)
+        elif not param.option.secret:
+            _flag(parser, param)
+    if action.danger:
+        parser.add_argument("--yes", "-y", action="store_true", help="do not ask, the answer is yes")
+    elif not action.terminal and not action.streams:
+        parser.add_argument("--yes", "-y", action="store_true", help="answer questions on the way with yes")
+    if not action.terminal:
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="print one JSON object per line"
+            if action.streams
+            else "print one JSON array with a result per target",
+        )
+
+
+def _positional(parser: argparse.ArgumentParser, param: Param) -> None:
+    more: dict[str, Any] = {} if param.kind is str else {"type": param.kind}
+    if param.many:
+        more["nargs"] = "+" if param.required else "*"
+    elif not param.required:
+        more["nargs"] = "?"
+    parser.add_argument(
+        dest(param),
+        metavar=param.name.upper().replace("_", "-"),
+        default=argparse.SUPPRESS,
+        choices=param.choices or None,
+        help=_help(param),
+        **more,
+    )
+
+
+def _flag(parser: argparse.ArgumentParser, param: Param) -> None:
+    names = [f"--{(param.option.flag or param.name).lstrip('-').replace('_', '-')}"]
+    if param.option.short:
+        names.append(f"-{param.option.short.lstrip('-')}")
+    about: dict[str, Any] = {"dest": dest(param), "default": argparse.SUPPRESS, "help": _help(param)}
+    if param.kind is bool:
+        parser.add_argument(
+            *names, action=argparse.BooleanOptionalAction if param.default else "store_true", **about
+        )
+        return
+    if param.many:
+        about["action"] = "append"
+    parser.add_argument(
+        *names,
+        type=param.kind,
+        choices=param.choices or None,
+        required=param.required,
+        metavar=None if param.choices else param.name.upper().replace("_", "-"),
+        **about,
+    )
+
+
+def dest(param: Param) -> str:
+    """Where argparse keeps it: apart from its own words, whatever the parameter is called."""
+    return f"option_{param.name}"
+
+
+def _help(param: Param) -> str:
+    text = param.option.help.replace("%", "%%")
+    if param.many and not param.option.positional:
+        text += "; may be given repeatedly"
+    told = (
+        param.kind is not bool and not param.many and not param.required and param.default not in ("", None)
+    )
+    return f"{text} (default: {param.default})" if told else text
