@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rich.cells import cell_len
@@ -13,35 +12,10 @@ from backend.logs.follower import Status
 from backend.text import printable
 from tui.header import Bar, Span
 from tui.logs.canvas import INKS
+from tui.logs.state import Picture
 
 _NAME = 24
 """Cells of a container's name at most, where there are several."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What the header is made from."""
-
-    names: tuple[str, ...] = ()
-    states: tuple[Status, ...] = ()
-    hidden: frozenset[int] = frozenset()
-    """Containers whose lines are not shown."""
-    part: str = ""
-    """Which part of the log: `last 500`, `5m`."""
-    shown: int = 0
-    kept: int = 0
-    dropped: int = 0
-    """Lines that fell out of the buffer."""
-    following: bool = True
-    unseen: int = 0
-    """Lines below the screen."""
-    only: str = ""
-    """The filter."""
-    sought: str = ""
-    found: int = 0
-    here: int | None = None
-    """Which of the found lines the cursor is on, from 0."""
-    marked: int = 0
 
 
 class LogHeader(Bar):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import ClassVar, Protocol
 
 from textual.app import ComposeResult
@@ -12,16 +10,16 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from backend.errors import BerthError
-from backend.logs.buffer import LogBuffer
 from backend.logs.follower import Status, Take, Target, Wants
 from backend.logs.lines import LogLine
 from backend.logs.pattern import Pattern, pattern
-from backend.logs.show import names
 from backend.text import printable
 from tui.header import KeyBar
-from tui.logs.header import LogHeader, LogNotice, Picture
+from tui.logs import take
+from tui.logs.header import LogHeader, LogNotice
+from tui.logs.state import LogState
 from tui.logs.view import LogView
-from tui.logs.words import ALL, COMMANDS, PRESETS, Part, complete_command, parse_command
+from tui.logs.words import ALL, COMMANDS, PATTERNS, PRESETS, Part, complete_command, parse_command
 from tui.prompt import Prompt
 
 REFRESH = 0.1
@@ -62,23 +60,15 @@ class LogScreen(Screen[None]):
     def __init__(self, targets: Sequence[Target], reader: Callable[[Wants], Reader]) -> None:
         """`reader` makes one that reads the wanted part of `targets`."""
         super().__init__()
-        self.targets = tuple(targets)
-        self.buffer = LogBuffer()
+        self.state = LogState(tuple(targets))
+        self.buffer = self.state.buffer
         self._reader = reader
-        self._names = tuple(names(self.targets))
-        self._states = [Status()] * len(self.targets)
-        self._part = PRESETS[0]
-        self._hidden: frozenset[int] = frozenset()
-        self._stream: bool | None = None
-        """True: only stderr; False: only stdout."""
-        self._only: Pattern | None = None
-        self._found: Pattern | None = None
         self._news = False
 
     def compose(self) -> ComposeResult:
         """Header, lines, notice, bottom line."""
         yield LogHeader(id="log-header")
-        yield LogView(self.buffer, self._names, id="log")
+        yield LogView(self.buffer, self.state.names, id="log")
         yield LogNotice(id="log-notice")
         yield Prompt(complete_command, signs={"search": "/", "only": "&", "command": ":"}, id="log-prompt")
         yield KeyBar(id="log-keys")
@@ -87,7 +77,7 @@ class LogScreen(Screen[None]):
         """Begin to read."""
         self.view.focus()
         self.set_interval(REFRESH, self._draw)
-        self._read(self._part)
+        self._read(self.state.part)
 
     @property
     def view(self) -> LogView:
@@ -103,15 +93,9 @@ class LogScreen(Screen[None]):
 
     def _read(self, part: Part) -> None:
         """Read another part of the logs, and forget what was read."""
-        wants = part.wants()
-        self._part = part
-        self.buffer.clear()
-        self._states = [Status()] * len(self.targets)
+        wants = self.state.begin(part)
         self.view.marks = set()
-        if part.kind == "head":
-            self.view.action_top()
-        else:
-            self.view.follow()
+        self.view.follow()
         self._news = True
         self._draw()
         self.run_worker(self._work(wants, part), group="log", name="log", exclusive=True)
@@ -135,7 +119,7 @@ class LogScreen(Screen[None]):
             self.app.notify(printable(str(error)), title=error.title, severity="error", markup=False)
 
     def _status(self, index: int, status: Status) -> None:
-        self._states[index] = status
+        self.state.states[index] = status
         self._news = True
 
     def _draw(self) -> None:
@@ -143,48 +127,19 @@ class LogScreen(Screen[None]):
         if not self._news or not self.is_attached:
             return
         self._news = False
-        view = self.view
-        view.empty = self._why_empty()
-        view.show_lines()
+        self.view.empty = self.state.why_empty()
+        self.view.show_lines()
         self._say()
-
-    def _why_empty(self) -> str:
-        if self.buffer.kept:
-            return "No line is shown.\nesc shows all again"
-        states = {status.state for status in self._states}
-        if "opening" in states:
-            return "Reading ..."
-        lost = [status.error for status in self._states if status.error is not None]
-        if lost and not states & {"following", "ended"}:
-            return printable(lost[0].message, 200) + "\n" + printable(lost[0].hint, 200)
-        if self._part.kind == "since":
-            return f"Nothing was written {self._part.title}.\n0 shows the last lines"
-        return "Nothing was written yet." if "following" in states else "Nothing was written."
 
     def _say(self) -> None:
         """Bring header and notice up to date."""
-        view, buffer = self.view, self.buffer
-        hidden = self._hidden
-        stream = {None: "", True: "stderr, ", False: "stdout, "}[self._stream]
+        view, state = self.view, self.state
         self.query_one(LogHeader).show(
-            Picture(
-                names=self._names,
-                states=tuple(self._states),
-                hidden=hidden,
-                part=stream + self._part.title,
-                shown=len(buffer),
-                kept=buffer.kept,
-                dropped=buffer.dropped,
-                following=view.following,
-                unseen=view.unseen,
-                only=self._only.text if self._only else "",
-                sought=self._found.text if self._found else "",
-                found=buffer.hits,
-                here=None if view.cursor is None else buffer.hit_place(view.cursor),
-                marked=len(view.marks),
+            state.picture(
+                following=view.following, unseen=view.unseen, cursor=view.cursor, marked=len(view.marks)
             )
         )
-        self.query_one(LogNotice).show(self._names, self._states)
+        self.query_one(LogNotice).show(state.names, state.states)
 
     def on_log_view_changed(self) -> None:
         """It follows, or not: the header says so."""
@@ -195,7 +150,7 @@ class LogScreen(Screen[None]):
 
     def action_ask(self, mode: str) -> None:
         """Type a search, a filter, a command."""
-        known = {"search": self._found, "only": self._only}.get(mode)
+        known = {"search": self.state.found, "only": self.state.only}.get(mode)
         self.prompt.ask(mode, known.text if known else "")
 
     def on_prompt_typed(self, event: Prompt.Typed) -> None:
@@ -212,7 +167,7 @@ class LogScreen(Screen[None]):
                 self.prompt.hint(printable(error.message, 300), error=True)
         elif self._try(event.mode, event.text):
             self._close_prompt()
-            if event.mode == "search" and self._found is not None:
+            if event.mode == "search" and self.state.found is not None:
                 self._first_found()
 
     def on_prompt_left(self, event: Prompt.Left) -> None:
@@ -235,15 +190,14 @@ class LogScreen(Screen[None]):
         if mode == "search":
             self._search(wanted)
         else:
-            self._only = wanted
-            self._filter()
+            self.state.only = wanted
+            self._narrow()
         told = f"{self.buffer.hits:,} lines" if mode == "search" else f"{len(self.buffer):,} lines"
         self.prompt.hint(told if wanted else "")
         return True
 
     def _search(self, wanted: Pattern | None) -> None:
-        self._found = wanted
-        self.buffer.seek(None if wanted is None else lambda line: wanted(line.plain))
+        self.state.search(wanted)
         self.view.seek(wanted)
         self._say()
 
@@ -260,7 +214,7 @@ class LogScreen(Screen[None]):
 
     def action_next(self, step: int) -> None:
         """The next line that was found, or the one before; round the ends."""
-        if self._found is None:
+        if self.state.found is None:
             self.action_ask("search")
             return
         visible = self.view.lines_shown()
@@ -275,18 +229,9 @@ class LogScreen(Screen[None]):
             self.view.go_to(number)
         self._say()
 
-    def _filter(self) -> None:
-        """Show only what is wanted of the containers that are not hidden."""
-        only, hidden, stream = self._only, self._hidden, self._stream
-
-        def wanted(line: LogLine) -> bool:
-            return (
-                line.source not in hidden
-                and (stream is None or line.error is stream)
-                and (only is None or only(line.plain))
-            )
-
-        self.buffer.filter(wanted if only or hidden or stream is not None else None)
+    def _narrow(self) -> None:
+        """Show only what is wanted."""
+        self.state.narrow()
         self._news = True
         self._draw()
 
@@ -298,63 +243,45 @@ class LogScreen(Screen[None]):
 
     def action_streams(self) -> None:
         """Both streams, only stderr, only stdout."""
-        self._stream = {None: True, True: False, False: None}[self._stream]
-        self._filter()
+        self.state.next_stream()
+        self._narrow()
 
     def action_hide(self) -> None:
         """Choose which containers are shown."""
         from tui.dialogs import Pick
 
-        every = [str(place) for place in range(len(self.targets))]
-        shown = [place for place in every if int(place) not in self._hidden]
+        every = [str(place) for place in range(len(self.state.targets))]
+        shown = [place for place in every if int(place) not in self.state.hidden]
 
         def chosen(keys: list[str] | None) -> None:
             if keys is not None:
-                self._hide(frozenset(range(len(self.targets))) - {int(key) for key in keys})
+                self._hide(frozenset(map(int, every)) - {int(key) for key in keys})
 
-        self.app.push_screen(Pick("Containers", list(zip(every, self._names, strict=True)), shown), chosen)
+        self.app.push_screen(
+            Pick("Containers", list(zip(every, self.state.names, strict=True)), shown), chosen
+        )
 
     def on_log_header_chosen(self, event: LogHeader.Chosen) -> None:
         """Hide a container, or show it again."""
-        self._hide(self._hidden ^ {event.source})
+        self._hide(self.state.hidden ^ {event.source})
 
     def _hide(self, hidden: frozenset[int]) -> None:
-        self._hidden = hidden
-        self._filter()
+        self.state.hidden = hidden
+        self._narrow()
 
     # -------------------------------------------------------------------------------- taking away
 
     def action_copy(self) -> None:
         """Copy the marked lines, else those on the screen."""
-        numbers = sorted(self.view.marks) or self.view.lines_shown()
-        if numbers:
-            text = "\n".join(self.buffer[number].plain for number in numbers)
-            self.app.copy_to_clipboard(text)
-            what = "line" if len(numbers) == 1 else "lines"
-            self.app.notify(f"{len(numbers):,} {what}", title="Copied", markup=False, timeout=3)
+        take.copy(self.app, self.state.lines(sorted(self.view.marks) or self.view.lines_shown()))
 
     def action_save(self) -> None:
-        """Save all shown lines to a file."""
+        """Save the marked lines, else all shown lines, to a file."""
         self._save("")
 
     def _save(self, where: str) -> None:
-        from backend.config.paths import absolute
-        from backend.logs.save import new_path, save
-
-        path = absolute(Path(where)) if where else new_path(self.targets)
-        numbers = sorted(self.view.marks) or self.buffer.numbers()
-        lines = [self.buffer[number] for number in numbers]
-
-        async def work() -> None:
-            try:
-                await asyncio.to_thread(save, lines, self.targets, path)
-            except BerthError as error:
-                self.app.notify(printable(str(error)), title=error.title, severity="error", markup=False)
-            else:
-                said = f"{len(lines):,} lines to {printable(str(path), 200)}"
-                self.app.notify(said, title="Saved", markup=False, timeout=8)
-
-        self.run_worker(work(), group="save")
+        lines = self.state.lines(sorted(self.view.marks) or self.buffer.numbers())
+        self.run_worker(take.save(self.app, lines, self.state.targets, where), group="save")
 
     # ------------------------------------------------------------------------------------ the rest
 
@@ -364,8 +291,8 @@ class LogScreen(Screen[None]):
         wanted = pattern(command.argument) if command.verb == "filter" else None
         self._close_prompt()
         if command.verb == "filter":
-            self._only = wanted
-            self._filter()
+            self.state.only = wanted
+            self._narrow()
         elif command.verb == "save":
             self._save(command.argument)
         elif command.verb == "help":
@@ -379,30 +306,24 @@ class LogScreen(Screen[None]):
         """All keys and commands."""
         from tui.help import HelpScreen, Section, key_sections
 
-        patterns = [
-            ("error", "lines with the text, upper and lower case alike"),
-            ("Error", "exactly so, because of the capital"),
-            ("!debug", "lines without it"),
-            ("/step \\d+0\\b/", "a regular expression"),
-        ]
         commands: Section = ("Commands", [(f":{word}", what) for word, what in COMMANDS.items()])
         self.app.push_screen(
-            HelpScreen([*key_sections(self), ("Search (/) and filter (&)", patterns), commands])
+            HelpScreen([*key_sections(self), ("Search (/) and filter (&)", PATTERNS), commands])
         )
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Containers can be chosen where there are several."""
-        return len(self.targets) > 1 if action == "hide" else True
+        return len(self.state.targets) > 1 if action == "hide" else True
 
     def action_undo(self) -> None:
         """Undo the latest of: marks, search, filter, hidden containers; else go back."""
         if self.view.marks:
             self.view.clear_marks()
-        elif self._found is not None:
+        elif self.state.found is not None:
             self._search(None)
-        elif self._only is not None or self._hidden or self._stream is not None:
-            self._only, self._hidden, self._stream = None, frozenset(), None
-            self._filter()
+        elif self.state.is_narrowed:
+            self.state.widen()
+            self._narrow()
         else:
             self.action_leave()
 

@@ -50,6 +50,13 @@ PRESETS: tuple[Part, ...] = (
 """By the number of their key, as in k9s."""
 ALL = Part("tail", "all")
 
+PATTERNS = [
+    ("error", "lines with the text, upper and lower case alike"),
+    ("Error", "exactly so, because of the capital"),
+    ("!debug", "lines without it"),
+    ("/step \\d+0\\b/", "a regular expression"),
+]
+"""What can be typed to search and to filter, for the help."""
 COMMANDS: dict[str, str] = {
     "filter": "only lines with a text: `filter TEXT`, `filter !TEXT`, `filter /REGEX/`; without one: all",
     "since": "read from a time on: `since 2h`, `since 14:30`, `since 2026-01-31T14:30`",
