@@ -1,33 +1,34 @@
-"""Values to cells: the only place that gives host text a style, and the only place that cuts it.
+"""Values to cells: the only place that gives host text a style.
 
 Every function is pure and cheap (it runs for each visible row of each frame) and gives a `Cell`: spans of
-(text, style name), one line, printable. `fit` makes a cell exactly as wide as its column. Styles say how
+(text, style name), one line, printable. `tui.fitting` makes a cell as wide as its column. Styles say how
 something *is* (`bad`, `free`, `bar-high`), never which colour it has; and nothing is told by colour alone:
 bars have a length, states have words, problems carry a `!`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from math import isnan
-from typing import Literal
-
-from rich.cells import cell_len, chop_cells, split_graphemes
 
 from backend import text as words
 from backend.model import HostState
 from backend.text import UNKNOWN, printable
 from tui.columns import Cell
+from tui.fitting import EMPTY, bare, fit, text_of, width_of, wrap
 
-EMPTY: Cell = ()
+__all__ = [
+    "DASH", "EMPTY", "WORK", "age", "bar", "bare", "duration", "fill_level", "fit", "free", "gpu_strip",
+    "host_state", "join", "marker", "needs_help", "number", "owners", "percent", "percent_bar", "plain",
+    "ports", "power", "rate", "size", "spark", "state", "temperature", "text_of", "usage", "width_of", "wrap",
+]  # fmt: skip
+
 DASH: Cell = ((UNKNOWN, "dim"),)
 """The cell of None."""
 
 _FULL, _REST = "▇", "▁"
-_WORDS = re.compile(" *[^ ]+| +")
 _STEPS = "▁▂▃▄▅▆▇█"
 _NUMBERS = 13
 """Cells that `212.4/999.9 G` takes at most."""
@@ -66,127 +67,6 @@ def join(*cells: Cell, gap: str = "  ") -> Cell:
                 spans.append((gap, ""))
             spans.extend(cell)
     return tuple(spans)
-
-
-def bare(cell: Cell) -> Cell:
-    """A number without the padding of its column, for a line of text."""
-    stripped = ((text.strip(), style) for text, style in cell)
-    return tuple(span for span in stripped if span[0])
-
-
-def text_of(cell: Cell) -> str:
-    """What a cell says, without styles."""
-    return "".join(text for text, _ in cell)
-
-
-def width_of(cell: Cell) -> int:
-    """Terminal cells that it takes."""
-    return sum(cell_len(text) for text, _ in cell)
-
-
-def fit(cell: Cell, width: int, align: Literal["left", "right"] = "left") -> Cell:
-    """`cell`, cut with `…` or padded, exactly `width` terminal cells wide.
-
-    A wide character is never split: where half of one would fit, a space stands. Text that slipped in without
-    passing `printable` passes it here.
-    """
-    if width <= 0:
-        return EMPTY
-    if len(cell) == 1 and cell[0][0].isascii() and cell[0][0].isprintable():
-        return _fit_ascii(*cell[0], width, align)
-    spans = [(text if text.isprintable() else printable(text), style) for text, style in cell]
-    total = sum(cell_len(text) for text, _ in spans)
-    if total > width:
-        spans = _cut(spans, width - 1)
-        total = sum(cell_len(text) for text, _ in spans)
-    if total < width:
-        padding = (" " * (width - total), "")
-        if align == "right":
-            spans.insert(0, padding)
-        else:
-            spans.append(padding)
-    return tuple(spans)
-
-
-def _fit_ascii(text: str, style: str, width: int, align: Literal["left", "right"]) -> Cell:
-    """`fit` for most cells: one span in which each character is one terminal cell."""
-    if len(text) == width:
-        return ((text, style),)
-    if len(text) > width:
-        return ((text[: width - 1] + "…", style),)
-    padding = (" " * (width - len(text)), "")
-    return (padding, (text, style)) if align == "right" else ((text, style), padding)
-
-
-def wrap(cell: Cell, width: int) -> list[Cell]:
-    """`cell` over as many lines of at most `width` cells as it needs, broken at spaces where it has some."""
-    if width <= 0:
-        return []
-    if width_of(cell) <= width:
-        return [cell]
-    lines: list[Cell] = []
-    line: list[tuple[str, str]] = []
-    room = width
-    for text, style in cell:
-        for word in _words(text, width):
-            size = cell_len(word)
-            if size > room and line:
-                lines.append(_trimmed(line))
-                line, room = [], width
-                word = word.lstrip(" ")
-                size = cell_len(word)
-            if word:
-                line.append((word, style))
-                room -= size
-    if line:
-        lines.append(_trimmed(line))
-    return lines
-
-
-def _words(text: str, width: int) -> list[str]:
-    """Words with the spaces before them; what is longer than a line is chopped."""
-    parts: list[str] = []
-    for word in _WORDS.findall(text):
-        if cell_len(word) <= width:
-            parts.append(word)
-            continue
-        bare = word.lstrip(" ")
-        if len(bare) < len(word):
-            parts.append(" ")
-        parts.extend(chop_cells(bare, width))
-    return parts
-
-
-def _trimmed(line: list[tuple[str, str]]) -> Cell:
-    """Neighbours of one style put together again."""
-    spans: list[tuple[str, str]] = []
-    for text, style in line:
-        if spans and spans[-1][1] == style:
-            spans[-1] = (spans[-1][0] + text, style)
-        else:
-            spans.append((text, style))
-    return tuple(spans)
-
-
-def _cut(spans: Iterable[tuple[str, str]], room: int) -> list[tuple[str, str]]:
-    """As much of `spans` as fits into `room` cells, then `…` in the style of what was cut."""
-    kept: list[tuple[str, str]] = []
-    style = ""
-    for text, style in spans:
-        size = cell_len(text)
-        if size > room:
-            end = 0
-            for _, stop, cells in split_graphemes(text)[0]:
-                if cells > room:
-                    break
-                room -= cells
-                end = stop
-            kept.append((text[:end] + "…", style))
-            return kept
-        kept.append((text, style))
-        room -= size
-    kept.append(("…", style))
-    return kept
 
 
 # -------------------------------------------------------------------------------------------- bars and sparks
