@@ -43,6 +43,7 @@ class Desk(Screen[None]):
 
     BINDING_GROUP_TITLE = "Everywhere"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "undo", "back", id="back"),
         *(Binding(str(v.number), f"view('{v.name}')", v.title, show=False, id=v.name) for v in LISTED),
         Binding("greater_than_sign", "containers_here", "containers", id="containers-here"),
         Binding("less_than_sign,backspace", "go_back", "Back to the view before", show=False, id="go-back"),
@@ -55,7 +56,6 @@ class Desk(Screen[None]):
         Binding("d", "toggle_detail", "Details beside the list", show=False, id="detail-pane"),
         Binding("c", "copy", "copy", id="copy"),
         Binding("C", "copy_rows", "Copy the whole rows", show=False, id="copy-rows"),
-        Binding("escape", "undo", "back", id="back"),
         Binding("q", "app.quit", "quit", id="quit"),
     ]
 
@@ -83,7 +83,7 @@ class Desk(Screen[None]):
         with Container(id="body"):
             with ContentSwitcher(id="views"):
                 frame = Container(id="frame", classes="view")
-                frame.border_title = f" {first.title} "
+                frame.border_title = first.title
                 yield frame
             yield Container(id="detail")
         yield KeyBar(id="footer")
@@ -157,7 +157,8 @@ class Desk(Screen[None]):
         badges = [("read-only", "warn")] if self.read_only else []
         if not self.live and (seen := [row.seen_at for row in rows if row.seen_at is not None]):
             badges.append((f"as of {age(max(seen))} ago", "muted"))
-        self.query_one(HeaderBar).show(active=self.view.NAME, parts=summary(rows), badges=badges)
+        for header in self.query(HeaderBar):
+            header.show(active=self.view.NAME, parts=summary(rows), badges=badges)
 
     def _show_detail(self) -> None:
         for pane in self.query("#detail-pane"):

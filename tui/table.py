@@ -16,7 +16,6 @@ from textual.message import Message
 from textual.timer import Timer
 
 from tui.canvas import Canvas, Look
-from tui.cells import text_of
 from tui.columns import Column
 from tui.filter import Test
 from tui.layout import GUTTER
@@ -295,5 +294,7 @@ def sort_value(column: Column[Any]) -> Callable[[Any], Any]:
 
 
 def column_text(column: Column[Any], row: Any) -> str:
-    """What a column says about a row, as plain text."""
-    return column.text(row) if column.text is not None else text_of(column.cell(row)).strip()
+    """What a column says about a row, as plain text, without bars."""
+    if column.text is not None:
+        return column.text(row)
+    return "".join(text for text, style in column.cell(row) if not style.startswith("bar-")).strip()

@@ -267,14 +267,15 @@ class ListView(Vertical):
         table = self.table
         shown, total = len(table.rows), table.total
         count = f"{shown:,}" if shown == total else f"{shown:,} of {total:,}"
-        title = Content.assemble((f" {self.TITLE} ", "bold"), (f"{count} ", "$text-muted"))
+        title = Content.assemble((f"{self.TITLE} ", "bold"), (count, "$text-muted"))
         if self.hosts_label:
-            title += Content.assemble((f"{printable(self.hosts_label, 40)} ", "$text-accent"))
+            title += Content.assemble((f" {printable(self.hosts_label, 40)}", "$text-accent"))
         subtitle = Content("")
         if self.filter_text:
-            subtitle += Content.assemble((f" / {printable(self.filter_text, 60)} ", "$text-warning"))
+            subtitle += Content.assemble((f"/ {printable(self.filter_text, 60)}", "$text-warning"))
         if table.marks:
-            subtitle += Content.assemble((f" ● {len(table.marks):,} marked ", "$text-accent"))
+            gap = "  " if self.filter_text else ""
+            subtitle += Content.assemble((f"{gap}● {len(table.marks):,} marked", "$text-accent"))
         self._set_titles(title, subtitle)
         self.set_class(not shown, "-empty")
         if not shown:
