@@ -1,6 +1,6 @@
 """A dashboard of one line, with open connections and a screen that keeps changing: `HOST CONTAINER`.
 
-`e` enters, `E` opens a plain shell, `q` quits. Everything about the terminal is what berth's own dashboard has.
+`e` enters, `E` opens a plain shell, `q` quits. All about the terminal is what berth's dashboard has.
 """
 
 from __future__ import annotations
