@@ -20,6 +20,7 @@ MODULES: tuple[str, ...] = (
     "context_files",
     "images",
     "private",
+    "ports",
 )
 """The files that declare actions, one per kind of target."""
 

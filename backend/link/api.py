@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 from backend.errors import HostError
@@ -69,6 +70,12 @@ class Link(Protocol):
         """A unix socket here that reaches the unix socket `remote_path` there; its path.
 
         It lies in a folder only we can enter, and is gone when the link closes.
+        """
+
+    def forward_port(self, address: str, port: int, local_port: int = 0) -> AbstractAsyncContextManager[int]:
+        """A port of 127.0.0.1 here that reaches `address:port` as the host sees it, while this is entered.
+
+        Gives the port here: `local_port`, or a free one for 0. Raises `ActionFailed` where it is taken.
         """
 
     @property

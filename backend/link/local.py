@@ -126,6 +126,32 @@ class LocalLink:
         """The socket itself: it is on this machine."""
         return remote_path
 
+    @contextlib.asynccontextmanager
+    async def forward_port(self, address: str, port: int, local_port: int = 0) -> AsyncIterator[int]:
+        """A port here that leads to another address of this machine."""
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                far_reader, far_writer = await asyncio.open_connection(address, port)
+            except OSError:
+                writer.close()
+                return
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_pump(reader, far_writer))
+                group.create_task(_pump(far_reader, writer))
+
+        try:
+            server = await asyncio.start_server(serve, "127.0.0.1", local_port)
+        except OSError as error:
+            raise ActionFailed(
+                f"port {local_port} of this machine cannot be used: {error.strerror or error}.",
+                hint="Leave it out to have a free one chosen.",
+            ) from None
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+
     @property
     def closed(self) -> Awaitable[HostError | None]:
         """Done once `close` was called."""
@@ -137,3 +163,13 @@ class LocalLink:
             self._closed.set_result(None)
         children, self._processes = self._processes, set()
         await asyncio.gather(*(each.close() for each in children), return_exceptions=True)
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Copy until the reader ends; then say so to the writer."""
+    with contextlib.suppress(OSError):
+        while data := await reader.read(64 * 1024):
+            writer.write(data)
+            await writer.drain()
+        if writer.can_write_eof():
+            writer.write_eof()

@@ -147,6 +147,23 @@ class SshLink:
         self._sockets[remote_path] = local
         return local
 
+    @contextlib.asynccontextmanager
+    async def forward_port(self, address: str, port: int, local_port: int = 0) -> AsyncIterator[int]:
+        """A port here that reaches `address:port` as the host sees it."""
+        if self._closed.done():
+            raise Unreachable(f"the connection to {self.name} is closed.")
+        try:
+            listener = await self._connection.forward_local_port("127.0.0.1", local_port, address, port)
+        except OSError as error:
+            raise ActionFailed(
+                f"port {local_port} of this machine cannot be used: {error.strerror or error}.",
+                hint="Leave it out to have a free one chosen.",
+            ) from None
+        try:
+            yield listener.get_port()
+        finally:
+            listener.close()
+
     @property
     def closed(self) -> Awaitable[HostError | None]:
         """Done when the connection is gone."""
