@@ -174,12 +174,11 @@ class Follower:
                 source=index,
             )
             async with aclosing(log) as batches:
-                begun = is_last
                 async for batch in batches:
-                    if not begun and mark.misses(batch):
-                        break  # more than that was written meanwhile
-                    begun = True
-                    if fresh := mark.fresh(batch):
+                    fresh = mark.fresh(batch, is_last=is_last)
+                    if fresh is None:
+                        break
+                    if fresh:
                         await self._lines(fresh)
                 else:
                     return
@@ -228,14 +227,20 @@ class _About(NamedTuple):
 
 
 class _Mark:
-    """Up to where a log was read: the engine resumes by time, and sends lines of that time again."""
+    """Up to where a log was read, so that it can be taken up again.
+
+    Engines count time in microseconds at best (Podman: in seconds), and send all lines of a moment again: the
+    lines that were read of the last moment are looked for, and what comes after them is new.
+    """
 
     def __init__(self) -> None:
         self.time: datetime | None = None
         self.began: datetime | None = None
         """When it was first asked for what comes, where that was all that was wanted."""
-        self._at_time = 0
-        self._skip = 0
+        self._texts: list[str] = []
+        """What was read of the last moment."""
+        self._again: list[LogLine] | None = None
+        """Lines of that moment that came again, while those that were read are not found among them."""
 
     def note(self, batch: Sequence[LogLine]) -> None:
         """These lines were read."""
@@ -243,31 +248,39 @@ class _Mark:
             if line.time is None:
                 continue
             if line.time == self.time:
-                self._at_time += 1
+                self._texts.append(line.text)
             elif self.time is None or line.time > self.time:
-                self.time, self._at_time = line.time, 1
+                self.time, self._texts = line.time, [line.text]
 
     def resume(self) -> None:
-        """The engine begins again at `time`."""
-        self._skip = self._at_time
+        """The engine begins again, somewhere before what comes next."""
+        self._again = None if self.time is None else []
 
-    def misses(self, batch: Sequence[LogLine]) -> bool:
-        """Whether a log that was taken up again does not begin with what was read last."""
-        first = batch[0].time
-        return self.time is not None and first is not None and first > self.time
+    def fresh(self, batch: list[LogLine], *, is_last: bool) -> list[LogLine] | None:
+        """The lines that were not read before; None: what was read last is not there, so some may be missing.
 
-    def fresh(self, batch: list[LogLine]) -> list[LogLine]:
-        """The lines that were not read before."""
-        if self._skip:
-            start = 0
-            while start < len(batch) and self._skip:
-                time = batch[start].time
-                if time is not None and self.time is not None and time > self.time:
-                    self._skip = 0
-                    break
-                if time == self.time:
-                    self._skip -= 1
-                start += 1
-            batch = batch[start:]
-        self.note(batch)
-        return batch
+        `is_last`: nothing more can be had; lines that were thrown away on the host are lost.
+        """
+        again = self._again
+        if again is None:
+            self.note(batch)
+            return batch
+        for place, line in enumerate(batch):
+            if line.time is not None and self.time is not None and line.time > self.time:
+                if not is_last:
+                    return None
+                return self._found([*again[len(self._texts) :], *batch[place:]])
+            if line.time == self.time:
+                again.append(line)
+                if self._ends_with_what_was_read(again):
+                    return self._found(batch[place + 1 :])
+        return []
+
+    def _ends_with_what_was_read(self, again: Sequence[LogLine]) -> bool:
+        texts = self._texts
+        return again[-1].text == texts[-1] and [line.text for line in again[-len(texts) :]] == texts
+
+    def _found(self, fresh: list[LogLine]) -> list[LogLine]:
+        self._again = None
+        self.note(fresh)
+        return fresh

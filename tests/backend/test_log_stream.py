@@ -199,3 +199,27 @@ async def test_logs_of_several_containers_are_merged_by_time(tmp_path):
             taking(got, lambda line: (line.text, line.source)), lambda *_: None
         )
     assert got == [("a", 0), ("b", 1), ("c", 0), ("d", 1)]
+
+
+async def test_engines_that_count_in_seconds_repeat_nothing_where_the_tail_began_in_the_middle_of_one(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(follower, "RETRY", 0.01)
+    second = [frame(f"{text}\n", 1, 5) for text in "abcaf"]
+    async with engine(tmp_path, b"".join(second[2:4]), b"".join(second), b"HANG") as client:
+        got: list[str] = []
+
+        async def give(host):
+            return client
+
+        run = asyncio.create_task(
+            Follower([Target("h1", "abc", "x")], give, Wants(tail=2)).run(
+                taking(got, lambda line: line.text), lambda *_: None
+            )
+        )
+        while "f" not in got:
+            await asyncio.sleep(0.01)
+            assert not run.done()
+        run.cancel()
+        await asyncio.wait([run])
+    assert got == ["c", "a", "f"]
