@@ -173,7 +173,8 @@ class Talk:
             front = "" if alone else f"{label(result.target)}: "
             self._err(f"berth: {printable(front + str(result.error))}")
         elif self._action.prints:
-            self._err(printable(result.message))
+            if sys.stdout.isatty() and sys.stderr.isatty():  # beside the output, not among it
+                self._err(printable(result.message))
         else:
             print(printable(result.message), flush=True)
 

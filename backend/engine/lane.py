@@ -6,6 +6,7 @@ lane's sockets are shut down, the blocked read in the thread returns, the thread
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -134,6 +135,12 @@ class Lane(APIClient):
         if response.status_code >= 400:
             raise AnswerError(response.status_code, _said(response))
         return response
+
+    def _url(self, path: str, *parts: str, **how: Any) -> str:
+        """As the SDK's, but no container's name reaches beyond its own part of the path."""
+        if path.startswith(("/containers/", "/exec/")):
+            return self.endpoint(re.sub(r"\{\d\}", "{}", path), *parts)
+        return str(super()._url(path, *parts, **how))  # type: ignore[misc]
 
     def _raise_for_status(self, response: Response) -> None:
         """In place of the SDK's: the engine's message, whatever shape its answer has."""

@@ -72,6 +72,11 @@ def _host_config(found: Mapping[str, Any]) -> dict[str, Any]:
         if value is not None and key != "ContainerIDFile"
     }
     host["Binds"] = [*(host.get("Binds") or ()), *_anonymous(found, host)]
+    # Podman answers with the kernel's names and takes only Docker's.
+    host["Ulimits"] = [
+        each | {"Name": str(each.get("Name", "")).lower().removeprefix("rlimit_")}
+        for each in host.get("Ulimits") or ()
+    ]
     return host
 
 

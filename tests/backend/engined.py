@@ -16,7 +16,9 @@ from pathlib import Path
 from uuid import uuid4
 
 IMAGE = "busybox:latest"
-_APPLETS = "sh sleep cat echo ls id kill mv rm mkdir touch ln env pwd true false seq head tail stat wc ps sync dd tr"
+_APPLETS = (
+    "sh sleep cat echo ls id kill mv rm mkdir touch ln env pwd true false seq head tail stat wc ps sync dd tr"
+)
 
 
 @dataclass
@@ -94,7 +96,9 @@ def dockerd() -> Iterator[Engined]:
         docker = ["docker", "-H", f"unix://{socket}"]
         subprocess.run([*docker, "import", folder / "root.tar", IMAGE], check=True, capture_output=True)
         yield Engined(socket, process)
-        ids = subprocess.run([*docker, "ps", "-aq"], capture_output=True, text=True, check=True).stdout.split()
+        ids = subprocess.run(
+            [*docker, "ps", "-aq"], capture_output=True, text=True, check=True
+        ).stdout.split()
         if ids:
             subprocess.run([*docker, "rm", "-f", *ids], capture_output=True, check=False)
     finally:
@@ -111,7 +115,9 @@ def podman() -> Iterator[Engined]:
     log = folder / "log"
     store = ["podman", "--root", folder / "data", "--runroot", folder / "run", "--cgroup-manager", "cgroupfs"]
     # A test machine may not raise limits, which is Podman's default.
-    (folder / "containers.conf").write_text('[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n')
+    (folder / "containers.conf").write_text(
+        '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n'
+    )
     env = {**os.environ, "CONTAINERS_CONF": str(folder / "containers.conf")}
     rootfs(folder / "root.tar")
     subprocess.run([*store, "import", folder / "root.tar", IMAGE], check=True, capture_output=True)
