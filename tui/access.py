@@ -56,7 +56,7 @@ class FleetAccess:
                     if (link := self._fleet.link(host)) is not None:
                         return link
                     snapshot = state.hosts[host]
-                    if snapshot.state is not HostState.CONNECTING:
+                    if snapshot.state not in (HostState.CONNECTING, HostState.UP):
                         problem = snapshot.error
                         said = problem.message if problem else f"{host} is {snapshot.state.value}."
                         raise HostError(said, hint=problem.hint if problem else "")
