@@ -120,6 +120,14 @@ def _list(to: argparse.ArgumentParser) -> None:
     )
 
 
+def _activity(to: argparse.ArgumentParser) -> None:
+    to.add_argument("--json", action="store_true", help="print one JSON array, with all that they said")
+    to.add_argument(
+        "--host", nargs="+", action="extend", metavar="HOST", help="only these hosts; may be given repeatedly"
+    )
+    to.add_argument("-n", "--limit", type=_number(1, 500), default=50, metavar="N", help="how many (50)")
+
+
 def _doctor(to: argparse.ArgumentParser) -> None:
     to.add_argument("hosts", nargs="*", metavar="HOST", help="hosts to check (default: all)")
     to.add_argument("--json", action="store_true", help="print one JSON array of all checks")
@@ -179,6 +187,13 @@ VERBS = (
         _list,
     ),
     Verb(
+        "activity",
+        "what was done",
+        "actions that were done by this and other berths, and how they ended",
+        "List what was done, newest first.",
+        _activity,
+    ),
+    Verb(
         "doctor",
         "checks",
         "what stands between berth and a host, and how to mend it",
@@ -207,6 +222,15 @@ def _seconds(low: float, high: float) -> Callable[[str], float]:
         if not low <= seconds <= high:
             raise argparse.ArgumentTypeError(f"{written!r} is not {low:g}-{high:g} seconds")
         return seconds
+
+    return read
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    def read(written: str) -> int:
+        if not written.isdecimal() or not low <= int(written) <= high:
+            raise argparse.ArgumentTypeError(f"{written!r} is not {low}-{high}")
+        return int(written)
 
     return read
 

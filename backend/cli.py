@@ -117,6 +117,12 @@ def _doctor(options: argparse.Namespace) -> int:
     return asyncio.run(show(_prepare(options), options.hosts, json=options.json))
 
 
+def _activity(options: argparse.Namespace) -> int:
+    from backend.past import show
+
+    return show(_prepare(options), hosts=options.host, limit=options.limit, json=options.json)
+
+
 def _completion(options: argparse.Namespace) -> int:
     from backend.completion import script
 
@@ -126,6 +132,7 @@ def _completion(options: argparse.Namespace) -> int:
 
 _RUN: dict[str, Callable[[argparse.Namespace], int]] = {
     **dict.fromkeys(LISTS, _list),
+    "activity": _activity,
     "doctor": _doctor,
     "completion": _completion,
 }

@@ -61,8 +61,8 @@ exit $failed
 )
 """For `sh -c`: end a process and its group, TERM first; exit 1 if we may not.
 
-The leader's end is waited for, then each of its group that still lives is killed by its own pid: the group may
-hold zombies for as long as the container's first process does not collect them.
+The leader's end is waited for, then each of its group that still lives is killed by its own pid: the group
+may hold zombies for as long as the container's first process does not collect them.
 """
 
 _MEMBERS = r"""

@@ -68,7 +68,7 @@ async def _targets(
     from backend.targets import resolve
 
     kind: type = action.on
-    words = list(dict.fromkeys(args.targets))
+    words = list(dict.fromkeys(_words(action, args.targets)))
 
     async def one(word: str) -> list[Any] | BerthError:
         try:
@@ -90,6 +90,20 @@ async def _targets(
     if not rows and len(failed) == 1 and failed[0].error is not None:
         raise failed[0].error
     return list(rows.values()), failed
+
+
+def _words(action: Action, said: Any) -> list[str]:
+    """The targets that were named; of contexts the one used last where none was."""
+    from backend.verbs import takes_last
+
+    words = [said] if isinstance(said, str) else list(said or ())
+    if words or not takes_last(action):
+        return words
+    from backend.lastcontext import last_context
+
+    if last := last_context():
+        return [last]
+    raise UsageError("no context is named, and none was used yet.", hint="Name one; see berth contexts.")
 
 
 class Word:

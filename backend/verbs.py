@@ -122,13 +122,26 @@ def _branch_help(words: Sequence[str], actions: Mapping[str, Action]) -> str:
     return f"{', '.join(dict.fromkeys(inside))}"
 
 
+def takes_last(action: Action) -> bool:
+    """Whether it means the context that was used last where none is named."""
+    return action.on is ContextRow and not any(
+        param.option.positional or param.option.many for param in action.params
+    )
+
+
 def _arguments(parser: argparse.ArgumentParser, action: Action, separated: bool) -> None:
     rest = next((param for param in action.params if param.option.many), None)
     if action.on is not None:
         metavar, about = TARGETS[action.on]
         several = action.bulk and (rest is None or separated)
+        last = takes_last(action)
+        nargs: Any = ("*" if last else "+") if several else ("?" if last else 1)
+        about += _MANY if several else ""
         parser.add_argument(
-            "targets", nargs="+" if several else 1, metavar=metavar, help=about + (_MANY if several else "")
+            "targets",
+            nargs=nargs,
+            metavar=metavar,
+            help=about + ("; default: the one used last" if last else ""),
         )
     for param in action.params:
         if param is rest:
