@@ -20,16 +20,16 @@ BOARD = "tensorflow/tensorflow:2.18.0"
 
 HOSTS = (
     HostSpec(
-        "h100-1", gpus="nvidia:8", images=(TORCH, JUPYTER, VLLM, BOARD, "busybox:latest"), disk=2048 * GIB,
+        "h100-1", gpus="nvidia:8", images=(TORCH, JUPYTER, VLLM, BOARD, "busybox:latest"), disk=256 * GIB,
         live_restore=True,
         type="H100 80GB", comment="training, shared", tags=("nvidia", "prod"),
     ),
     HostSpec(
-        "mi300", gpus="amd:8", images=(ROCM, VLLM, "busybox:latest"), disk=4096 * GIB, live_restore=True,
+        "mi300", gpus="amd:8", images=(ROCM, VLLM, "busybox:latest"), disk=512 * GIB, live_restore=True,
         type="MI300X", comment="the large runs", tags=("amd", "prod"),
     ),
     HostSpec(
-        "a100", engine="podman", gpus="nvidia:4:A100", images=(TORCH, "busybox:latest"), disk=1024 * GIB,
+        "a100", engine="podman", gpus="nvidia:4:A100", images=(TORCH, "busybox:latest"), disk=128 * GIB,
         type="A100 40GB", comment="podman", tags=("nvidia", "dev"),
     ),
     HostSpec(

@@ -50,12 +50,13 @@ def wait_for(check: Callable[[], T], what: str, *, seconds: float = 20) -> T:
 
 
 def process_start(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot: tells it from a later one with the same pid."""
+    """When a living process started, in clock ticks since boot: tells it from a later one of the same pid."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    return int(stat.rpartition(")")[2].split()[19])
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else int(fields[19])
 
 
 def kill(pid: int, still_ours: Callable[[int], bool]) -> None:
