@@ -21,7 +21,7 @@ class CommandError(Exception):
 
 
 def parse(line: bytes) -> tuple[str, Any]:
-    """Name and argument: seconds of `interval`, the id of `ping`, (socket, pane, fresh) of each of `watch`."""
+    """Name and argument: seconds of `interval`, id of `ping`, (socket, pane, fresh) of each to `watch`."""
     try:
         data = json.loads(line)
     except (ValueError, RecursionError):

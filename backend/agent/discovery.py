@@ -11,6 +11,7 @@ import sys
 from .http_unix import connect
 
 PODMAN = "podman"
+_START = "Start the engine: sudo systemctl start"
 
 
 class Finding:
@@ -65,6 +66,15 @@ def find(kind: str, explicit: str = "") -> Finding:
     return denied or down or _missing(kind, explicit)
 
 
+def gone(path: str) -> Finding:
+    """The socket of an engine that ran here a moment ago, tried again."""
+    found = find("auto", path)
+    if found.state != "missing":
+        return found
+    service = _service(path)
+    return Finding("down", path, f"{path} is gone: the engine was stopped.", f"{_START} {service}")
+
+
 def _denied(path: str) -> Finding:
     user = _user()
     group = ""
@@ -82,9 +92,8 @@ def _denied(path: str) -> Finding:
 
 
 def _down(path: str, error: OSError) -> Finding:
-    service = "podman.socket" if "podman" in path else "docker"
     what = "nothing listens on it" if error.errno == errno.ECONNREFUSED else (error.strerror or str(error))
-    return Finding("down", path, f"{path}: {what}.", f"Start the engine: sudo systemctl start {service}")
+    return Finding("down", path, f"{path}: {what}.", f"{_START} {_service(path)}")
 
 
 def _missing(kind: str, explicit: str) -> Finding:
@@ -100,6 +109,10 @@ def _missing(kind: str, explicit: str) -> Finding:
         error = "No Docker or Podman socket found." if kind == "auto" else f"No {kind} socket found."
         hint = "Install Docker or Podman, set `socket` in hosts.yaml, or `engine: none` if it has none."
     return Finding("missing", "", error, hint)
+
+
+def _service(path: str) -> str:
+    return "podman.socket" if "podman" in path else "docker"
 
 
 def _on_path(program: str) -> bool:

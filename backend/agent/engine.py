@@ -27,6 +27,8 @@ _BACKOFF = (0.2, 5.0)
 _DEBOUNCE = 0.05
 _RESTLESS = 0.5
 """Seconds between two looks at one container that changes all the time (a crash loop)."""
+_LOYAL = 60.0
+"""Seconds for which an engine that went away is waited for before others are looked at."""
 _SILENCE = 3.0
 """Seconds in which an event must follow a change that was seen in the cgroups."""
 
@@ -60,6 +62,7 @@ class EngineWatch:
         self._looked: dict[str, float] = {}
         self._suspect_since: float | None = None
         self._suspects: list[str] = []
+        self._home = ("", 0.0)
         self.on_root: Callable[[str], Any] = lambda folder: None
         """Told where the engine keeps its data, once it is known."""
 
@@ -100,7 +103,7 @@ class EngineWatch:
 
     def _attempt(self) -> None:
         self._retry = None
-        finding = discovery.find(*self._wanted)
+        finding = self._find()
         if finding.state != "connecting":
             self._again(finding.state, finding.error, finding.hint, finding.path)
             return
@@ -114,6 +117,13 @@ class EngineWatch:
             self._events.request(f"/events?filters={_FILTERS}", parser, lambda parser: None)
         except OSError as error:
             self._events_lost(error)
+
+    def _find(self) -> discovery.Finding:
+        """The engine of before, for a while: another one beside it must not slip in while it restarts."""
+        path, seen = self._home
+        if path and not self._wanted[1] and time.monotonic() - seen < _LOYAL:
+            return discovery.gone(path)
+        return discovery.find(*self._wanted)
 
     def _events_open(self, status: int) -> None:
         if self._event_timer is not None:
@@ -143,7 +153,7 @@ class EngineWatch:
             )
         else:
             reason = getattr(error, "strerror", None) or str(error)
-            finding = discovery.find(*self._wanted)
+            finding = self._find()
             if finding.state == "connecting":
                 self._again("down", f"{path}: {reason}.", "")
             else:
@@ -156,6 +166,8 @@ class EngineWatch:
         self._backoff = min(_BACKOFF[1], self._backoff * 2)
 
     def _close(self) -> None:
+        if self.state in ("up", "hung") and self._about.get("kind"):
+            self._home = (self._about["socket"], time.monotonic())
         for timer in (*self._due.values(), self._event_timer, self._retry):
             if timer is not None:
                 timer.cancel()
@@ -253,7 +265,9 @@ class EngineWatch:
         self._client.get(target, lambda reply: self._on_inspect(key, reply), self._timeout)
 
     def _on_inspect(self, key: str, reply: Reply) -> None:
-        if reply.error is None and reply.status == 404:
+        # Podman says 500 when the container goes away while it looks
+        gone = reply.status == 404 or (reply.status == 500 and b"no such container" in reply.body.lower())
+        if reply.error is None and gone:
             self._roster.remove(key)
             return
         data = self._json(reply, "inspect")

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.binding import Binding, BindingType
 
 from backend.model import SessionRow
+from backend.text import printable
 from tui import cells
 from tui.columns import Cell, Column
 from tui.filter import quote
 from tui.views.base import ListView
 from tui.views.make import figures, words
 
+if TYPE_CHECKING:
+    from tui.wall.watchman import Watchman
+
 
 class SessionsView(ListView):
     """All tmux sessions."""
 
     ROW = SessionRow
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("w", "wall", "wall", id="wall"),
+        Binding("exclamation_mark", "watch", "Watch it: told when it goes silent", show=False, id="watch"),
+    ]
+    watchman: Watchman | None = None
+    """Who knows what is watched; None until something was."""
     KEY = attrgetter("host", "socket", "id")
     EMPTY: ClassVar[tuple[str, str]] = (
         "The tmux sessions of all hosts, and what runs in them.",
@@ -28,7 +40,7 @@ class SessionsView(ListView):
         """All columns."""
         return (
             words("host", "HOST", 12, lambda r: r.host, grow=1),
-            words("session", "SESSION", 18, lambda r: r.name, grow=2),
+            words("session", "SESSION", 18, lambda r: r.name, cell=self._session, grow=2),
             words("user", "USER", 10, lambda r: r.user, priority=1),
             figures("attached", "ATTACHED", 8, _attached, lambda r: r.attached, priority=2),
             figures(
@@ -48,13 +60,36 @@ class SessionsView(ListView):
         """Where, which, what."""
         return (
             words("host", "HOST", 8, lambda r: r.host, grow=1),
-            words("session", "SESSION", 10, lambda r: r.name, grow=2),
+            words("session", "SESSION", 10, lambda r: r.name, cell=self._session, grow=2),
             words("running", "RUNNING", 10, _running, grow=1),
         )
 
     def make_rows(self) -> Sequence[SessionRow]:
         """One row per session."""
         return self.sources.builder.sessions(self.sources.state)
+
+    def _session(self, row: SessionRow) -> Cell:
+        """Its name, with a mark where it is watched, and what was noticed."""
+        name = printable(row.name)
+        watch = self.watchman.of_row(row) if self.watchman is not None else None
+        if watch is None:
+            return ((name, ""),)
+        if watch.alert is not None:
+            return (("▲ ", "warn"), (name, ""), (f" {printable(watch.alert.text)}", "warn"))
+        return (("● ", "good"), (name, ""))
+
+    def action_wall(self) -> None:
+        """Show the panes of the marked sessions side by side, live; without marks: of all that are shown."""
+        from tui.wall.open import open_wall
+
+        rows = self.table.targets() if self.table.marks else list(self.table.rows)
+        self.watchman = open_wall(self.app, rows)  # type: ignore[arg-type]  # it is berth's app
+
+    def action_watch(self) -> None:
+        """Be told when these sessions go silent, write what is waited for, or end; or not any more."""
+        from tui.wall.open import toggle_watch
+
+        self.watchman = toggle_watch(self.app, self.table.targets())  # type: ignore[arg-type]
 
     def containers_filter(self, row: SessionRow) -> str:
         """Its own."""

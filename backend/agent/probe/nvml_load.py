@@ -59,6 +59,7 @@ def _in_child(source: str) -> bytes:
     pid = os.fork()
     if pid == 0:
         try:
+            os.close(read)  # or a parent that is gone would leave this child writing for ever
             data = marshal.dumps(compile(source, "pynvml.py", "exec", dont_inherit=True, optimize=2))
             while data:
                 data = data[os.write(write, data) :]

@@ -80,8 +80,9 @@ class PaneWatch:
     def _capture(self, path: str, panes: list[str]) -> None:
         word = binascii.hexlify(os.urandom(8)).decode("ascii")
         words: list[str] = []
-        for pane in panes:
-            words += ["display-message", "-p", "-t", pane, f"{word}>{pane} {_SHAPE}", ";"]
+        for place, pane in enumerate(panes):
+            # no pane's id in it: tmux hands the text to strftime, which takes `%4` for something else
+            words += ["display-message", "-p", "-t", pane, f"{word}>{place} {_SHAPE}", ";"]
             words += ["capture-pane", "-p", "-e", "-t", pane, ";"]
         words += ["display-message", "-p", f"{word}."]
         client = Client(self._loop, path, self._owners[path], words, partial(self._answer, path, word, panes))
@@ -90,7 +91,7 @@ class PaneWatch:
 
     def _answer(self, path: str, word: str, panes: list[str], text: str, whole: bool) -> None:
         self._running.pop(path, None)
-        found = parse(text, word)
+        found = parse(text, word, panes)
         for pane, data in found.items():
             if (path, pane) in self._shown:
                 self._send(path, pane, data)
@@ -130,7 +131,7 @@ class PaneWatch:
         self._outbox.message("pane", message, key=("pane", message["socket"], message["pane"]))
 
 
-def parse(text: str, word: str) -> dict[str, dict[str, Any]]:
+def parse(text: str, word: str, panes: list[str]) -> dict[str, dict[str, Any]]:
     """Pane to what it shows, of the output of `_capture`; one that is not whole is left out."""
     out: dict[str, dict[str, Any]] = {}
     records = text.split(word)
@@ -139,14 +140,16 @@ def parse(text: str, word: str) -> dict[str, dict[str, Any]]:
             continue
         head, _, body = record[1:].partition("\n")
         fields = head.split(" ")
-        if len(fields) != 6 or not all(field.isdigit() and field.isascii() for field in fields[1:]):
+        if len(fields) != 6 or not all(field.isdigit() and field.isascii() for field in fields):
             continue
-        width, height, column, row, visible = (int(field[:9]) for field in fields[1:])
+        place, width, height, column, row, visible = (int(field[:9]) for field in fields)
+        if place >= len(panes):
+            continue
         rows = body.split("\n")[:-1][:_ROWS]
-        out[fields[0]] = {
+        out[panes[place]] = {
             "width": width,
             "height": height,
             "cursor": [column, row] if visible else None,
-            "lines": {place: line[:_LINE] for place, line in enumerate(rows) if line},
+            "lines": {number: line[:_LINE] for number, line in enumerate(rows) if line},
         }
     return out

@@ -23,9 +23,9 @@ _TIMEOUT = 3
 _OUTPUT_LIMIT = 4 << 20
 _TEXT = 1000
 _FIELDS = (
-    "session_id session_name session_attached session_windows session_created session_activity window_activity "
-    "window_index window_name pane_id pane_index pane_current_command pane_title pane_current_path "
-    "pane_pid pane_active pane_dead pane_width pane_height"
+    "session_id session_name session_attached session_windows session_created session_activity "
+    "window_activity window_index window_name pane_id pane_index pane_current_command pane_title "
+    "pane_current_path pane_pid pane_active pane_dead pane_width pane_height"
 ).split()
 
 

@@ -1,0 +1,1 @@
+"""The wall: tmux panes of all hosts, live side by side."""
