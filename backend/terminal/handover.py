@@ -17,7 +17,7 @@ from backend.terminal.tty import Gone, Tty
 from backend.text import printable
 
 _TAIL = 4096
-_OURS = b"berth: "
+_OURS = "berth: "
 """What our own script on a host says starts with this."""
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -38,8 +38,8 @@ class Ended:
     @property
     def last_words(self) -> str:
         """What our script on the host said at the end, for whoever hides the screen it was said on."""
-        lines = [line for line in self.tail.splitlines() if line.startswith(_OURS)]
-        return printable(lines[-1][len(_OURS) :].decode(errors="replace")) if lines else ""
+        lines = map(printable, self.tail.decode(errors="replace").splitlines())
+        return next((line[len(_OURS) :] for line in reversed([*lines]) if line.startswith(_OURS)), "")
 
 
 async def hand_over(process: TerminalProcess, tty: Tty) -> Ended:

@@ -65,7 +65,7 @@ def test_what_went_wrong_is_told_by_the_dashboard(host: Host, env: dict[str, str
         for key in "Ee":
             it.clear()
             it.send(key)
-            it.expect(b"there is no container nowhere on this host.")
+            it.expect(b"last: nowhere on h1: there is no container nowhere on this host.")
         it.send("q")
         assert it.wait() == 0
 

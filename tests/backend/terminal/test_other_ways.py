@@ -50,13 +50,13 @@ def test_login_is_a_login_shell_of_the_user(berth: Berth) -> None:
     assert it.wait() == 6
 
 
-def test_login_can_outlive_the_connection_and_is_a_session_as_any_other(berth: Berth) -> None:
+def test_login_can_outlive_the_connection_and_is_a_session_as_any_other(berth: Berth, host: Host) -> None:
     it = berth("login", "h1", "--persist")
     it.expect(b"$ ")
     it.send("kept=there$((1 + 1)); echo $kept\r")
     it.expect(b"there2\r\n")
     it.expect(b"$ ")
-    it.send(b"\x02d")
+    host.run(["tmux", "detach-client", "-s", "=login-1"], user="alice")
     assert it.wait() == 0
     again = berth("session", "attach", "h1/login-1")
     again.expect(b"$ ")
