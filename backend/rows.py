@@ -8,10 +8,11 @@ whoever draws rows can tell by `is` what changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from backend.dockerwords import ports, status
 from backend.gpurows import RUNNING, gpu_rows
@@ -35,6 +36,8 @@ from backend.model import (
 if TYPE_CHECKING:
     from backend.config import Context
 
+WORDS_HOLD = timedelta(seconds=20)
+"""How long `Up 3 minutes` is true enough not to be written again."""
 R = TypeVar("R", bound=Struct)
 
 
@@ -45,6 +48,7 @@ class RowBuilder:
         self._contexts = tuple(contexts)
         self._last_context = last_context
         self._names = {(context.host, context.container): context.name for context in self._contexts}
+        self._built: dict[str, _Built] = {}
         self._caches: dict[str, dict[str, tuple[tuple[Any, ...], list[Any]]]] = {}
 
     def hosts(self, state: FleetState) -> list[HostRow]:
@@ -97,7 +101,7 @@ class RowBuilder:
             fresh = build(host)
             if known is not None:
                 before = {key(row): row for row in known[1]}
-                fresh = [old if (old := before.get(key(row))) == row else row for row in fresh]
+                fresh = [row if (old := before.get(key(row))) is None or old != row else old for row in fresh]
             cache[name] = (made_of, fresh)
             rows.extend(fresh)
         return rows
@@ -108,22 +112,47 @@ class RowBuilder:
         for process in host.processes:
             if process.container and process.mem_used is not None:
                 held[process.container] = held.get(process.container, 0) + process.mem_used
+        containers = host.containers or ()
         now = datetime.now(UTC)
-        return [
-            container_row(
-                host,
-                container,
-                gpus=gpus,
-                gpu_mem=held.get(container.id),
-                context=self._names.get((host.name, container.name)),
-                now=now,
-            )
-            for container in host.containers or ()
-        ]
+        kept = self._built.get(host.name)
+        if (
+            kept is not None
+            and kept.containers is containers
+            and kept.stale is host.stale
+            and kept.until > now
+        ):
+            rows = [
+                moved(row, host.usage.get(each.id), each, gpus, held.get(each.id))
+                for row, each in zip(kept.rows, containers, strict=True)
+            ]
+        else:
+            rows = [
+                container_row(
+                    host,
+                    each,
+                    gpus=gpus,
+                    gpu_mem=held.get(each.id),
+                    context=self._names.get((host.name, each.name)),
+                    now=now,
+                )
+                for each in containers
+            ]
+        until = kept.until if kept is not None and kept.until > now else now + WORDS_HOLD
+        self._built[host.name] = _Built(containers, host.stale, until, rows)
+        return rows
 
     def _session_rows(self, host: HostSnapshot) -> list[SessionRow]:
         names = [context.name for context in self._contexts if context.host == host.name]
         return [session_row(host, session, names) for session in host.sessions]
+
+
+class _Built(NamedTuple):
+    """The container rows of a host, and what they stay true for."""
+
+    containers: Sequence[Container]
+    stale: bool
+    until: datetime
+    rows: list[ContainerRow]
 
 
 def _host_key(row: HostRow) -> str:
@@ -188,6 +217,46 @@ def fullest(disks: Sequence[Disk]) -> Disk | None:
     return max(matter, key=lambda disk: disk.used / disk.total, default=None)
 
 
+def moved(
+    row: ContainerRow, usage: Usage | None, container: Container, gpus: Mapping[str, Gpu], gpu_mem: int | None
+) -> ContainerRow:
+    """The row of a container of which only the numbers can have changed; the same one where none has."""
+    used = usage if usage is not None and container.state in RUNNING else Usage(id=container.id)
+    util = _mean_util(container, gpus)
+    if (
+        used.cpu_percent == row.cpu_percent
+        and used.mem_used == row.mem_used
+        and used.net_rx == row.net_rx
+        and used.net_tx == row.net_tx
+        and used.mem_limit == row.mem_limit
+        and util == row.gpu_util_percent
+        and gpu_mem == row.gpu_mem_used
+    ):
+        return row
+    return replace(
+        row,
+        cpu_percent=used.cpu_percent,
+        mem_used=used.mem_used,
+        mem_limit=used.mem_limit,
+        net_rx=used.net_rx,
+        net_tx=used.net_tx,
+        gpu_util_percent=util,
+        gpu_mem_used=gpu_mem,
+    )
+
+
+def _mean_util(container: Container, gpus: Mapping[str, Gpu]) -> float | None:
+    """Mean utilisation of a running container's GPUs; None without any that tells."""
+    if not container.gpus or container.state not in RUNNING:
+        return None
+    utils = [
+        gpu.util_percent
+        for uuid in container.gpus
+        if (gpu := gpus.get(uuid)) is not None and gpu.util_percent is not None
+    ]
+    return sum(utils) / len(utils) if utils else None
+
+
 def container_row(
     host: HostSnapshot,
     container: Container,
@@ -200,11 +269,6 @@ def container_row(
     """The row of one container, joined with its usage and its GPUs."""
     alive = container.state in RUNNING
     usage = (host.usage.get(container.id) if alive else None) or Usage(id=container.id)
-    utils = [
-        gpu.util_percent
-        for uuid in container.gpus
-        if alive and (gpu := gpus.get(uuid)) is not None and gpu.util_percent is not None
-    ]
     return ContainerRow(
         host=host.name,
         id=container.id,
@@ -220,7 +284,7 @@ def container_row(
         net_rx=usage.net_rx,
         net_tx=usage.net_tx,
         gpus=container.gpus,
-        gpu_util_percent=sum(utils) / len(utils) if utils else None,
+        gpu_util_percent=_mean_util(container, gpus),
         gpu_mem_used=gpu_mem,
         owner=container.owner,
         context=context,
