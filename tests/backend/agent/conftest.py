@@ -66,8 +66,10 @@ class HostAgents:
         self.lab = lab
         self._running: list[RunningAgent] = []
 
-    def __call__(self, host: Host, *words: str, user: str = "root", interval: float = 0.5) -> RunningAgent:
-        argv = ["python3", "/opt/agent.pyz", "--interval", str(interval), *words]
+    def __call__(
+        self, host: Host, *words: str, user: str = "root", interval: float = 0.5, become: tuple[str, ...] = ()
+    ) -> RunningAgent:
+        argv = [*become, "python3", "/opt/agent.pyz", "--interval", str(interval), *words]
         self._running.append(RunningAgent(host.popen(argv, user=user)))
         return self._running[-1]
 
@@ -84,16 +86,21 @@ def agents(lab: Lab) -> Iterator[HostAgents]:
     finally:
         starter.finish()
         for host in lab.hosts.values():
+            if not host.engine_answers():
+                host.start_engine()
             names = host.docker("ps", "-aq").split()
             if names:
-                host.docker("rm", "-f", *names)
+                # Podman waits ten seconds for a process that does not heed SIGTERM, Docker kills at once
+                host.docker("rm", "-f", *(("-t", "0") if host.spec.engine == "podman" else ()), *names)
 
 
 @pytest.fixture
 def run(agents: Any, lab: Lab) -> Callable[..., str]:
     """`run("dock", "name", *options, command=[...])`: a running container; its id."""
 
-    def start_container(host: str, name: str, *options: str, command: tuple[str, ...] = ("sleep", "1d")) -> str:
+    def start_container(
+        host: str, name: str, *options: str, command: tuple[str, ...] = ("sleep", "1d")
+    ) -> str:
         return lab.host(host).docker("run", "-d", "--name", name, *options, "busybox:latest", *command)
 
     return start_container

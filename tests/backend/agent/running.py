@@ -110,6 +110,7 @@ class RunningAgent:
             if self.process.poll() is None:
                 self.process.kill()
         self._thread.join(PATIENCE)
+        assert not self._thread.is_alive(), "a child of the agent outlives it and holds its output"
         for stream in (self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()

@@ -23,7 +23,9 @@ def test_follows_containers_by_events(lab, agents, run, host, kind):
     before = agent.container("before")
     assert (before.owner, before.cpu_limit, before.state) == ("zoe", 0.5, "running")
     assert before.pid and before.started_at and before.started_at >= before.created_at
-    usage = agent.wait("usage", lambda usages: any(u.id == before.id and u.cpu_percent is not None for u in usages))
+    usage = agent.wait(
+        "usage", lambda usages: any(u.id == before.id and u.cpu_percent is not None for u in usages)
+    )
     mine = next(u for u in usage if u.id == before.id)
     assert mine.mem_limit == 64 << 20
     assert 0 < mine.mem_used < 64 << 20
@@ -33,7 +35,9 @@ def test_follows_containers_by_events(lab, agents, run, host, kind):
     identity = run(host, "later", "-v", "/home/alice:/w:ro")
     later = agent.container("later")
     assert (later.id, later.owner) == (identity, "alice")
-    assert [(m.source, m.target, m.writable) for m in later.mounts if m.kind == "bind"] == [("/home/alice", "/w", False)]
+    assert [(m.source, m.target, m.writable) for m in later.mounts if m.kind == "bind"] == [
+        ("/home/alice", "/w", False)
+    ]
     engine_of = lab.host(host)
     engine_of.docker("pause", "later")
     agent.container("later", lambda c: c.state == "paused")
@@ -55,7 +59,9 @@ def test_follows_containers_by_events(lab, agents, run, host, kind):
 
 
 def test_busy_container_and_network_of_the_host(lab, agents, run):
-    spin = run("dock", "spin", "--network", "host", "--cpus", "0.5", command=("sh", "-c", "while :; do :; done"))
+    spin = run(
+        "dock", "spin", "--network", "host", "--cpus", "0.5", command=("sh", "-c", "while :; do :; done")
+    )
     agent = agents(lab.host("dock"))
     agent.wait("usage", lambda usages: any(u.id == spin and (u.cpu_percent or 0) > 10 for u in usages))
     mine = next(u for u in agent.latest["usage"] if u.id == spin)
@@ -75,7 +81,10 @@ def test_gpus_of_containers_and_their_processes(lab, agents, run):
     uuids = [gpu.uuid for gpu in report.gpus]
     assert report.driver
     assert report.gpus[2].mem_used >= 3 << 30
-    assert all((g.vendor, g.arch, g.error) == ("nvidia", "sm_90", "") and g.numa_node is not None for g in report.gpus)
+    assert all(
+        (g.vendor, g.arch, g.error) == ("nvidia", "sm_90", "") and g.numa_node is not None
+        for g in report.gpus
+    )
     assert agent.container("one", lambda c: c.complete and c.gpus).gpus == (uuids[2],)
     assert agent.container("first", lambda c: c.complete and c.gpus).gpus == tuple(uuids[:3])
     assert agent.container("every", lambda c: c.complete and c.gpus).gpus == tuple(uuids)
@@ -186,7 +195,7 @@ def test_engine_that_hangs_before_the_agent_comes(lab, agents):
 
 
 def test_no_permission_names_the_group(lab, agents):
-    agent = agents(lab.host("dock"), user="nobody")
+    agent = agents(lab.host("dock"), become=("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"))
     engine = agent.wait("engine", lambda e: e.state is EngineState.DENIED)
     assert "usermod -aG docker nobody" in engine.hint
     agent.wait_more("host", 1)
@@ -202,7 +211,9 @@ def test_steady_state_asks_the_engine_nothing(lab, agents, run):
     try:
         assert proxy.stdout is not None and proxy.stdout.readline() == b"ready\n"
         agent = agents(host, "--socket", "/tmp/proxy.sock")
-        agent.wait("containers", lambda containers: len(containers) == 5 and all(c.complete for c in containers))
+        agent.wait(
+            "containers", lambda containers: len(containers) == 5 and all(c.complete for c in containers)
+        )
         agent.wait("engine", lambda e: e.root_dir)
         agent.wait_more("host", 2)
         before = host.run(["cat", "/tmp/requests"]).stdout.split()
@@ -216,8 +227,7 @@ def test_steady_state_asks_the_engine_nothing(lab, agents, run):
         assert 1 <= len(after) <= 3
         assert all("quiet0" in line or "/json" in line for line in after)
     finally:
-        proxy.kill()
-        proxy.communicate()
+        proxy.communicate()  # its input ends, and so does it
 
 
 def test_tmux_sessions_with_hostile_names(lab, agents):
@@ -249,7 +259,7 @@ def test_killed_agent_leaves_nothing_behind(lab, agents):
     assert host.run(["kill", "-0", str(pid)], check=False).returncode != 0
 
 
-_PROXY = r'''
+_PROXY = r"""
 import os, socket, threading
 upstream, path = "/run/docker.sock", "/tmp/proxy.sock"
 for old in (path, "/tmp/requests"):
@@ -271,10 +281,11 @@ def pump(source, target, count):
                     log.write(line.split()[1] + "\n")
         target.sendall(data)
 print("ready", flush=True)
+threading.Thread(target=lambda: os._exit(len(os.read(0, 1))), daemon=True).start()
 while True:
     client, _ = listener.accept()
     server = socket.socket(socket.AF_UNIX)
     server.connect(upstream)
     threading.Thread(target=pump, args=(client, server, True), daemon=True).start()
     threading.Thread(target=pump, args=(server, client, False), daemon=True).start()
-'''
+"""
