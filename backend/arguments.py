@@ -32,10 +32,12 @@ exit codes: 0 done, 1 failed, 2 usage or configuration, 3 host unreachable, 4 no
             5 refused, 130 cancelled"""
 
 
-def parser(*, actions: bool = True, separated: bool = False) -> argparse.ArgumentParser:
+def parser(
+    *, actions: bool = True, separated: bool = False, verb: str | None = None
+) -> argparse.ArgumentParser:
     """The whole command line; without `actions` only what `VERBS` declares, which loads nothing.
 
-    `separated`: see `backend.verbs.add_verbs`.
+    `separated`: see `backend.verbs.add_verbs`. `verb`: the one that will be parsed; others may be left out.
     """
     root = _Parser(
         prog="berth",
@@ -49,16 +51,16 @@ def parser(*, actions: bool = True, separated: bool = False) -> argparse.Argumen
     verbs = root.add_subparsers(
         dest="verb", prog="berth", metavar="VERB", help=argparse.SUPPRESS, parser_class=_Parser
     )
-    for verb in VERBS:
-        made = verbs.add_parser(verb.name, help=verb.short, description=verb.about, allow_abbrev=False)
+    for fixed in VERBS if verb is None else ():
+        made = verbs.add_parser(fixed.name, help=fixed.short, description=fixed.about, allow_abbrev=False)
         _common(made, again=True)
-        verb.options(made)
-    root.groups = [(verb.group, verb.name, verb.short) for verb in VERBS]
+        fixed.options(made)
+    root.groups = [(fixed.group, fixed.name, fixed.short) for fixed in VERBS]
     if actions:
         from backend.actions import load
         from backend.verbs import add_verbs, overview
 
-        declared = load()
+        declared = load(verb)
         add_verbs(verbs, declared, separated=separated, common=lambda made: _common(made, again=True))
         root.groups += overview(declared)
     return root

@@ -7,6 +7,7 @@ Standard output is data, standard error is talk. Exit codes: 0 done, 1 failed, 2
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -62,12 +63,16 @@ def _act(argv: list[str]) -> int:
     """A verb that an action gives."""
     import asyncio
 
-    from backend.actions import load
+    from backend.actions import ALONE, load
     from backend.verbrun import run_verb
     from backend.verbs import split
 
-    argv, rest = split(argv, words(argv), load())
-    options = parser(separated=rest is not None).parse_args(argv)
+    gc.freeze()
+    gc.disable()  # one short run: looking for garbage costs more than it frees
+    verb = next((word for word in words(argv)[:1] if word in ALONE), None)
+    argv, rest = split(argv, words(argv), load(verb))
+    options = parser(separated=rest is not None, verb=verb).parse_args(argv)
+    gc.enable()
     return asyncio.run(run_verb(options, _prepare(options), rest or ()))
 
 

@@ -32,6 +32,7 @@ from backend.model import (
     TmuxSession,
     Usage,
 )
+from backend.tmux import session_stem
 
 if TYPE_CHECKING:
     from backend.config import Context
@@ -335,11 +336,12 @@ def find(containers: Sequence[Container] | None, name: str) -> Container | None:
 
 
 def session_context(session: str, contexts: Sequence[str]) -> str | None:
-    """Which context a tmux session was named after: `<context>-<n>`; the longest name wins."""
+    """Which context a tmux session was named after: `<context>-<n>`, or the name alone."""
+    stems = {session_stem(name): name for name in contexts}
     stem, _, number = session.rpartition("-")
-    if stem and number.isdigit() and stem in contexts:
-        return stem
-    return session if session in contexts else None
+    if stem in stems and number.isdigit():
+        return stems[stem]
+    return stems.get(session)
 
 
 def session_row(host: HostSnapshot, session: TmuxSession, contexts: Sequence[str]) -> SessionRow:

@@ -16,6 +16,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from backend.errors import BerthError, NoSuchTarget, UsageError
 from backend.model import (
@@ -141,7 +142,8 @@ async def _containers(text: str, config: Config, access: Access, *, look: bool) 
     if not slash:
         context = next((each for each in config.contexts if each.name == text), None)
         if context is not None:
-            return [await _container(config.host(context.host), context.container, config, access, look=look)]
+            row = await _container(config.host(context.host), context.container, config, access, look=look)
+            return [replace(row, context=context.name)]  # another context may have the same container
         return await _anywhere(text, config, access)
     if not name:
         raise UsageError(f"{text!r} names a host and no container.", hint=f"All of them: {where}/*")

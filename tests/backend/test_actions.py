@@ -201,3 +201,14 @@ async def test_a_cancel_reaches_every_run(declare):
     with pytest.raises(asyncio.CancelledError):
         await task
     assert sorted(ended) == ["a", "b"]
+
+
+def test_verbs_that_load_one_file_only_name_the_right_one():
+    from backend import actions
+
+    modules = {
+        action.verb[0]: action.call.__module__.rpartition(".")[2]
+        for action in actions.load().values()
+        if action.verb
+    }
+    assert {verb: modules[verb] for verb in actions.ALONE} == actions.ALONE

@@ -210,10 +210,10 @@ def test_state_of_a_context(host, state):
 def test_sessions_belong_to_the_context_they_are_named_after():
     sessions = tuple(
         TmuxSession(id=f"${i}", name=name, user="alice", socket="/s", attached=0, windows=1)
-        for i, name in enumerate(["work-1", "work", "work-x", "other-1"])
+        for i, name in enumerate(["work-1", "work", "work-x", "other-1", "llama_v2-3"])
     )
-    found = rows.RowBuilder([context()]).sessions(fleet(snapshot(sessions=sessions)))
-    assert [row.context for row in found] == ["work", "work", None, None]
+    found = rows.RowBuilder([context(), context("llama.v2")]).sessions(fleet(snapshot(sessions=sessions)))
+    assert [row.context for row in found] == ["work", "work", None, None, "llama.v2"]
     (row,) = rows.RowBuilder([context()]).contexts(fleet(snapshot(sessions=sessions)))
     assert row.sessions == 2
 
