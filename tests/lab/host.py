@@ -127,11 +127,17 @@ class Host:
         pid = self.pid
         if not pid:
             raise LabError(f"{self.name} is off")
-        home = "/root" if user == "root" else f"/home/{user}"
+        passwd = Path(f"/proc/{pid}/root/etc/passwd").read_text().splitlines()
+        account = next((row for row in (line.split(":") for line in passwd) if row[0] == user), None)
+        if account is None:
+            raise LabError(f"{self.name} has no user {user}")
+        gid, home = account[3], account[5]
+        if not Path(f"/proc/{pid}/root{home}").is_dir():
+            home = "/"
         environment = [f"HOME={home}", f"USER={user}", f"LOGNAME={user}", f"PATH={_PATH}", "LC_ALL=C.UTF-8"]
         if self.spec.gpus.startswith("amd"):
             environment.append("BERTH_SYSFS_ROOT=/run/gpus/sys")
-        become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"] if user != "root" else []
+        become = ["setpriv", f"--reuid={user}", f"--regid={gid}", "--init-groups"] if user != "root" else []
         return ["nsenter", "--target", str(pid), "--all", f"--wd=/proc/{pid}/root{home}", "--",
                 "env", "-i", *environment, *become]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -80,6 +81,8 @@ class HostSpec:
 
     def __post_init__(self) -> None:
         parse_gpus(self.gpus)
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", self.name):
+            raise LabError(f"a host's name is letters, digits and dashes, not {self.name!r}")
         if self.engine not in ("docker", "podman", "none"):
             raise LabError(f"the engine of {self.name} is docker, podman or none, not {self.engine!r}")
 
