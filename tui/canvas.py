@@ -81,6 +81,8 @@ class Canvas(ScrollView):
         self._placed: Layout | None = None
         self._lines: dict[Hashable, _Line] = {}
         self._styles: dict[tuple[str, str], Style] = {}
+        self._extent = Size(0, 0)
+        """Its size without scrollbars, as of the last resize: `size` itself is slow to ask for."""
         self._turn = 0
         """Counts up when values may have changed."""
         self.cursor = 0
@@ -94,7 +96,7 @@ class Canvas(ScrollView):
     def redraw_changed(self) -> None:
         """Refresh the visible lines that say something else than they did."""
         header, first = self._header, self.scroll_offset.y
-        for place in range(first, min(len(self._set.rows), first + self.size.height - header)):
+        for place in range(first, min(len(self._set.rows), first + self._extent.height - header)):
             before = self._lines.get(self._set.keys[place])
             if before is None or self._line(place).strip is not before.strip:
                 self.refresh_line(place + header)
@@ -102,20 +104,20 @@ class Canvas(ScrollView):
     @property
     def _header(self) -> int:
         """Lines that the header takes."""
-        return 0 if self._is_narrow or self.size.height < 3 else 1
+        return 0 if self._is_narrow or self._extent.height < 3 else 1
 
     @property
     def _is_narrow(self) -> bool:
-        return bool(self._narrow) and self.size.width < NARROW
+        return bool(self._narrow) and self._extent.width < NARROW
 
     @property
     def _gap(self) -> int:
-        return 1 if self.size.width < TIGHT else 2
+        return 1 if self._extent.width < TIGHT else 2
 
     @property
     def _layout(self) -> Layout:
         if self._placed is None:
-            width = self.scrollable_content_region.width
+            width = self._extent.width
             columns = self._narrow if self._is_narrow else self._columns
             self._placed = lay_out(columns, width, self._gap)
         return self._placed
@@ -133,12 +135,13 @@ class Canvas(ScrollView):
 
     def on_resize(self) -> None:
         """Lay out the columns for the new width."""
+        self._extent = self.scrollable_content_region.size
         self._forget_layout()
         self._show_cursor()
 
     def _show_cursor(self) -> None:
         """Scroll no further than needed to have the cursor on the screen."""
-        page = self.size.height - self._header
+        page = self._extent.height - self._header
         top = self.scroll_offset.y
         if page <= 0 or top <= self.cursor < top + page:
             return
@@ -161,7 +164,7 @@ class Canvas(ScrollView):
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
         x, top = self.scroll_offset
-        width = self.size.width
+        width = self._extent.width
         if y < self._header:
             strip = self._header_strip()
         else:
@@ -203,7 +206,7 @@ class Canvas(ScrollView):
             cells.append(fit(column.cell(row), place.width, column.align))
             if note is not None and column.key == after:
                 start = place.x + place.width + self._gap
-                room = max(layout.width, self.size.width) - start - 1
+                room = max(layout.width, self._extent.width) - start - 1
                 if room > 0:
                     cells.append(fit(note, room))
                 break
@@ -228,7 +231,7 @@ class Canvas(ScrollView):
             for style, run in groupby(spans, key=itemgetter(1))
         ]
         strip = Strip(segments)
-        return strip.extend_cell_length(max(self.size.width, self._layout.width), base)
+        return strip.extend_cell_length(max(self._extent.width, self._layout.width), base)
 
     def _header_strip(self) -> Strip:
         style, chosen = self._style("", "table--header"), self._style("", "table--sorted")
@@ -246,7 +249,7 @@ class Canvas(ScrollView):
             segments.append(Segment(" " * (place.x - x), style))
             segments.append(Segment(text, chosen if ordered else style))
             x = place.x + place.width
-        return Strip(segments).extend_cell_length(max(self.size.width, self._layout.width), style)
+        return Strip(segments).extend_cell_length(max(self._extent.width, self._layout.width), style)
 
     def _style(self, state: str, name: str) -> Style:
         """The style of spans called `name` on a line in `state`; remembered until the theme changes."""

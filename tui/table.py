@@ -237,7 +237,7 @@ class FleetTable(Canvas, can_focus=True):
 
     def action_page(self, pages: int) -> None:
         """Move the cursor by pages."""
-        self._go(self.cursor + pages * max(1, self.size.height - self._header - 1))
+        self._go(self.cursor + pages * max(1, self._extent.height - self._header - 1))
 
     def action_edge(self, last: bool) -> None:
         """Move the cursor to the first or the last row."""

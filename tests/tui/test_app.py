@@ -296,11 +296,11 @@ async def test_the_palette_offers_the_views(tmp_path: Path) -> None:
 
 
 async def test_keys_are_remapped_by_the_settings(tmp_path: Path) -> None:
-    settings = Settings(keys={"containers": ("w",), "help": ()})
+    settings = Settings(keys={"containers": ("f9",), "help": ()})
     async with dashboard(FLEET, tmp_path, settings=settings) as board:
         await board.press("3")
         assert board.app.desk.view.NAME == "fleet"
-        await board.press("w")
+        await board.press("f9")
         assert board.app.desk.view.NAME == "containers"
         await board.press("question_mark")
         assert isinstance(board.app.screen, Desk)

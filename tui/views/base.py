@@ -10,8 +10,9 @@ import asyncio
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
+import msgspec
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -41,6 +42,18 @@ class Sources:
     """View name to the chosen columns."""
     sort: dict[str, str] = field(default_factory=dict)
     """View name to the column it is sorted by; `-column` is descending."""
+
+
+def _words_of(kind: type) -> Callable[[Any], Any]:
+    """A row's fields that are not mere numbers: while they are the same, so is its text."""
+    if not issubclass(kind, msgspec.Struct):
+        return id
+    names = [f.name for f in msgspec.structs.fields(kind) if not _is_number(f.type)]
+    return attrgetter(*names)
+
+
+def _is_number(kind: Any) -> bool:
+    return set(get_args(kind) or (kind,)) <= {int, float, type(None)}
 
 
 class SettingChanged(Message):
@@ -101,7 +114,8 @@ class ListView(Vertical):
         )
         self._empty = Static(id=f"{self.NAME}-empty", classes="empty", markup=False)
         self._fields = self._make_fields()
-        self._searched: dict[Hashable, tuple[Any, str]] = {}
+        self._words: Callable[[Any], Any] | None = None
+        self._searched: dict[Hashable, tuple[Any, str, Any]] = {}
 
     # ------------------------------------------------------------------------ what a view fills in
 
@@ -240,10 +254,16 @@ class ListView(Vertical):
         known = self._searched.get(key)
         if known is not None and known[0] is row:
             return known[1]
+        if self._words is None:
+            self._words = _words_of(type(row))
+        told = self._words(row)
+        if known is not None and known[2] == told:
+            self._searched[key] = (row, known[1], told)
+            return known[1]
         if len(self._searched) > 4 * self.table.total + 1000:
             self._searched.clear()
         text = "\n".join([c.text(row) for c in self.all_columns if c.text is not None]).lower()
-        self._searched[key] = (row, text)
+        self._searched[key] = (row, text, told)
         return text
 
     async def warm_search(self) -> None:
