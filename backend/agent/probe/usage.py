@@ -187,7 +187,10 @@ class UsageProbe:
             if current != links:
                 self._links[parent] = current
                 self._below[parent] = cgroups.containers_below(parent)
-            wrong |= self._below.get(parent, set()) - running
+            strange = self._below.get(parent, set()) - running
+            if strange:  # one may have gone and another come, which leaves the count as it was
+                self._below[parent] = cgroups.containers_below(parent)
+                wrong |= strange & self._below[parent]
         return sorted(wrong)
 
     def close(self) -> None:

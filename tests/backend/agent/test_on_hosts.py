@@ -230,6 +230,29 @@ def test_steady_state_asks_the_engine_nothing(lab, agents, run):
         proxy.communicate()  # its input ends, and so does it
 
 
+def test_deadlocked_engine_is_found_by_the_event_that_is_missing(lab, agents, run):
+    """Its process runs on, but it says nothing more: only a vanished cgroup tells that."""
+    host = lab.host("dock")
+    run("dock", "victim")
+    host.put("/opt/proxy.py", _PROXY)
+    proxy = host.popen(["python3", "/opt/proxy.py"])
+    try:
+        assert proxy.stdout is not None and proxy.stdout.readline() == b"ready\n"
+        agent = agents(host, "--socket", "/tmp/proxy.sock")
+        agent.container("victim")
+        agent.wait("usage", lambda usages: usages)
+        host.put("/tmp/proxy.hang", "")
+        host.docker("kill", "victim")
+        agent.wait("engine", lambda e: e.state is EngineState.HUNG)
+        assert "/_ping" in host.run(["cat", "/tmp/requests"]).stdout.split()
+        host.run(["rm", "/tmp/proxy.hang"])
+        agent.wait("engine", lambda e: e.state is EngineState.UP)
+        agent.container("victim", lambda c: c.complete and c.state == "exited")
+    finally:
+        host.run(["rm", "-f", "/tmp/proxy.hang"])
+        proxy.communicate()  # its input ends, and so does it
+
+
 def test_tmux_sessions_with_hostile_names(lab, agents):
     host = lab.host("dock")
     name = "a|b>\x1b[31m<script> ü"
@@ -260,7 +283,7 @@ def test_killed_agent_leaves_nothing_behind(lab, agents):
 
 
 _PROXY = r"""
-import os, socket, threading
+import os, socket, threading, time
 upstream, path = "/run/docker.sock", "/tmp/proxy.sock"
 for old in (path, "/tmp/requests"):
     if os.path.exists(old):
@@ -272,13 +295,15 @@ listener.listen()
 def pump(source, target, count):
     while True:
         data = source.recv(65536)
-        if not data:
-            target.shutdown(socket.SHUT_WR)
-            return
         if count:
             for line in data.decode("latin-1").split("\r\n"):
                 if line.endswith(" HTTP/1.1"):
                     log.write(line.split()[1] + "\n")
+        while os.path.exists("/tmp/proxy.hang"):
+            time.sleep(0.05)
+        if not data:
+            target.shutdown(socket.SHUT_WR)
+            return
         target.sendall(data)
 print("ready", flush=True)
 threading.Thread(target=lambda: os._exit(len(os.read(0, 1))), daemon=True).start()
