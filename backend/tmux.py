@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from backend.link import Link
 
 _TIMEOUT = 10.0
+_GONE = ("can't find", "no server", "error connecting", "server exited", "lost server")
+"""What tmux says where the server, or what is meant of it, ended meanwhile."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -50,7 +52,7 @@ async def run(link: Link, *words: str, socket: str = "") -> str:
         raise ActionFailed(
             f"tmux is not installed on {link.name}.", hint="Install it there with its packages."
         )
-    if "can't find" in said or "no server" in said or "error connecting" in said:
+    if any(words in said for words in _GONE):
         raise NoSuchTarget(f"{link.name}: {said}.", hint="It ended meanwhile.")
     raise ActionFailed(f"tmux on {link.name}: {said or 'it said nothing'}.")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-WIDTH, HEIGHT = 40, 10
-"""Cells that a tile has at least, where the screen has them."""
+WIDTH, HEIGHT = 40, 12
+"""Cells of a tile with its frame, at least, where the screen has them: ten rows of the pane."""
 _WISHED = (82, 26)
 """A terminal of 80x24 in its frame: more brings little."""
 MOST = 48
@@ -26,6 +26,7 @@ class Grid(NamedTuple):
 
 def grid(width: int, height: int, panes: int) -> Grid:
     """The grid for so many panes: it shows as many as have room, each as much like a terminal as can be."""
+    width, height = max(1, width), max(1, height)
     columns = range(1, max(1, width // WIDTH) + 1)
     rows = range(1, max(1, height // HEIGHT) + 1)
     every = [Grid(c, r) for c in columns for r in rows if c * r <= MOST] or [Grid(1, 1)]
@@ -35,7 +36,7 @@ def grid(width: int, height: int, panes: int) -> Grid:
 
 
 def _worth(width: int, height: int) -> float:
-    """How much of a terminal a tile of that size shows; 1 is all of one. Whole lines are worth more than many."""
+    """How much of a terminal a tile of that size shows; 1 is all of it. Width counts more than height."""
     return float(min(1.0, width / _WISHED[0]) * min(1.0, height / _WISHED[1]) ** 0.7)
 
 
