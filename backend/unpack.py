@@ -17,6 +17,8 @@ from typing import IO, Any, Protocol
 from backend.errors import ActionFailed
 
 _CHUNK = 256 * 1024
+_END = 1024
+"""Bytes of zeros that end an archive."""
 _DEEP = 200
 """Folders inside each other; the kernel's limit on paths is near."""
 
@@ -61,10 +63,12 @@ class _Unpacker:
     def run(self, stream: Readable) -> Unpacked:
         done = self._done
         try:
-            source: Any = _Whole(stream)
+            whole = _Whole(stream)
+            source: Any = whole
             with tarfile.open(fileobj=source, mode="r|", bufsize=_CHUNK) as archive:
                 for member in archive:
                     self._member(archive, member)
+            whole.finish()
         except tarfile.TarError as error:
             raise ActionFailed(f"the archive from the container cannot be read: {error}.") from None
         for path, target in self._links:
@@ -151,7 +155,7 @@ class _Unpacker:
         while up < len(parts) and parts[up] == "..":
             up += 1
         # The outermost folder is what is copied: beside it is outside.
-        if target.startswith("/") or "\0" in target or ".." in parts[up:] or up >= len(inside):
+        if not target or target.startswith("/") or "\0" in target or ".." in parts[up:] or up >= len(inside):
             return self._skip(name, f"a link out of the folder, to {target}")
         if os.path.lexists(path):
             return self._skip(name, "comes twice")
@@ -183,13 +187,23 @@ class _Whole:
 
     def __init__(self, stream: Readable) -> None:
         self._stream = stream
+        self._tail = b""
 
     def read(self, size: int) -> bytes:
         parts = []
         while size > 0 and (data := self._stream.read(size)):
             parts.append(data)
             size -= len(data)
-        return b"".join(parts)
+        found = b"".join(parts)
+        self._tail = (self._tail + found)[-_END:]
+        return found
+
+    def finish(self) -> None:
+        """Read to the end, and raise where that is not the end of an archive: tarfile does not mind."""
+        while self.read(_CHUNK):
+            pass
+        if len(self._tail) < _END or self._tail.strip(b"\0"):
+            raise tarfile.ReadError("it breaks off")
 
 
 def put_in_place(source: Path, target: Path, folder: Path) -> None:

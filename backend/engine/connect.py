@@ -128,7 +128,10 @@ async def _greet(link: Link, path: str, socket: str) -> EngineClient:
     except NoSuchTarget as error:
         raise EngineError(error.message, hint=f"{socket} is not Docker's or Podman's.") from None
     except msgspec.ValidationError:
-        raise EngineError(f"{link.name}: what answers on {socket} is no Docker or Podman.") from None
+        raise EngineError(
+            f"{link.name}: what answers on {socket} is no Docker or Podman.",
+            hint="Correct `socket` in hosts.yaml.",
+        ) from None
     finally:
         caller.close()
     return EngineClient(

@@ -35,6 +35,10 @@ class ExecResult(Struct, frozen=True):
     stderr: bytes = b""
 
 
+class _Created(Struct, frozen=True):
+    Id: str
+
+
 class _Exec(Struct, frozen=True):
     """What the engine says of a command."""
 
@@ -65,13 +69,13 @@ class Execs(Caller):
         last megabyte of each is kept. A cancel ends the command: SIGTERM, then SIGKILL.
         """
         doing = f"run {argv[0]}" if argv else "run nothing"
-        created = await self.call(
-            doing,
-            lambda lane: lane.exec_create(
-                container, list(argv), user=user, workdir=workdir, environment=dict(env or {}) or None
-            ),
-        )
-        exec_id = msgspec.convert(created["Id"], str)
+
+        def create(lane: Lane) -> str:
+            variables = dict(env) if env else None
+            made = lane.exec_create(container, list(argv), user=user, workdir=workdir, environment=variables)
+            return msgspec.convert(made, _Created).Id
+
+        exec_id = await self.call(doing, create)
         kept = {STDOUT: bytearray(), STDERR: bytearray()}
 
         def keep(stream: int, data: bytes) -> None:

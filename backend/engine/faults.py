@@ -97,6 +97,8 @@ def _answered(error: AnswerError, host: str) -> BerthError:
 
 
 def _os_error(error: OSError, host: str) -> BerthError | None:
+    if error.errno is not None and error.filename:  # a file of this machine: sockets have no name here
+        return ActionFailed(f"{error.filename}: {error.strerror or error}.")
     match error.errno:
         case errno.EACCES | errno.EPERM:
             return EngineError(
@@ -117,8 +119,6 @@ def _os_error(error: OSError, host: str) -> BerthError | None:
             return lost(host, "read")
         case errno.ENOSPC | errno.EDQUOT:
             return ActionFailed("no room left on this machine's disk.", hint="Free some, then try again.")
-    if error.errno is not None and error.filename:
-        return ActionFailed(f"{error.filename}: {error.strerror or error}.")
     return None
 
 
