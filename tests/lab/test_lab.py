@@ -3,75 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-import pynvml
 import pytest
 import yaml
 
-from tests.lab import Host, HostSpec, Lab, LabError, cgroup
+from tests.lab import HostSpec, Lab, cgroup
 from tests.lab.machine import process_start, wait_for
 from tests.lab.spec import GIB
+from tests.lab.trying import read_gpus, running, ssh
 
 pytestmark = pytest.mark.lab
-
-READ_GPUS = """
-import json, sys
-sys.path.insert(0, "/tmp")
-import pynvml as n
-n.nvmlInit()
-gpus = []
-for index in range(n.nvmlDeviceGetCount()):
-    try:
-        gpu = n.nvmlDeviceGetHandleByIndex(index)
-        gpus.append({
-            "uuid": n.nvmlDeviceGetUUID(gpu),
-            "util": n.nvmlDeviceGetUtilizationRates(gpu).gpu,
-            "used": n.nvmlDeviceGetMemoryInfo(gpu).used,
-            "pids": [each.pid for each in n.nvmlDeviceGetComputeRunningProcesses(gpu)],
-        })
-    except n.NVMLError as error:
-        gpus.append({"error": error.value})
-print(json.dumps(gpus))
-"""
-
-
-def ssh(lab: Lab, host: Host, *words: str, user: str = "alice") -> subprocess.CompletedProcess[str]:
-    """OpenSSH's client with the lab's key and nothing of this machine's configuration."""
-    known = lab.config_dir / "known_hosts"
-    options = [
-        f"UserKnownHostsFile={known}",
-        "StrictHostKeyChecking=yes",
-        "BatchMode=yes",
-        "ConnectTimeout=5",
-    ]
-    argv = ["ssh", "-F", "none", "-i", str(lab.key), "-p", str(host.port)]
-    argv += [word for option in options for word in ("-o", option)]
-    return subprocess.run(
-        [*argv, f"{user}@{host.address}", *words], capture_output=True, text=True, check=False
-    )
-
-
-@contextmanager
-def running(host: Host, *words: str) -> Iterator[str]:
-    """A container of the tiny image; removed in the end."""
-    name = host.docker("run", "--detach", *words[:-1], "busybox:latest", *words[-1].split())
-    try:
-        yield name
-    finally:
-        host.docker("rm", "--force", name)
-
-
-def read_gpus(host: Host) -> list[dict[str, object]]:
-    host.put("/tmp/pynvml.py", Path(pynvml.__file__).read_bytes())
-    gpus: list[dict[str, object]] = json.loads(host.run(["python3", "-c", READ_GPUS], user="alice").stdout)
-    return gpus
 
 
 @pytest.mark.parametrize("name", ["h1", "m1", "p1"])
@@ -107,64 +53,6 @@ def test_a_container_runs_with_limits_and_a_published_port(lab: Lab) -> None:
     with running(host, *options, "httpd -f -p 9999 -h /etc"):
         fetch = ["curl", "-s", "--retry", "20", "--retry-connrefused", "--retry-delay", "0"]
         assert "root:x:0:0" in host.run([*fetch, "http://127.0.0.1:9999/passwd"]).stdout
-
-
-def test_gpus_asked_for_reach_the_container(lab: Lab) -> None:
-    shown = lab.host("h1").docker("run", "--rm", "--gpus", "device=1", "busybox", "env")
-    assert "NVIDIA_VISIBLE_DEVICES=1" in shown
-    nodes = ["--device", "/dev/kfd", "--device", "/dev/dri/renderD130"]
-    shown = lab.host("m1").docker("run", "--rm", *nodes, "busybox", "find", "/dev")
-    assert {"/dev/kfd", "/dev/dri/renderD130"} <= set(shown.split())
-    shown = lab.host("p1").docker("run", "--rm", "--device", "nvidia.com/gpu=2", "busybox", "find", "/dev")
-    assert "/dev/nvidia2" in shown.split() and "/dev/nvidia1" not in shown.split()
-
-
-def test_pynvml_sees_the_gpus_and_who_is_on_them(lab: Lab) -> None:
-    host = lab.host("h1")
-    with running(host, "sleep 1d") as name:
-        pid = host.use_gpu(name, 3, 10 * GIB)
-        host.gpus.set(3, util=97)
-        try:
-            gpus = read_gpus(host)
-            assert len({gpu["uuid"] for gpu in gpus}) == 8
-            assert gpus[3]["util"] == 97
-            assert gpus[3]["pids"] == [pid] and gpus[4]["pids"] == []
-            assert gpus[3]["used"] == 10 * GIB + host.gpus.gpus[3].mem_base
-        finally:
-            host.gpus.set(3, util=0)
-    assert read_gpus(host)[3]["pids"] == []  # it went with its container
-    host.gpus.detach(pid)
-
-
-def test_gpus_fail_one_by_one_and_all_together(lab: Lab) -> None:
-    host = lab.host("h1")
-    before = host.gpus.calls().get("nvmlDeviceGetUUID", 0)
-    try:
-        host.gpus.set(2, error="lost")
-        gpus = read_gpus(host)
-        assert gpus[2] == {"error": pynvml.NVML_ERROR_GPU_IS_LOST} and "uuid" in gpus[1]
-        assert host.gpus.calls()["nvmlDeviceGetUUID"] == before + 7
-        host.gpus.set(
-            2, error="", failures={"nvmlDeviceGetUtilizationRates": pynvml.NVML_ERROR_NOT_SUPPORTED}
-        )
-        assert read_gpus(host)[2] == {"error": pynvml.NVML_ERROR_NOT_SUPPORTED}
-        host.gpus.set_driver("mismatch")
-        with pytest.raises(LabError, match="version mismatch"):
-            read_gpus(host)
-    finally:
-        host.gpus.set_driver("ok")
-        host.gpus.set(2, error="", failures={})
-
-
-def test_amd_shows_in_sysfs(lab: Lab) -> None:
-    host = lab.host("m1")
-    with running(host, "sleep 1d") as name:
-        pid = host.use_gpu(name, 0, 7 * GIB)
-        held = ssh(lab, host, f"cat $BERTH_SYSFS_ROOT/class/kfd/kfd/proc/{pid}/vram_*").stdout.split()
-        assert held.count(str(7 * GIB)) == 1 and len(held) == 8
-        host.gpus.detach(pid)
-    vendors = ssh(lab, host, "cat $BERTH_SYSFS_ROOT/class/drm/card*/device/vendor").stdout.split()
-    assert vendors.count("0x1002") == 8
 
 
 def test_a_partition_and_its_end(new_lab: Callable[..., Lab]) -> None:
@@ -231,26 +119,13 @@ def test_nothing_of_it_is_on_the_network_outside(lab: Lab) -> None:
         urllib.request.urlopen(f"http://{lab.host('h1').address}:9999", timeout=2)
 
 
-def traces() -> dict[str, set[str]]:
-    """What a lab could leave on this machine; other labs of the same machine come and go meanwhile."""
-    groups = {str(path) for each in cgroup.hierarchies() for path in each.mount.glob("berth-lab-*")}
-    links = {link["ifname"] for link in json.loads(subprocess.check_output(["ip", "-j", "link"]))}
-    return {
-        "mounts": {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()},
-        "links": links,
-        "netns": set(os.listdir("/run/netns")) if Path("/run/netns").exists() else set(),
-        "groups": groups,
-    }
-
-
 def left(lab: Lab) -> list[str]:
     """All traces of one lab, its processes included."""
-    words = [
-        trace
-        for kind in traces().values()
-        for trace in kind
-        if lab.id in trace or str(lab.directory) in trace
-    ]
+    mounted = Path("/proc/self/mountinfo").read_text().splitlines()
+    names = [link["ifname"] for link in json.loads(subprocess.check_output(["ip", "-j", "link"]))]
+    names += [each.name for each in Path("/run/netns").glob("*")]
+    names += [str(path) for each in cgroup.hierarchies() for path in each.mount.glob("berth-lab-*")]
+    words = [word for word in [*mounted, *names] if lab.id in word or str(lab.directory) in word]
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             text = (entry / "cmdline").read_bytes() + (entry / "cgroup").read_bytes()
