@@ -167,7 +167,8 @@ class Tile(Widget):
         left = _fitted(left, room - _width(right) - 1)
         gap = width - 4 - _width(left) - _width(right)
         parts = [(start + line, frame), *left, (line * gap, frame), *right, (line + end, frame)]
-        return Strip([Segment(text, style) for text, style in parts if text], width)
+        base = self.rich_style
+        return Strip([Segment(text, base + style) for text, style in parts if text], width)
 
     def _top_words(self) -> tuple[list[sgr.Run], list[sgr.Run]]:
         caption = self.caption
