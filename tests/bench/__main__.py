@@ -92,6 +92,7 @@ _MEASURE: dict[str, Callable[[Path, bool], list[Figure]]] = {
     "fleet": _fleet,
     "remote": _remote,
     "logs": _module("logs_cost"),
+    "wall": _module("wall_cost"),
 }
 
 if __name__ == "__main__":
