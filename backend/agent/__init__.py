@@ -18,6 +18,7 @@ Output
     gpus        each interval: {"gpus": [...], "driver", "error", "hint"}
     processes   each 5 s: a list of processes that hold a GPU
     tmux        each 5 s where a tmux server runs: a list of sessions with their panes
+    pane        while `watch` asks for it: what a tmux pane shows, whole or only the rows that changed
     pong        answers `ping`: {"id": int}
     fault       a probe failed and the others go on: {"where": str, "message": str}
 
@@ -26,7 +27,8 @@ Output
 
 Input
     One JSON object per line: `{"cmd": "interval", "seconds": 2.0}`, `{"cmd": "ping", "id": 7}`,
-    `{"cmd": "refresh"}` (list everything again and send every section again), `{"cmd": "stop"}`.
+    `{"cmd": "refresh"}` (list everything again and send every section again), `{"cmd": "stop"}`,
+    `{"cmd": "watch", "panes": [{"socket", "pane", "fresh"}]}` (for the next seconds, see probe/panes.py).
     Anything else is answered by a `fault` line.
 
 Options

@@ -15,8 +15,10 @@ _CHUNK = 4096
 
 That way the streams keep their mode: they may be a terminal that a shell shares."""
 _FAULTS = 32
-"""Different faults remembered for the rate limit."""
+"""Different faults that are sent in a minute; what is beyond them is left out."""
 _FAULT_PAUSE = 60.0
+_WAITING = 200
+"""Answers and faults that may wait for a slow reader. Sections need no limit: each replaces its older one."""
 
 _encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
 
@@ -77,11 +79,10 @@ class Outbox:
         message = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
         entry = (where[:200], message[:1000])
         now = time.monotonic()
-        last = self._faults.get(entry)
-        if last is not None and now - last < _FAULT_PAUSE:
+        for old in [old for old, sent in self._faults.items() if now - sent >= _FAULT_PAUSE]:
+            del self._faults[old]
+        if entry in self._faults or len(self._faults) >= _FAULTS:
             return
-        if len(self._faults) >= _FAULTS:
-            del self._faults[min(self._faults, key=self._faults.__getitem__)]
         self._faults[entry] = now
         self.message("fault", {"where": entry[0], "message": entry[1]}, key=("fault", *entry))
 
@@ -99,7 +100,9 @@ class Outbox:
             self._write()
 
     def _put(self, key: Any, name: str, text: str) -> None:
-        if self.closed or (key not in self._waiting and len(self._waiting) > 200):
+        if self.closed:
+            return
+        if name in ("pong", "fault") and key not in self._waiting and len(self._waiting) >= _WAITING:
             return
         line = f'{{"s":"{name}","t":{time.time():.3f},"d":{text}}}\n'
         self._waiting[key] = line.encode("ascii")

@@ -7,13 +7,17 @@ import pwd
 import resource
 import types
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backend import model
 from backend.agent import containers, grants, owner
 from backend.agent.probe import disk, nvidia, processes
 from backend.agent.probe.amd import AmdProbe
+from backend.agent.probe.host import HostProbe
+from backend.agent.probe.host_psutil import PsutilHostProbe, boot_seconds
 from backend.agent.probe.idle import IdleClock
 from backend.agent.probe.usage import UsageProbe
 
@@ -454,3 +458,16 @@ def test_disks_are_listed_once():
     (found,) = scan.found
     assert (found["mount"], found["role"]) == ("/", "root")
     assert 0 < found["used"] < found["total"] and found["free"] <= found["total"] - found["used"]
+
+
+def test_host_without_proc_is_read_by_psutil():
+    probe = PsutilHostProbe()
+    first, second = (msgspec.convert(probe.sample(), model.HostStats) for _ in range(2))
+    assert first.cpu_percent is None and second.cpu_percent is not None
+    assert 0 < second.mem_used < second.mem_total == probe.mem_total
+    assert second.net_rx is not None and boot_seconds() > 0
+
+
+def test_no_proc_means_psutil(tmp_path):
+    with pytest.raises(OSError):
+        HostProbe(str(tmp_path))

@@ -17,6 +17,7 @@ import pynvml
 import pytest
 
 from backend.agent import PROTOCOL
+from backend.agent.emit import Outbox
 from backend.bundle import agent_zipapp
 from backend.model import EngineState
 from tests.backend.agent.running import RunningAgent
@@ -118,6 +119,25 @@ def test_a_reader_that_sleeps_gets_the_newest_and_one_that_leaves_ends_it(zipapp
     finally:
         process.kill()
         process.communicate()
+
+
+def test_sections_survive_a_flood_of_answers_and_faults():
+    read, write = os.pipe()
+    outbox = Outbox(write)
+    for number in range(5000):
+        outbox.message("pong", {"id": number}, key=("pong", number))
+        outbox.fault("probe", f"failure {number}")
+    outbox.section("host", {"load1": 1.0})
+    outbox.section("host", {"load1": 2.0})
+    assert not outbox.section("host", {"load1": 2.0})
+    outbox.flush(5)
+    os.close(write)
+    with os.fdopen(read, "rb") as file:
+        lines = [json.loads(line) for line in file]
+    assert lines[-1]["s"] == "host" and lines[-1]["d"] == {"load1": 2.0}
+    assert [line["s"] for line in lines].count("host") == 1
+    assert len(lines) <= 201
+    assert 0 < [line["s"] for line in lines].count("fault") <= 32
 
 
 def test_once_prints_every_section_and_ends(zipapp):
