@@ -93,7 +93,7 @@ class BerthApp(App[int]):
         """The desk."""
         return self.desk
 
-    async def on_desk_painted(self) -> None:
+    async def on_stage_painted(self) -> None:
         """The first frame is there: bring in everything that it did not wait for."""
         sources = self.sources
         self.stylesheet.read_all(sorted(STYLES.glob("*.tcss")))
@@ -164,7 +164,7 @@ class BerthApp(App[int]):
         self.access = FleetAccess(fleet, self.config)
         self.doing = Doing(self, self.access, self.config)
         ActivityView.runs = self.doing.runs
-        self.desk.take_keys()
+        self.desk.begin()
 
     async def _end_doing(self) -> None:
         if self.doing is not None and self.access is not None:

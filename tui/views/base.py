@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, ClassVar, Literal, get_args
 
@@ -17,31 +16,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.message import Message
 from textual.widgets import Static
 
-from backend.history import History
-from backend.model import ContainerRow, FleetState
-from backend.rows import RowBuilder
+from backend.model import ContainerRow
 from backend.text import printable
 from tui.canvas import Look
 from tui.columns import Column
 from tui.filter import Field, FilterError, Test, compile_filter
 from tui.table import FleetTable, column_text
 from tui.views import LISTED
-
-
-@dataclass
-class Sources:
-    """What rows are made from; one for the whole app."""
-
-    builder: RowBuilder
-    history: History
-    state: FleetState
-    columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """View name to the chosen columns."""
-    sort: dict[str, str] = field(default_factory=dict)
-    """View name to the column it is sorted by; `-column` is descending."""
+from tui.views.sources import SettingChanged, Sources
 
 
 def _words_of(kind: type) -> Callable[[Any], Any]:
@@ -54,14 +38,6 @@ def _words_of(kind: type) -> Callable[[Any], Any]:
 
 def _is_number(kind: Any) -> bool:
     return set(get_args(kind) or (kind,)) <= {int, float, type(None)}
-
-
-class SettingChanged(Message):
-    """A choice was made that berth should remember: a key of settings.yaml and its whole new value."""
-
-    def __init__(self, setting: str, value: dict[str, Any]) -> None:
-        super().__init__()
-        self.setting, self.value = setting, value
 
 
 class ListView(Vertical):
@@ -326,4 +302,4 @@ class ListView(Vertical):
             self._remember("sort", sign + self.table.sort_key if self.table.sort_key else None)
 
 
-__all__ = ["Field", "FilterError", "ListView", "Look", "Sources"]
+__all__ = ["Field", "FilterError", "ListView", "Look", "SettingChanged", "Sources"]
