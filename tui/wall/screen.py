@@ -160,6 +160,10 @@ class WallScreen(Screen[None]):
         self._say()
 
     def _pane_changed(self, key: PaneKey) -> None:
+        """Called where agents are read: what goes wrong here must not end that."""
+        self.call_later(self._draw_pane, key)
+
+    def _draw_pane(self, key: PaneKey) -> None:
         for tile in self.query(Tile):
             if tile.key == key:
                 image = self._watchman.feed.album[key]

@@ -58,6 +58,12 @@ class Watchman:
 
     async def run(self) -> None:
         """Follow the fleet until the app ends."""
+        try:
+            await self._run()
+        except Exception as error:
+            self._app.report(error)
+
+    async def _run(self) -> None:
         renewed = time.monotonic()
         while True:
             await asyncio.sleep(_CHECK)
