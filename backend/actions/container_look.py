@@ -75,6 +75,7 @@ async def signal_process(
     if pid < 1:
         raise UsageError(f"{pid} is no process.", hint=f"See: berth top {row.host}/{row.name}")
     async with engine_of(ctx, row) as engine:
+        await engine.inspect(row.id)
         await processes.send_signal(await ctx.link(row.host), engine, row.id, pid, signal)
     return f"sent SIG{signal} to process {pid} of {row.name} on {row.host}"
 

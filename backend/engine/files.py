@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -68,18 +69,25 @@ class Stream:
 class Files(Caller):
     """The part of the client that moves files."""
 
+    kind: str
+
     async def stat(self, container: str, path: str) -> PathStat | None:
         """What is at `path`, or None. A link is not followed."""
 
-        def ask(lane: Lane) -> PathStat:
+        def ask(lane: Lane) -> PathStat | None:
             url = lane.endpoint("/containers/{}/archive", container)
-            response = lane.checked(lane.head(url, params={"path": path}, timeout=None))
+            response = lane.head(url, params={"path": self._plain(path)}, timeout=None)
+            if response.status_code >= 500:  # HEAD has no body to say why
+                response = lane.get(url, params={"path": self._plain(path)}, stream=True, timeout=None)
+                if response.status_code >= 400 and "not a directory" in response.text:
+                    return None
+            lane.checked(response)
             return _stat(response.headers.get("x-docker-container-path-stat", ""))
 
         try:
             return await self.call(f"look at {path}", ask)
         except NoSuchTarget:
-            # HEAD has no body that would tell a missing file from a missing container.
+            # Nor does it tell a missing file from a missing container.
             await self.call(f"look at {path}", lambda lane: lane.inspect_container(container))
             return None
 
@@ -100,7 +108,7 @@ class Files(Caller):
         """
 
         def fetch(lane: Lane) -> T:
-            chunks, _ = lane.get_archive(container, path, chunk_size=_CHUNK)
+            chunks, _ = lane.get_archive(container, self._plain(path), chunk_size=_CHUNK)
             return consume(Stream(lane, iter(chunks)))
 
         return await self.call(f"read {path}", fetch, timeout=None, idle=IDLE_TIMEOUT, settle=True)
@@ -121,6 +129,10 @@ class Files(Caller):
             lane.checked(lane.put(url, params={"path": folder}, data=counted(lane), timeout=None))
 
         await self.call(f"write to {folder}", send, timeout=None, idle=IDLE_TIMEOUT, settle=True)
+
+    def _plain(self, path: str) -> str:
+        """A path that stands for itself: Podman takes it for a pattern."""
+        return re.sub(r"([*?\[\\])", r"\\\1", path) if self.kind == "podman" else path
 
 
 def _stat(header: str) -> PathStat:

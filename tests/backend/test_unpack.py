@@ -17,6 +17,8 @@ from backend.errors import ActionFailed, BerthError
 from backend.pack import measure, pack
 from backend.unpack import put_in_place, unpack
 
+Member = tuple[tarfile.TarInfo, bytes]
+
 
 def member(name: str, content: bytes = b"", kind: bytes = tarfile.REGTYPE, **more) -> Member:
     info = tarfile.TarInfo(name)

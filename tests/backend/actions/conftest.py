@@ -148,6 +148,7 @@ def act(tmp_path: Path) -> Act:
         name: str,
         container: str | ContainerRow,
         voice: Answers | None = None,
+        /,
         **options: Any,
     ) -> Result:
         row = await row_of(engine, container) if isinstance(container, str) else container
