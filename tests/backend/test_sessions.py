@@ -75,7 +75,7 @@ async def test_a_session_is_started_renamed_and_ended(server: Path, tmp_path: Pa
         "session-new", host_row(), name="a b;$(x)", command="exec sleep 1000", folder=str(tmp_path)
     )
     name = tmux(server, "list-sessions", "-F", "#{session_name}")
-    assert name in said and tmux(server, "list-panes", "-aF", "#{pane_current_path}") == str(tmp_path)
+    assert name in said and tmux(server, "display-message", "-p", "#{session_path}") == str(tmp_path)
     await do("session-new", host_row(), name="other")
     async with Fleet(Config(directory=tmp_path, hosts=(HERE,)), interval=0.5) as fleet:
         found = await rows(fleet, lambda all: len([r for r in all if r.socket == str(server)]) == 2)
