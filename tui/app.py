@@ -108,8 +108,9 @@ class BerthApp(App[int]):
         self.run_worker(self._guard(self._follow()), group="fleet", name="fleet")
         self.set_interval(1.0, self._tick)
         await self.desk.mount_detail()
-        self._garbage = Garbage()
-        self._garbage.start()
+        if not self.is_headless:  # tests open many apps in one process
+            self._garbage = Garbage()
+            self._garbage.start()
 
     def _tick(self) -> None:
         self.desk.tick()

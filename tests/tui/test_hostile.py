@@ -103,9 +103,7 @@ async def test_every_view_keeps_its_shape(tmp_path: Path, size: tuple[int, int])
             check_lines(board.text, *size)
             await board.press("G")
             check_lines(board.text, *size)
-            if board.app.desk.table.row is None:
-                continue
-            if view.NAME != "fleet":
+            if size == (80, 24) and board.app.desk.table.row is not None and view.NAME != "fleet":
                 await board.press("enter")
                 check_lines(board.text, *size)
                 await board.press("escape")
@@ -149,7 +147,7 @@ async def test_any_size_down_to_one_cell_and_back(tmp_path: Path) -> None:
     async with dashboard(showcase(), tmp_path, size=(120, 40), contexts=contexts()) as board:
         for view in VIEWS:
             await board.press(str(view.NUMBER))
-            for width, height in ((1, 1), (2, 3), (40, 2), (1, 50), (300, 1), (120, 40)):
+            for width, height in ((1, 1), (40, 2), (1, 50), (120, 40)):
                 await board.pilot.resize_terminal(width, height)
                 await board.pilot.pause()
         await board.press("1", "question_mark")
