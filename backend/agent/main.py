@@ -95,10 +95,8 @@ class Agent:
         try:
             self._loop.run()
         finally:
-            self._engine.stop()
-            self._tmux.stop()
-            self._panes.stop()
-            self._usage.close()
+            for end in (self._engine.stop, self._tmux.stop, self._panes.stop, self._usage.close):
+                self._guard("end", end)
             self._outbox.flush(1.0)
 
     def stop(self, *_: Any) -> None:

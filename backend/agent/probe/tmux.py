@@ -59,7 +59,7 @@ class TmuxWatch:
 
     def stop(self) -> None:
         """End clients that still run."""
-        for client in self._running.values():
+        for client in list(self._running.values()):  # each takes itself out
             client.kill()
 
     def _answer(self, path: str, uid: int, word: str, text: str, whole: bool) -> None:

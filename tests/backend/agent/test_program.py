@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -184,3 +185,25 @@ def test_dead_socket_says_that_nothing_listens(start, tmp_path):
     agent = start("--socket", path)
     engine = agent.wait("engine", lambda engine: engine.state is EngineState.DOWN)
     assert "nothing listens" in engine.error and "systemctl" in engine.hint
+
+
+def test_it_ends_with_the_tmux_clients_it_waits_for(start, tmp_path):
+    """A tmux server that never answers: the client is ended with the agent, at once."""
+    folder = tmp_path / f"tmux-{os.getuid()}"
+    folder.mkdir(mode=0o700)
+    program = tmp_path / "bin/tmux"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n: > {tmp_path}/client-$$; exec sleep 600\n")
+    program.chmod(0o755)
+    tmp_path.chmod(0o755)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "default"))
+        listener.listen()
+        path = f"{program.parent}:{os.environ['PATH']}"
+        agent = start("--engine", "none", "--interval", "0.5", TMUX_TMPDIR=str(tmp_path), PATH=path)
+        agent.wait("host", lambda host: list(tmp_path.glob("client-*")))
+        agent.process.send_signal(signal.SIGHUP)
+        assert agent.process.wait(30) == 0
+        assert agent.process.stderr.read() == b""
+        clients = [path.name.partition("-")[2] for path in tmp_path.glob("client-*")]
+        assert clients and not [pid for pid in clients if Path("/proc", pid).exists()]
