@@ -70,6 +70,7 @@ class BerthApp(App[int]):
         self._fleet_factory = fleet_factory
         self._garbage: Garbage | None = None
         self._key_at = float("-inf")
+        self._keyboard = Keyboard(self, super().on_event)
         for theme in themes.THEMES:
             self.register_theme(theme)
         self.theme = settings.theme if settings.theme in self.available_themes else themes.DEFAULT
@@ -81,12 +82,17 @@ class BerthApp(App[int]):
     def sources(self) -> Sources:
         """What rows are made from, with what was known when berth ran last."""
         from backend.history import History
+        from backend.lastcontext import last_context
         from backend.rows import RowBuilder
         from tui.follow import first_state
         from tui.views.base import Sources
 
         settings = self.config.settings
-        builder, columns, sort = RowBuilder(self.config.contexts), dict(settings.columns), dict(settings.sort)
+        builder, columns, sort = (
+            RowBuilder(self.config.contexts, last_context=last_context()),
+            dict(settings.columns),
+            dict(settings.sort),
+        )
         return Sources(builder, History(), first_state(self.config), columns, sort)
 
     def get_default_screen(self) -> Screen[Any]:
@@ -118,10 +124,12 @@ class BerthApp(App[int]):
             self._garbage.tidy(time.monotonic() - self._key_at)
 
     async def on_event(self, event: events.Event) -> None:
-        """Remember when the last key was pressed."""
-        if isinstance(event, events.Key):
-            self._key_at = time.monotonic()
-        await super().on_event(event)
+        """Keys one after the other; remember when the last one was pressed."""
+        if not isinstance(event, events.Key) or event.is_forwarded:
+            await super().on_event(event)
+            return
+        self._key_at = time.monotonic()
+        await self._keyboard.press(event)
 
     def get_driver_class(self) -> type[Driver]:
         """One that lets go of the keyboard at once, for shells and editors that take its place."""
@@ -131,6 +139,7 @@ class BerthApp(App[int]):
 
     def on_unmount(self) -> None:
         """Leave Python as it was: tests open many apps."""
+        self._keyboard.stop()
         if self._garbage is not None:
             self._garbage.stop()
 
@@ -194,13 +203,13 @@ class BerthApp(App[int]):
         import msgspec
 
         from backend.config import load
-        from backend.contexts import files
+        from backend.lastcontext import last_context
         from backend.rows import RowBuilder
 
         config = await asyncio.to_thread(load, self.config.directory)
         self.config = msgspec.structs.replace(self.config, contexts=config.contexts)
         self.desk.config = self.config
-        self.sources.builder = RowBuilder(config.contexts, last_context=files.last())
+        self.sources.builder = RowBuilder(config.contexts, last_context=last_context())
         if self.doing is not None:
             self.doing.config_changed(self.config)
         self.desk.show()
@@ -309,6 +318,9 @@ def _keymap(config: Config) -> dict[str, str]:
     if not config.settings.keys:
         return {}
     from tui import doing, keys
+    from tui.logs.screen import LogScreen
+    from tui.logs.view import LogView
+    from tui.output import OutputScreen
     from tui.table import FleetTable
     from tui.views import all_views
 
@@ -316,8 +328,12 @@ def _keymap(config: Config) -> dict[str, str]:
     return keys.keymap(
         config.settings.keys,
         [
-            (Desk, FleetTable, view, fleet, doing.bindings(view.ROW) if view.ROW is not None else [])
-            for view in all_views()
+            *(
+                (Desk, FleetTable, view, fleet, doing.bindings(view.ROW) if view.ROW is not None else [])
+                for view in all_views()
+            ),
+            (LogScreen, LogView),
+            (OutputScreen,),
         ],
     )
 

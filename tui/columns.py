@@ -12,7 +12,19 @@ Cell = tuple[tuple[str, str], ...]
 """Spans of (text, style name), already printable, on one line. The style names are those of `STYLES`; the
 table turns them into colours of the theme. An empty name is the row's own style."""
 
-STYLES = ("good", "warn", "bad", "dim", "accent", "bar-low", "bar-mid", "bar-high", "bar-rest", "free", "idle")
+STYLES = (
+    "good",
+    "warn",
+    "bad",
+    "dim",
+    "accent",
+    "bar-low",
+    "bar-mid",
+    "bar-high",
+    "bar-rest",
+    "free",
+    "idle",
+)
 """Each is a component class `cell--NAME` of the table, coloured in `styles/`."""
 
 

@@ -96,7 +96,8 @@ class Doing:
             if not answer.done():
                 answer.set_result(value)
 
-        await self._app.push_screen(screen, answered)
+        # Not awaited: a cancel that comes while it is being mounted has to take it away as well.
+        self._app.push_screen(screen, answered)
         try:
             return await answer
         except asyncio.CancelledError:

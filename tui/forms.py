@@ -85,7 +85,10 @@ class Form(ModalScreen[dict[str, Any] | None]):
         with Horizontal(classes="form-row"):
             if param.kind is bool:
                 yield Checkbox(
-                    Content(f"{name}: {param.option.help}"), bool(param.default), compact=True, id=f"f-{param.name}"
+                    Content(f"{name}: {param.option.help}"),
+                    bool(param.default),
+                    compact=True,
+                    id=f"f-{param.name}",
                 )
                 return
             yield Static(Content(name + (" *" if param.required else "")), classes="form-label")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -18,9 +19,12 @@ PROGRAM = shutil.which("sshd") or "/usr/sbin/sshd"
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port below those the kernel gives to clients: one of them could connect to itself while it waits."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 def keygen(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:

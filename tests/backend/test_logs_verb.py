@@ -149,7 +149,7 @@ def test_a_name_that_is_none_does_not_keep_the_others(lab):
 @pytest.mark.parametrize("host", ["dock", "pod"])
 def test_following_loses_and_repeats_nothing_over_a_lost_link(lab, host):
     box = lab.host(host)
-    box.docker("run", "-d", "--name", "counts", "busybox", "sh", "-c", COUNTER.format(most=300, pause=10_000))
+    box.docker("run", "-d", "--name", "counts", "busybox", "sh", "-c", COUNTER.format(most=300, pause=50_000))
     process = berth(lab, "logs", f"{host}/counts", "-f")
     assert process.stdout is not None
     seen = [process.stdout.readline() for _ in range(40)]

