@@ -5,6 +5,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 ARGS   ?=
+# Tests at a time: they mostly wait for hosts, engines and terminals. One file stays with one worker.
+JOBS   ?= 3
 
 .PHONY: run test lab screenshots bench lint format constraints clean help
 
@@ -17,7 +19,7 @@ run: $(VENV)/.run  ## open the dashboard (make run ARGS="--config DIR")
 test: $(VENV)/.dev  ## install missing system packages, check the code, run every test (ARGS go to pytest)
 	@tests/lab/setup.sh
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev  ## style, types, arrows of import, Python 3.8 for the agent
 	@$(BIN)/ruff check .
