@@ -24,6 +24,7 @@ from textual.theme import Theme
 from backend.errors import BerthError, UsageError
 from tui import themes
 from tui.desk import Desk, Wanted
+from tui.keyboard import Keyboard
 
 if TYPE_CHECKING:
     from backend.config import Config
