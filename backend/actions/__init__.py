@@ -21,6 +21,7 @@ MODULES: tuple[str, ...] = (
     "images",
     "private",
     "ports",
+    "environment",
 )
 """The files that declare actions, one per kind of target."""
 

@@ -93,6 +93,8 @@ _MEASURE: dict[str, Callable[[Path, bool], list[Figure]]] = {
     "remote": _remote,
     "logs": _module("logs_cost"),
     "wall": _module("wall_cost"),
+    "terminals": _module("terminal_cost"),
+    "actions": _module("actions_cost"),
 }
 
 if __name__ == "__main__":

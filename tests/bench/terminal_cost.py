@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from tests.backend.terminal.driver import Driven
+from tests.bench.table import Figure
 from tests.lab import HostSpec, Lab
 
 PROMPT = b"# "
@@ -95,6 +96,19 @@ def measure(lab: Lab, runs: int) -> dict[str, float]:
         "key_ratio": round(median["key"] / median["ssh"], 2),
         "key_limit": KEY_LIMIT,
     }
+
+
+def figures(*, quick: bool = False) -> list[Figure]:
+    """The two ratios, for the table."""
+    with tempfile.TemporaryDirectory() as folder, Lab(Path(folder) / "lab", [HostSpec("h1")]) as lab:
+        found = measure(lab, 3 if quick else 9)
+    beside = {"ssh -t docker exec": found["ssh_ms"]}
+    return [
+        Figure("`e` in the dashboard to a prompt / ssh -t docker exec", found["key_ratio"], "x", KEY_LIMIT),
+        Figure("`berth enter` to a prompt / ssh -t docker exec", found["enter_ratio"], "x", ENTER_LIMIT),
+        Figure("`e` in the dashboard to a prompt", found["key_ms"], "ms", peers=beside),
+        Figure("`berth enter` to a prompt", found["enter_ms"], "ms", peers=beside),
+    ]
 
 
 def main() -> int:
