@@ -23,7 +23,8 @@ for name in ("torch", "triton", "jax", "tensorflow", "numpy", "transformers", "f
     except Exception as error:
         print(name + ": broken: " + str(error).splitlines()[0][:200])
         continue
-    print(name + ": " + str(getattr(module, "__version__", "?")) + "  " + str(getattr(module, "__file__", "")))
+    where = str(getattr(module, "__file__", ""))
+    print(name + ": " + str(getattr(module, "__version__", "?")) + "  " + where)
     if name == "torch":
         print("torch cuda: " + str(module.version.cuda))
         print("torch hip: " + str(getattr(module.version, "hip", None)))
