@@ -24,19 +24,31 @@ class Confirm(ModalScreen[bool]):
     BINDING_GROUP_TITLE = "Questions"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,n", "answer(False)", "no", id="dialog-no"),
+        Binding("y", "answer(True)", "yes", id="dialog-yes"),
         Binding("left,right,up,down", "other", "the other answer", show=False, id="dialog-other"),
     ]
 
     def __init__(
-        self, title: str, body: Sequence[str | Content], *, yes: str = "Yes", no: str = "No"
+        self,
+        title: str,
+        body: Sequence[str | Content],
+        *,
+        yes: str = "Yes",
+        no: str = "No",
+        by_letter: bool = True,
     ) -> None:
+        """`by_letter`: whether `y` is enough for a yes."""
         super().__init__()
         self._heading, self._body, self._yes, self._no = title, list(body), yes, no
+        self._by_letter = by_letter
 
     def compose(self) -> ComposeResult:
         """The question; No comes first."""
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = Content(printable(self._heading, 100))
+            dialog.border_subtitle = Content(
+                "y yes · n no" if self._by_letter else "tab other · enter choose · n no"
+            )
             with VerticalScroll(classes="dialog-body", can_focus=False):
                 for part in self._body:
                     yield Static(
@@ -57,6 +69,8 @@ class Confirm(ModalScreen[bool]):
 
     def action_answer(self, answer: bool) -> None:
         """Answer by key."""
+        if answer and not self._by_letter:
+            return
         self.dismiss(answer)
 
     def action_other(self) -> None:
@@ -80,6 +94,7 @@ def host_key_question(host: HostSnapshot) -> Confirm:
         ],
         yes="Trust this key",
         no="No, do not connect",
+        by_letter=False,
     )
 
 

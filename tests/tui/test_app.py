@@ -217,6 +217,8 @@ async def test_an_unknown_host_key_is_asked_about_standing_on_no(tmp_path: Path)
         assert board.fleet.accepted == []
         await board.press("K")
         await board.until(lambda: isinstance(board.app.screen, Confirm))
+        await board.press("y")
+        assert isinstance(board.app.screen, Confirm), "a letter is not enough to trust a key"
         await board.press("right", "enter")
         await board.until(
             lambda: board.fleet.accepted == [("new", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKey")]

@@ -94,7 +94,8 @@ async def test_marked_rows_are_asked_about_once_and_done_all(tmp_path: Path, mon
         await board.press("asterisk", "s")
         await board.until(lambda: isinstance(screen(board), Confirm))
         assert all(f"Stop {name} on h1?" in board.text for name in ("one", "two", "three"))
-        await board.press("right", "enter")
+        assert "y yes · n no" in board.text
+        await board.press("y")
         await board.until(lambda: len(engine.done) == 3)
         await board.until(lambda: any("3 of 3 done" in str(n.message) for n in board.app._notifications))
         await board.press("8")
