@@ -259,6 +259,13 @@ class _Parser(argparse.ArgumentParser):
             self.epilog = "\n\n".join([*groups, _EPILOG.format(directory=config_dir())])
         return super().format_help()
 
+    def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
+        """A verb names what it does not know itself: the way out is its own help, not that of all."""
+        found, unknown = super().parse_known_args(*args, **kwargs)
+        if unknown and self._subparsers is None:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
     def error(self, message: str) -> NoReturn:
         """Usage errors end with 2, like errors of the configuration."""
         self.exit(2, f"berth: {printable(message)}\nTry: {self.prog} --help\n")

@@ -305,7 +305,7 @@ def test_a_wrong_configuration_is_exit_code_2(berth: Berth) -> None:
     [
         (("--watch", "0.1"), "'0.1' is not 0.5-60 seconds"),
         (("--timeout", "soon"), "'soon' is not 0.1-3600 seconds"),
-        (("--hosts", "a"), "unrecognized arguments"),
+        (("--hosts", "a"), "unrecognized arguments: --hosts a\nTry: berth hosts --help"),
         (("--config", "/nowhere/at/all"), "--config /nowhere/at/all: there is no such folder."),
         (("--host",), "expected at least one argument"),
     ],
