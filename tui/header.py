@@ -94,8 +94,9 @@ class HeaderBar(Bar):
             self.refresh()
 
     def spans(self, width: int) -> tuple[list[Span], list[Span]]:
-        """As much as fits: titles of other views go first, the shortest summary last."""
-        for left in (self._tabs(titles=True), self._tabs(titles=False)):
+        """As much as fits: titles of other views go first, then our name, then the other views."""
+        tabs = self._tabs(titles=False)
+        for left in (self._tabs(titles=True), tabs, tabs[2:], [tab for tab in tabs if tab[1] == "active"]):
             for parts in self._parts:
                 right = self._summary([*self._badges, *parts])
                 if _width(left) + _width(right) + 1 <= width:

@@ -416,3 +416,11 @@ async def test_gpus_of_hosts_that_went_away_are_not_free(tmp_path: Path) -> None
     async with dashboard(state_of([gone]), tmp_path) as board:
         await board.press("2", "f")
         assert board.app.desk.table.rows == []
+
+
+async def test_a_narrow_screen_still_says_which_view_it_is(tmp_path: Path) -> None:
+    async with dashboard(FLEET, tmp_path, size=(40, 20)) as board:
+        for view in VIEWS:
+            await board.press(str(view.NUMBER))
+            header = f" {view.NUMBER} {view.TITLE} "
+            await board.until(lambda header=header: header in board.text.splitlines()[0])

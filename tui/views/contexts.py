@@ -27,7 +27,7 @@ class ContextsView(ListView):
     KEY = attrgetter("name")
     EMPTY: ClassVar[tuple[str, str]] = (
         "A context is a host, an image, a container, and how to run it.",
-        "There is none yet: each is a file contexts/NAME.yaml in the configuration folder.",
+        "There is none yet: n makes one, a file contexts/NAME.yaml in the configuration folder.",
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("l", "logs", "logs", id="context-logs")]
