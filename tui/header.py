@@ -96,8 +96,10 @@ class HeaderBar(Bar):
     def spans(self, width: int) -> tuple[list[Span], list[Span]]:
         """As much as fits: titles of other views go first, then our name, then the other views."""
         tabs = self._tabs(titles=False)
-        for left in (self._tabs(titles=True), tabs, tabs[2:], [tab for tab in tabs if tab[1] == "active"]):
-            for parts in self._parts:
+        active = [tab for tab in tabs if tab[1] == "active"]
+        problems = [part for part in self._parts[-1] if part[1] in ("bad", "warn")]
+        for left in (self._tabs(titles=True), tabs, tabs[2:], active):
+            for parts in (*self._parts, problems) if left is active else self._parts:
                 right = self._summary([*self._badges, *parts])
                 if _width(left) + _width(right) + 1 <= width:
                     return left, right

@@ -12,7 +12,7 @@ from backend import laststate
 from backend.config import Settings
 from backend.config.settings import read_settings
 from backend.errors import ActionFailed, ConfigError
-from backend.model import HostState
+from backend.model import Engine, EngineState, HostState, Problem
 from tests.tui.fakes import container, contexts, down, gpu, host, showcase, state_of, unknown_key
 from tests.tui.helpers import dashboard
 from tui.app import BerthApp
@@ -419,8 +419,18 @@ async def test_gpus_of_hosts_that_went_away_are_not_free(tmp_path: Path) -> None
 
 
 async def test_a_narrow_screen_still_says_which_view_it_is(tmp_path: Path) -> None:
-    async with dashboard(FLEET, tmp_path, size=(40, 20)) as board:
+    ill = host("h4", warnings=(Problem("Disk", "The disk of h4 is full."),))
+    fleet = state_of([*FLEET.hosts.values(), ill])
+    async with dashboard(fleet, tmp_path, size=(40, 20)) as board:
         for view in VIEWS:
             await board.press(str(view.NUMBER))
             header = f" {view.NUMBER} {view.TITLE} "
             await board.until(lambda header=header: header in board.text.splitlines()[0])
+            assert "! 2 need help" in board.text.splitlines()[0]
+
+
+async def test_an_engine_that_is_not_well_is_named_in_its_row(tmp_path: Path) -> None:
+    engine = Engine(state=EngineState.HUNG, kind="docker", socket="/run/docker.sock")
+    warnings = (Problem("Engine", "docker on h1 hangs.", "Restart it."),)
+    async with dashboard(state_of([host("h1", engine=engine, warnings=warnings)]), tmp_path) as board:
+        assert "engine !" in board.text

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from backend.model import HostRow, HostSnapshot, HostState
+from backend.model import EngineState, HostRow, HostSnapshot, HostState
 from backend.text import age, duration, printable
 from tui import cells
 from tui.canvas import Look
@@ -148,6 +148,9 @@ class FleetView(ListView):
         return {"error": Field(lambda r: r.error or " ".join(r.warnings))}
 
 
+_ENGINE_ILL = (EngineState.HUNG, EngineState.DENIED, EngineState.DOWN)
+
+
 def _rank(row: HostRow) -> int:
     return _ORDER.get(row.state, 2 if row.warnings else 3)
 
@@ -159,6 +162,8 @@ def _name(row: HostRow) -> Cell:
 def _state(row: HostRow) -> Cell:
     if row.state is HostState.AUTH:
         return (("refused", "bad"),)
+    if row.state is HostState.UP and row.warnings and row.engine_state in _ENGINE_ILL:
+        return (("engine !", "warn"),)
     return cells.host_state(row.state, bool(row.warnings))
 
 
