@@ -103,9 +103,11 @@ async def exec_(
         )
     lines.end()
     if result.exit_code:
-        raise ActionFailed(
+        failed = ActionFailed(
             f"{shlex.join(command)} ended with exit code {result.exit_code} in {row.name} on {row.host}."
         )
+        failed.exit_code = result.exit_code  # as docker and ssh pass it on: scripts ask for it
+        raise failed
     return f"{shlex.join(command)} is done in {row.name} on {row.host}"
 
 

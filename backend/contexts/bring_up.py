@@ -73,7 +73,8 @@ async def report_drift(ctx: ActionContext, context: Context, found: Mapping[str,
 async def drifted(ctx: ActionContext, context: Context, found: Mapping[str, Any]) -> list[drift.Difference]:
     """Where an existing container is not as its context says. `gpus: N` is met by any N of them."""
     wanted = await request(ctx, context, existing=found)
-    return drift.differences(wanted, found)
+    rows = await gpus(ctx, context.host) if context.gpus else []
+    return drift.differences(wanted, drift.by_uuid(found, {str(row.index): row.uuid for row in rows}))
 
 
 async def request(

@@ -56,6 +56,16 @@ def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[Dif
     return [row for row in rows if row is not None]
 
 
+def by_uuid(found: Mapping[str, Any], uuids: Mapping[str, str]) -> dict[str, Any]:
+    """An inspect whose GPUs are named by UUID, as berth asks for them; people also give them by index."""
+    host = dict(found.get("HostConfig") or {})
+    host["DeviceRequests"] = [
+        {**each, "DeviceIDs": [uuids.get(name, name) for name in each.get("DeviceIDs") or ()] or None}
+        for each in host.get("DeviceRequests") or ()
+    ]
+    return {**found, "HostConfig": host}
+
+
 def _plain(key: str, value: Any) -> Any:
     return None if not value or value in _DEFAULTS.get(key, set()) else value
 

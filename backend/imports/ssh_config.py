@@ -20,6 +20,12 @@ _FORGES = ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org")
 def read(path: Path, host: str | None = None) -> Imported:
     """Read an ssh configuration file, or the folder that holds `config`."""
     file = path / "config" if path.is_dir() else path
+    usual = Path("~/.ssh/config").expanduser()
+    if file.resolve() != usual.resolve():
+        raise ConfigError(
+            f"{file}: is not the file that ssh and berth read ({usual}).",
+            hint=f"Write `Include {file}` at the top of {usual}, then: berth import ssh",
+        )
     hosts: dict[str, HostDraft] = {}
     notes: list[str] = []
     _file(file, hosts, notes, 0)

@@ -186,3 +186,12 @@ def test_other_gpus_show():
     wanted, has = Placement(gpus=(gpu(1),)), Placement(gpus=(gpu(2),))
     (row,) = drift.differences(made(context(), wanted), inspected(made(context(), has)))
     assert (row.what, row.context, row.container) == ("gpus", "GPU-1a", "GPU-2a")
+
+
+def test_gpus_given_by_index_are_the_same_gpus():
+    body = made(context(), Placement(gpus=(gpu(1),)))
+    found = inspected(body)
+    found["HostConfig"]["DeviceRequests"] = [{"Count": 0, "DeviceIDs": ["1"]}]
+    assert [row.what for row in drift.differences(body, found)] == ["gpus"]
+    assert drift.differences(body, drift.by_uuid(found, {"1": "GPU-1a"})) == []
+    assert drift.differences(made(context()), drift.by_uuid(inspected(made(context())), {})) == []

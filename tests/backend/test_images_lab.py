@@ -249,3 +249,7 @@ def test_read_only_refuses_what_changes(berth, box):
         ("image", "tag", "busybox", "test/x:1", "--host", "h1"),
     ):
         assert "read-only" in berth("--read-only", *words, code=5).stderr
+
+
+def test_exec_ends_with_the_commands_exit_code(box, berth):
+    assert berth("exec", "h1/box", "--", "sh", "-c", "echo out; exit 3", code=3).stdout == "out\n"

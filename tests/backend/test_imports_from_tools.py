@@ -154,7 +154,17 @@ def test_docker_contexts_over_ssh_become_hosts(tmp_path):
     assert len(found.notes) == 3
 
 
-def test_hosts_of_ssh_config(tmp_path):
+def test_another_ssh_config_than_the_one_that_is_read_is_refused(tmp_path):
+    (tmp_path / "config").write_text("Host a\n  HostName 1.2.3.4\n")
+    with pytest.raises(ConfigError, match="is not the file") as caught:
+        imports.read("ssh", tmp_path / "config")
+    assert "Include" in caught.value.hint
+
+
+def test_hosts_of_ssh_config(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    tmp_path = tmp_path / ".ssh"
+    tmp_path.mkdir()
     (tmp_path / "more").write_text("Host inner\n")
     (tmp_path / "config").write_text(
         "Host *\n  User x\nHost a b *.example\n  HostName 1.2.3.4\nhost = c\nHost github.com\n"
