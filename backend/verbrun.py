@@ -37,7 +37,7 @@ async def run_verb(args: argparse.Namespace, config: Config, rest: Sequence[str]
     async with StandaloneAccess(config) as access:
         targets, failed = await _targets(action, args, config, access)
         for target in targets:
-            refuse_read_only(action, target, config)
+            refuse_read_only(action, target, config, options)
         if action.streams:
             said = [talk.fail(each) for each in failed]
             return max(*said, await _stream(action)(access, targets, json=args.json, **options), 0)

@@ -53,7 +53,7 @@ async def recreate(
     unmount: Annotated[tuple[str, ...], Option("a target that is no longer mounted")] = (),
     publish: Annotated[tuple[str, ...], Option("[address:]outside:inside", short="p", ask=True)] = (),
     unpublish: Annotated[tuple[str, ...], Option("a port inside that is no longer published")] = (),
-    env: Annotated[tuple[str, ...], Option("NAME=VALUE", short="e", ask=True)] = (),
+    env: Annotated[tuple[str, ...], Option("NAME=VALUE", short="e", ask=True, masked=True)] = (),
     unset: Annotated[tuple[str, ...], Option("a variable that is no longer set")] = (),
     commit: Annotated[str | None, Option("first make an image of this name of it, and use that")] = None,
     keep: Annotated[bool, Option("keep the old container without asking")] = False,

@@ -88,7 +88,7 @@ async def exec_(
     command: Annotated[tuple[str, ...], Option("the command and its arguments", positional=True, many=True)],
     user: Annotated[str | None, Option("who runs it (default: the container's user)", short="u")] = None,
     workdir: Annotated[str | None, Option("where it runs", short="w")] = None,
-    env: Annotated[tuple[str, ...], Option("NAME=VALUE for it", short="e")] = (),
+    env: Annotated[tuple[str, ...], Option("NAME=VALUE for it", short="e", masked=True)] = (),
 ) -> str:
     """Run a command in the container and show its output.
 

@@ -64,7 +64,9 @@ async def context_set(
     ctx: ActionContext,
     row: ContextRow,
     *,
-    values: Annotated[tuple[str, ...], Option("KEY=VALUE, as YAML", positional=True, many=True)] = (),
+    values: Annotated[
+        tuple[str, ...], Option("KEY=VALUE, as YAML", positional=True, many=True, masked=True)
+    ] = (),
 ) -> str:
     """Change values of a context's file: `berth context set work gpus=2 'mounts=[~/a:/a]'`. `KEY=` removes.
 

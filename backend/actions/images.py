@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 GROUP = "Images"
 Check = Annotated[bool, Option("look for private keys first, and refuse if there are any")]
-Host = Annotated[str, Option("the host it is on")]
+Host = Annotated[str, Option("the host it is on", host=True)]
 Image = Annotated[str, Option("the image", positional=True)]
 
 
@@ -79,24 +80,23 @@ async def push_image(
     split_reference(reference)  # says what is wrong with it before anything is made
     engine = await ctx.engine(row.host)
     made = f"berth-temporary/{secrets.token_hex(6)}:commit"
-    ctx.report(f"committing {row.name}")
-    await engine.commit(row.id, made)
+    flat = f"{made.partition(':')[0]}:flat"
+    temporary = [made]
     try:
+        ctx.report(f"committing {row.name}")
+        await engine.commit(row.id, made)
         if flatten or clean:
             ctx.report("cleaning and flattening" if clean else "flattening")
-            await flattening.flatten(engine, made, reference, clean=clean, report=ctx.report)
-        else:
-            await engine.tag(made, reference)
-        try:
-            if check:
-                await check_keys(ctx, engine, reference, "image")
-        except BerthError:
-            with suppress(BerthError):
-                await engine.remove_image(reference)
-            raise
+            temporary.append(flat)
+            await flattening.flatten(engine, made, flat, clean=clean, report=ctx.report)
+        if check:
+            await check_keys(ctx, engine, temporary[-1], "image")
+        # Only now does it get its name: an image that had it before is lost to none that was refused.
+        await engine.tag(temporary[-1], reference)
     finally:
-        with suppress(BerthError):
-            await engine.remove_image(made)
+        for name in temporary:
+            with suppress(BerthError):
+                await asyncio.shield(engine.remove_image(name))
     if not push:
         return f"made {reference} on {row.host}"
     await push_reference(ctx, engine, reference)
@@ -152,7 +152,7 @@ async def image_load(
     target: None,
     *,
     file: Annotated[str, Option("a file that `image save` or `docker save` wrote", positional=True)],
-    host: Annotated[str, Option("the host it goes to")],
+    host: Annotated[str, Option("the host it goes to", host=True)],
 ) -> str:
     """Load an image from a file of this machine into a host's engine."""
     from backend.images import files, transfer
@@ -172,7 +172,7 @@ async def image_copy(
     *,
     image: Image,
     host: Annotated[str, Option("the host it is on")],
-    to: Annotated[str, Option("the host it goes to")],
+    to: Annotated[str, Option("the host it goes to", host=True)],
 ) -> str:
     """Copy an image from one host to another, through this machine but not onto its disk."""
     from backend.errors import NoSuchTarget

@@ -37,6 +37,10 @@ class Option:
     """Never shown, logged, kept in history or given on a command line."""
     ask: bool = False
     """The dashboard asks for it before the action starts, even though it has a default."""
+    host: bool = False
+    """It names a host that the action changes: one that is read-only refuses."""
+    masked: bool = False
+    """NAME=VALUE words whose values may be secrets: the activity log keeps the names."""
     many: bool = False
     """On the command line: all that is left, after `--` where it looks like options."""
 

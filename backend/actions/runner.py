@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -42,8 +43,10 @@ def label(target: Any) -> str:
     return f"{host}/{name}" if host else str(name)
 
 
-def refuse_read_only(action: Action, target: Any, config: Config) -> None:
-    """Raise `Refused` where settings or the target's host forbid to change anything."""
+def refuse_read_only(
+    action: Action, target: Any, config: Config, options: Mapping[str, Any] | None = None
+) -> None:
+    """Raise `Refused` where settings, the target's host or a host that an option names forbid changes."""
     if not action.changes:
         return
     if config.settings.read_only:
@@ -51,8 +54,9 @@ def refuse_read_only(action: Action, target: Any, config: Config) -> None:
             f"{action.title}: berth is read-only.",
             hint="Leave out --read-only, or read_only in settings.yaml.",
         )
-    host = host_of(target)
-    if host and any(each.name == host and each.read_only for each in config.hosts):
+    named = [(options or {}).get(param.name) for param in action.params if param.option.host]
+    held = {each.name for each in config.hosts if each.read_only}
+    for host in (host for host in (host_of(target), *named) if host in held):
         raise Refused(f"{action.title}: host {host} is read-only.", hint="See read_only in hosts.yaml.")
 
 
@@ -90,7 +94,7 @@ async def perform(
 async def run_one(action: Action, target: Any, options: Mapping[str, Any], ctx: ActionContext) -> Result:
     """Run it on one target. Only a cancel comes out as an exception."""
     try:
-        refuse_read_only(action, target, ctx.config)
+        refuse_read_only(action, target, ctx.config, options)
         if not action.applies(target):
             raise NoSuchTarget(
                 f"{label(target)}: {action.title} does not apply to it now.",
@@ -99,7 +103,11 @@ async def run_one(action: Action, target: Any, options: Mapping[str, Any], ctx: 
         outcome = await action.call(ctx, target, **options)
     except BerthError as error:
         return Result(target, error=error)
-    except TimeoutError:
+    except Exception as bug:
+        if not isinstance(bug, TimeoutError):
+            logging.getLogger("berth").exception("action %s", action.name)
+            message = f"{label(target)}: {action.title}: {type(bug).__name__}: {bug}"
+            return Result(target, error=ActionFailed(message, hint="This is a bug in berth; see berth.log."))
         return Result(
             target, error=ActionFailed(f"{label(target)}: {action.title} took too long and was given up.")
         )

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from backend.actions.context import Access, ActionContext
 from backend.actions.runner import PER_HOST, Result, host_of, label, run_one
 from backend.activity import OUTPUT_LINES, ActivityLog, ActivityRow, RunState
-from backend.errors import ActionFailed
 
 if TYPE_CHECKING:
     from backend.actions.registry import Action
@@ -81,6 +80,7 @@ class Run:
         """What lists show of it."""
         error = self.result.error if self.result else None
         secret = {param.name for param in self.action.params if param.option.secret}
+        masked = {param.name for param in self.action.params if param.option.masked}
         return ActivityRow(
             id=self.id,
             action=self.action.name,
@@ -93,11 +93,20 @@ class Run:
             message=error.message if error else self.result.message if self.result else "",
             hint=error.hint if error else "",
             output=tuple(self.output),
-            options={name: value for name, value in self.options.items() if name not in secret},
+            options={
+                name: _names_only(value) if name in masked else value
+                for name, value in self.options.items()
+                if name not in secret
+            },
             notes=self.notes,
             done=self.done,
             total=self.total,
         )
+
+
+def _names_only(value: Any) -> Any:
+    """`TOKEN=...` of `TOKEN=hunter2`."""
+    return [word.partition("=")[0] + "=..." for word in value] if isinstance(value, list | tuple) else "..."
 
 
 class Runs:
@@ -149,10 +158,6 @@ class Runs:
                 result = await run_one(run.action, run.target, run.options, ctx)
         except asyncio.CancelledError:
             result = Result(run.target, message="cancelled", cancelled=True)
-        except Exception as bug:
-            result = Result(
-                run.target, error=ActionFailed(f"{type(bug).__name__}: {bug}", hint="This is a bug in berth.")
-            )
         run.result = result
         run.ended_at = datetime.now(UTC)
         run.state = "cancelled" if result.cancelled else "done" if result.ok else "failed"

@@ -43,7 +43,9 @@ async def session_new_beside(
     session: SessionRow,
     *,
     name: Name,
-    host: Annotated[str | None, Option("host it starts on; else that of this session", ask=True)] = None,
+    host: Annotated[
+        str | None, Option("host it starts on; else that of this session", ask=True, host=True)
+    ] = None,
     command: Command = None,
     folder: Folder = None,
 ) -> str:

@@ -212,3 +212,25 @@ def test_verbs_that_load_one_file_only_name_the_right_one():
         if action.verb
     }
     assert {verb: modules[verb] for verb in actions.ALONE} == actions.ALONE
+
+
+async def test_a_read_only_host_that_an_option_names_refuses_too(declare):
+    async def load(ctx, row, *, to: Annotated[str, Option("where", host=True)]):
+        """Load."""
+
+    config = Config(directory=Path("/x"), hosts=(HostConfig(name="h2", host="h2", read_only=True),))
+    found = declare(load)
+    (result,) = await runner.perform(found, [target()], {"to": "h2"}, context(config))
+    assert isinstance(result.error, Refused)
+    (result,) = await runner.perform(found, [target()], {"to": "h1"}, context(config))
+    assert result.ok
+
+
+async def test_a_bug_in_one_run_never_hides_anothers_result(declare):
+    async def stop(ctx, row):
+        """Stop."""
+        return {"a": "done"}[row.name]
+
+    results = await runner.perform(declare(stop), [target("a"), target("b")], {}, context())
+    assert [result.ok for result in results] == [True, False]
+    assert "bug" in results[1].error.hint

@@ -84,6 +84,16 @@ async def test_a_run_reports_and_is_on_record(declare, runs):
     assert runs.log.path.stat().st_mode & 0o777 == 0o600
 
 
+async def test_values_that_may_be_secret_are_not_on_record(declare, runs):
+    async def execute(
+        ctx, container, *, env: Annotated[tuple[str, ...], Option("vars", masked=True)] = ()
+    ) -> str:
+        """Run."""
+
+    await runs.start(declare(execute), TARGET, {"env": ("TOKEN=hunter2",)}, ask=no).task
+    assert "TOKEN=..." in runs.log.path.read_text() and "hunter2" not in runs.log.path.read_text()
+
+
 async def test_failures_and_bugs_end_as_failed_with_a_message(declare, runs):
     async def stop(ctx, container):
         """Stop."""

@@ -253,3 +253,12 @@ def test_read_only_refuses_what_changes(berth, box):
 
 def test_exec_ends_with_the_commands_exit_code(box, berth):
     assert berth("exec", "h1/box", "--", "sh", "-c", "echo out; exit 3", code=3).stdout == "out\n"
+
+
+def test_a_refused_push_leaves_the_image_that_had_the_name(box, berth, key):
+    berth("commit", "h1/box", "test/named:1")
+    before = box.docker("images", "-q", "test/named:1")
+    berth("cp", str(key), "h1/box:/secret")
+    berth("push-image", "h1/box", "test/named:1", "--no-push", "--no-flatten", "--no-clean", code=5)
+    assert box.docker("images", "-q", "test/named:1") == before
+    assert left_behind(box) == []
