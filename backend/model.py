@@ -291,6 +291,85 @@ class TmuxSession(Struct, frozen=True):
     panes: tuple[TmuxPane, ...] = ()
 
 
+class JobRequest(Struct, frozen=True):
+    """What a job asks for. See `backend/agent/queue/jobs.py`; sizes in bytes, times in seconds."""
+
+    gpus: Count = 0
+    gpu_ids: tuple[Short, ...] = ()
+    cpus: Count = 1
+    memory: Count = 0
+    time_limit: float | None = None
+
+
+class JobSpec(Struct, frozen=True):
+    """What a job runs, as far as it is shown."""
+
+    image: Short = ""
+    """The image's id."""
+    image_name: Short = ""
+    command: tuple[Short, ...] = ()
+    workdir: Short = ""
+    tty: bool = False
+    idle_limit: float | None = None
+    outfile: Short = ""
+    project: Short = ""
+    script: Short = ""
+
+
+class Job(Struct, frozen=True):
+    """One job of a host's queue. See `backend/agent/queue/jobs.py`; times are seconds since the epoch."""
+
+    id: Count
+    owner: Short
+    name: Short
+    spec: JobSpec
+    request: JobRequest
+    uid: int = -1
+    state: Short = "queued"
+    """queued, held, starting, running, completed, failed, cancelled, timeout."""
+    priority: int = 0
+    position: float = 0.0
+    submitted_at: float = 0.0
+    begin_at: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    after: tuple[tuple[Count, Short], ...] = ()
+    retries: Count = 0
+    attempt: Count = 0
+    array: Count = 0
+    array_index: Count = 0
+    array_limit: Count = 0
+    reason: Short = ""
+    expected_start: float | None = None
+    gpus: tuple[Short, ...] = ()
+    cpus: tuple[Count, ...] = ()
+    memory: Count = 0
+    container: Short = ""
+    exit_code: int | None = None
+    error: Short = ""
+    cancel_by: Short = ""
+    log: Short = ""
+
+
+class QueueReport(Struct, frozen=True):
+    """Section `jobs`: the queue of the host."""
+
+    jobs: tuple[Job, ...] = ()
+    """All that hold resources, the first of those that wait, the latest of those that ended."""
+    waiting: Count = 0
+    """How many wait in all."""
+    active: Count = 0
+    keeper: bool = False
+    """Whether somebody keeps the queue moving. False is right while nothing waits or runs."""
+    paused: Short = ""
+    """Who paused it and why."""
+    draining: Short = ""
+    folder: Short = ""
+    error: Short = ""
+    """Why the queue cannot be used."""
+    hint: Short = ""
+
+
 # --------------------------------------------------------------------------------------------- state
 
 
@@ -345,6 +424,8 @@ class HostSnapshot(Struct, frozen=True, kw_only=True):
     usage: Mapping[str, Usage] = _NONE
     """By container id."""
     sessions: tuple[TmuxSession, ...] = ()
+    queue: QueueReport | None = None
+    """None: not known yet, or the host has none."""
 
     @property
     def stale(self) -> bool:
@@ -518,3 +599,57 @@ class SessionRow(Struct, frozen=True, kw_only=True):
     def running(self) -> str:
         """What runs in its panes, for a sentence."""
         return ", ".join(self.commands) or "nothing"
+
+
+class JobRow(Struct, frozen=True, kw_only=True):
+    """A job of any engine: a host's own queue, or a cluster's Slurm."""
+
+    host: str
+    """The host, or the cluster's login node."""
+    engine: str
+    """`docker` or `slurm`."""
+    id: str
+    """Its number; with `_INDEX` for one of a Slurm array."""
+    name: str
+    owner: str
+    state: str
+    """queued, held, starting, running, completed, failed, cancelled, timeout."""
+    reason: str = ""
+    """Why it waits, or what ended it."""
+    priority: int = 0
+    place: int | None = None
+    """Its place among those that wait: 1 is next."""
+    gpus: int = 0
+    """Asked for."""
+    gpu_uuids: tuple[str, ...] = ()
+    """Given."""
+    cpus: int | None = None
+    memory: int | None = None
+    """Bytes."""
+    time_limit: float | None = None
+    """Seconds."""
+    submitted_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    expected_start: datetime | None = None
+    exit_code: int | None = None
+    image: str = ""
+    command: str = ""
+    project: str = ""
+    container: str = ""
+    node: str = ""
+    """Node of a cluster it runs on."""
+    partition: str = ""
+    array: str = ""
+    attempt: int = 0
+    retries: int = 0
+    after: tuple[str, ...] = ()
+    util_percent: float | None = None
+    """Mean of its GPUs, measured."""
+    gpu_mem_used: int | None = None
+    idle_since: datetime | None = None
+    """Since when none of its GPUs worked: what it holds is wasted."""
+    interactive: bool = False
+    log: str = ""
+    stale: bool = False
+    """What is shown is old: the host is not up now."""

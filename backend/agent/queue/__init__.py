@@ -1,0 +1,36 @@
+"""The queue of one host: jobs that wait for GPUs, cores and memory, without a daemon.
+
+The modules, and who may use whom (arrows of import one way):
+
+    jobs        what a job is: Spec, Request, Job, and their JSON. Imports nothing of ours.
+    machine     what the host has and what is busy on it: Machine, and how it is read.
+    plan        plan(jobs, machine, limits, now) -> Plan. Pure: no clock, no disk, no engine.
+    place       the queue's folder: where it is, whom it belongs to, whether it can be trusted.
+    store       the SQLite file in it: every change of state is one transaction with an event row.
+    api         verbs on the store for people: submit, list, kill ... One JSON object in, one out.
+    doorbell    a datagram socket in the folder that wakes the keeper.
+    runs        containers of jobs: create, start, stop, logs, remove, over the engine's socket.
+    recover     database, labels and engine agree again after a crash: adopt, record, queue again.
+    keeper      one per host while jobs are unfinished: plan, book, start, record ends.
+    standby     waits for the keeper's lock and takes its place.
+    watch       for the agent of a dashboard: sends section `jobs` when the store changed.
+
+The folder
+    /var/lib/berth if it exists, else /var/tmp/berth; `BERTH_QUEUE_DIR` overrides (tests, unprivileged use).
+    Mode 2770, group = the group of the engine's socket. Refused: a link, an owner that is neither root nor
+    a member of that group, a mode that lets others write.
+
+    queue.db          SQLite, WAL, mode 0660
+    keeper.lock       flock of the keeper; holds its pid
+    doorbell          the socket
+    logs/ID.log       output of ended jobs, 0640
+    queue.db.broken-TIME   a database that could not be read
+
+Command line: `agent queue VERB` with one JSON object on stdin; one JSON object on stdout:
+`{"ok": ...}` or `{"error": {"kind": "usage|missing|refused|failed", "message": ..., "hint": ...}}`.
+`agent queue keeper` and `agent queue standby` are started by the others, detached.
+Every verb that finds unfinished jobs and no keeper starts one.
+
+A container of a job has the labels of `jobs.LABELS` and the name `berth-QUEUE-ID-ATTEMPT`: the engine itself
+refuses a second container for the same attempt.
+"""
