@@ -7,6 +7,9 @@ Three families:
 * **State** structs (`HostSnapshot`, `FleetState`) are what the fleet publishes.
 * **Row** structs (`HostRow` ... `SessionRow`) are what lists show and what `--json` prints.
 
+All are `gc=False`: what never changes cannot point to itself, and a search for garbage among the values of
+ten thousand containers would be felt by whoever types.
+
 Everywhere: bytes are `int`, percent is a `float` of 0-100 (of one machine, unless said otherwise), times
 are aware UTC datetimes, `None` means unknown. Text that came from a host is raw here; whoever shows it
 passes it through `backend.text.printable`.
@@ -58,7 +61,7 @@ class EngineState(StrEnum):
 # ---------------------------------------------------------------------------------------------- wire
 
 
-class Hello(Struct, frozen=True):
+class Hello(Struct, frozen=True, gc=False):
     """Section `hello`: sent once, first. What does not change while an agent lives."""
 
     protocol: int
@@ -80,7 +83,7 @@ class Hello(Struct, frozen=True):
     boot_time: Moment | None = None
 
 
-class HostStats(Struct, frozen=True):
+class HostStats(Struct, frozen=True, gc=False):
     """Section `host`: the machine itself, each interval."""
 
     cpu_percent: Percent | None = None
@@ -98,7 +101,7 @@ class HostStats(Struct, frozen=True):
     net_tx: Count | None = None
 
 
-class Disk(Struct, frozen=True):
+class Disk(Struct, frozen=True, gc=False):
     """One entry of section `disk` (a list): a file system that matters to berth."""
 
     mount: Short
@@ -111,7 +114,7 @@ class Disk(Struct, frozen=True):
     """Bytes an ordinary user can still write."""
 
 
-class Engine(Struct, frozen=True):
+class Engine(Struct, frozen=True, gc=False):
     """Section `engine`: the container engine as the agent finds it."""
 
     state: EngineState
@@ -126,7 +129,7 @@ class Engine(Struct, frozen=True):
     """What to do about it."""
 
 
-class Gpu(Struct, frozen=True):
+class Gpu(Struct, frozen=True, gc=False):
     """One GPU of section `gpus`."""
 
     index: Count
@@ -153,7 +156,7 @@ class Gpu(Struct, frozen=True):
     """Why this one GPU cannot be read; its values are None then."""
 
 
-class GpuReport(Struct, frozen=True):
+class GpuReport(Struct, frozen=True, gc=False):
     """Section `gpus`: all GPUs of the host."""
 
     gpus: tuple[Gpu, ...] = ()
@@ -164,7 +167,7 @@ class GpuReport(Struct, frozen=True):
     hint: Short = ""
 
 
-class GpuProcess(Struct, frozen=True):
+class GpuProcess(Struct, frozen=True, gc=False):
     """One entry of section `processes` (a list): a process that holds a GPU."""
 
     gpu: Short
@@ -181,7 +184,7 @@ class GpuProcess(Struct, frozen=True):
     started_at: Moment | None = None
 
 
-class Port(Struct, frozen=True):
+class Port(Struct, frozen=True, gc=False):
     """A port of a container."""
 
     private: Count
@@ -192,7 +195,7 @@ class Port(Struct, frozen=True):
     """The host's address it is bound to."""
 
 
-class Mount(Struct, frozen=True):
+class Mount(Struct, frozen=True, gc=False):
     """Something mounted into a container."""
 
     source: Short
@@ -202,7 +205,7 @@ class Mount(Struct, frozen=True):
     writable: bool = True
 
 
-class Container(Struct, frozen=True):
+class Container(Struct, frozen=True, gc=False):
     """One entry of section `containers` (a list): sent whole when any container changes."""
 
     id: Short
@@ -241,7 +244,7 @@ class Container(Struct, frozen=True):
     """False while only the engine's list is known and the details still come."""
 
 
-class Usage(Struct, frozen=True):
+class Usage(Struct, frozen=True, gc=False):
     """One entry of section `usage` (a list): what a running container uses, each interval."""
 
     id: Short
@@ -257,7 +260,7 @@ class Usage(Struct, frozen=True):
     pids: Count | None = None
 
 
-class TmuxPane(Struct, frozen=True):
+class TmuxPane(Struct, frozen=True, gc=False):
     """A pane of a tmux window."""
 
     id: Short
@@ -275,7 +278,7 @@ class TmuxPane(Struct, frozen=True):
     height: Count = 0
 
 
-class TmuxSession(Struct, frozen=True):
+class TmuxSession(Struct, frozen=True, gc=False):
     """One entry of section `tmux` (a list)."""
 
     id: Short
@@ -291,7 +294,7 @@ class TmuxSession(Struct, frozen=True):
     panes: tuple[TmuxPane, ...] = ()
 
 
-class JobRequest(Struct, frozen=True):
+class JobRequest(Struct, frozen=True, gc=False):
     """What a job asks for. See `backend/agent/queue/jobs.py`; sizes in bytes, times in seconds."""
 
     gpus: Count = 0
@@ -301,7 +304,7 @@ class JobRequest(Struct, frozen=True):
     time_limit: float | None = None
 
 
-class JobSpec(Struct, frozen=True):
+class JobSpec(Struct, frozen=True, gc=False):
     """What a job runs, as far as it is shown."""
 
     image: Short = ""
@@ -316,7 +319,7 @@ class JobSpec(Struct, frozen=True):
     script: Short = ""
 
 
-class Job(Struct, frozen=True):
+class Job(Struct, frozen=True, gc=False):
     """One job of a host's queue. See `backend/agent/queue/jobs.py`; times are seconds since the epoch."""
 
     id: Count
@@ -351,7 +354,7 @@ class Job(Struct, frozen=True):
     log: Short = ""
 
 
-class QueueReport(Struct, frozen=True):
+class QueueReport(Struct, frozen=True, gc=False):
     """Section `jobs`: the queue of the host."""
 
     jobs: tuple[Job, ...] = ()
@@ -373,7 +376,7 @@ class QueueReport(Struct, frozen=True):
 # --------------------------------------------------------------------------------------------- state
 
 
-class Problem(Struct, frozen=True):
+class Problem(Struct, frozen=True, gc=False):
     """Something wrong with a host, ready to be shown."""
 
     title: str
@@ -388,7 +391,7 @@ class Problem(Struct, frozen=True):
 _NONE: Mapping[str, Usage] = MappingProxyType({})
 
 
-class HostSnapshot(Struct, frozen=True, kw_only=True):
+class HostSnapshot(Struct, frozen=True, kw_only=True, gc=False):
     """Everything known of one host at one moment. Replaced as a whole, never changed."""
 
     name: str
@@ -433,7 +436,7 @@ class HostSnapshot(Struct, frozen=True, kw_only=True):
         return self.state is not HostState.UP
 
 
-class FleetState(Struct, frozen=True, kw_only=True):
+class FleetState(Struct, frozen=True, kw_only=True, gc=False):
     """All hosts, in the order of the configuration."""
 
     hosts: Mapping[str, HostSnapshot]
@@ -444,7 +447,7 @@ class FleetState(Struct, frozen=True, kw_only=True):
 # ---------------------------------------------------------------------------------------------- rows
 
 
-class HostRow(Struct, frozen=True, kw_only=True):
+class HostRow(Struct, frozen=True, kw_only=True, gc=False):
     """`berth hosts`."""
 
     name: str
@@ -480,7 +483,7 @@ class HostRow(Struct, frozen=True, kw_only=True):
     retry_at: datetime | None = None
 
 
-class ProcessRow(Struct, frozen=True, kw_only=True):
+class ProcessRow(Struct, frozen=True, kw_only=True, gc=False):
     """A process on a GPU, inside `GpuRow`."""
 
     pid: int
@@ -494,7 +497,7 @@ class ProcessRow(Struct, frozen=True, kw_only=True):
     started_at: datetime | None = None
 
 
-class GpuRow(Struct, frozen=True, kw_only=True):
+class GpuRow(Struct, frozen=True, kw_only=True, gc=False):
     """`berth gpus`."""
 
     host: str
@@ -522,7 +525,7 @@ class GpuRow(Struct, frozen=True, kw_only=True):
     stale: bool = False
 
 
-class ContainerRow(Struct, frozen=True, kw_only=True):
+class ContainerRow(Struct, frozen=True, kw_only=True, gc=False):
     """`berth ps`."""
 
     host: str
@@ -556,7 +559,7 @@ class ContainerRow(Struct, frozen=True, kw_only=True):
     stale: bool = False
 
 
-class ContextRow(Struct, frozen=True, kw_only=True):
+class ContextRow(Struct, frozen=True, kw_only=True, gc=False):
     """`berth contexts`."""
 
     name: str
@@ -577,7 +580,7 @@ class ContextRow(Struct, frozen=True, kw_only=True):
     """Whether it is the context that was used last."""
 
 
-class SessionRow(Struct, frozen=True, kw_only=True):
+class SessionRow(Struct, frozen=True, kw_only=True, gc=False):
     """`berth sessions`."""
 
     host: str
@@ -601,7 +604,7 @@ class SessionRow(Struct, frozen=True, kw_only=True):
         return ", ".join(self.commands) or "nothing"
 
 
-class JobRow(Struct, frozen=True, kw_only=True):
+class JobRow(Struct, frozen=True, kw_only=True, gc=False):
     """A job of any engine: a host's own queue, or a cluster's Slurm."""
 
     host: str

@@ -15,7 +15,8 @@ from tests.bench.usage import Cost, measure
 
 _PACE = 0.15
 """Seconds between two keys: faster than people read, slower than they hold a key down."""
-_BACKGROUND = re.compile(rb"48;2;(\d+;\d+;\d+)m")
+_ROW = re.compile(rb"48;2;(\d+;\d+;\d+)m *(host-\d+)\b")
+"""The beginning of a host's row: the colour behind it, and its name."""
 
 
 def large_fleet(folder: Path, hosts: int, containers: int, rounds: int, seconds: float) -> list[Figure]:
@@ -63,16 +64,27 @@ def _shows(pattern: bytes) -> Callable[[bytes], bool]:
     return lambda frame: re.search(pattern, re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", frame)) is not None
 
 
-def _cursor_on(name: bytes | None = None) -> Callable[[bytes], bool]:
-    """The frame paints a row in the cursor's colour: of that host, or of any."""
-    row = re.compile(rb"48;2;(\d+;\d+;\d+)m *(" + (name or rb"host-\d+") + rb")\b")
+class Cursor:
+    """Where the cursor is painted: told by its colour, which is learned from a screen at rest."""
 
-    def answered(frame: bytes) -> bool:
-        grounds = _BACKGROUND.findall(frame)
-        usual = max(set(grounds), key=grounds.count) if grounds else b""
-        return any(match[1] != usual for match in row.finditer(frame))
+    def __init__(self, painted: bytes) -> None:
+        """`painted`: all that was written to the terminal so far, one row in the cursor's colour."""
+        grounds = [ground for ground, _ in _ROW.findall(painted)]
+        usual = max(set(grounds), key=grounds.count, default=b"")
+        self._ground = next((ground for ground in reversed(grounds) if ground != usual), None)
+        assert self._ground is not None, "no row was ever painted in another colour than the others"
+        self._on = b""
 
-    return answered
+    def arrives(self, name: bytes | None = None) -> Callable[[bytes], bool]:
+        """The frame paints the cursor on that host, or on any but the one where it was."""
+        before = self._on
+
+        def answered(frame: bytes) -> bool:
+            rows = [row for ground, row in _ROW.findall(frame) if ground == self._ground]
+            self._on = next((row for row in rows if (row != before if name is None else row == name)), b"")
+            return bool(self._on)
+
+        return answered
 
 
 def _p99(times: list[float]) -> float:
@@ -82,19 +94,20 @@ def _p99(times: list[float]) -> float:
 def _keys(terminal: Terminal, rounds: int) -> list[tuple[bytes, float]]:
     """Moves, pages and changes of view, each timed to the end of the frame that shows its effect."""
     times: list[tuple[bytes, float]] = []
+    cursor = Cursor(terminal.output)
 
     def press(key: bytes, answered: Callable[[bytes], bool]) -> None:
         times.append((key, terminal.press(key, answered)))
         terminal.run(_PACE)
 
     for _ in range(rounds):
-        press(b"g", _cursor_on(b"host-000")) if times else None
+        press(b"g", cursor.arrives(b"host-000")) if times else None
         for place in range(1, 11):
-            press(b"j", _cursor_on(b"host-%03d" % place))
+            press(b"j", cursor.arrives(b"host-%03d" % place))
         for place in range(9, 4, -1):
-            press(b"k", _cursor_on(b"host-%03d" % place))
-        press(b"\x1b[6~", _cursor_on())
-        press(b"\x1b[6~", _cursor_on())
+            press(b"k", cursor.arrives(b"host-%03d" % place))
+        press(b"\x1b[6~", cursor.arrives())
+        press(b"\x1b[6~", cursor.arrives())
         for key, view in _VIEWS:
             press(key, _shows(view))
     return times

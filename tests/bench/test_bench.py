@@ -12,7 +12,7 @@ import pytest
 from backend.config import Config, HostConfig
 from backend.fleet import Fleet
 from backend.model import HostState
-from tests.bench.fleet import _cursor_on
+from tests.bench.fleet import Cursor
 from tests.bench.replay import opener
 from tests.bench.screenshots import local_fonts
 from tests.bench.table import Figure, as_json, markdown
@@ -57,12 +57,24 @@ def test_a_key_is_timed_to_the_end_of_the_frame_that_answers_it():
             terminal.press(b"q", lambda frame: False)
 
 
-def test_the_cursor_is_told_from_a_row_that_only_changed():
-    usual, cursor = b"\x1b[38;2;9;9;9;48;2;1;1;1m", b"\x1b[1;38;2;9;9;9;48;2;5;5;5m"
-    other = usual + b"host-001\x1b[0m" + usual + b"up\x1b[0m"
-    assert not _cursor_on(b"host-001")(other)
-    assert _cursor_on(b"host-002")(other + cursor + b"host-002 \x1b[0m")
-    assert not _cursor_on(b"host-001")(other + cursor + b"host-002 \x1b[0m")
+def _row(ground: bytes, name: bytes, spans: int = 1) -> bytes:
+    """A host's row, in as many spans of one background as wanted."""
+    span = b"\x1b[38;2;9;9;9;48;2;" + ground + b"m"
+    return span + b"  " + name + b"   \x1b[0m" + spans * (span + b"x\x1b[0m")
+
+
+def test_the_cursor_is_told_by_its_colour():
+    usual, marked = b"1;1;1", b"5;5;5"
+    at_rest = _row(marked, b"host-000", 30) + _row(usual, b"host-001") + _row(usual, b"host-002")
+    cursor = Cursor(at_rest)
+    assert not cursor.arrives(b"host-001")(_row(usual, b"host-001"))
+    both = _row(usual, b"host-000") + _row(marked, b"host-001", 30)  # more of its colour than of the other
+    assert not cursor.arrives(b"host-000")(both)
+    assert cursor.arrives(b"host-001")(both)
+    assert not cursor.arrives()(both), "it was there before"
+    assert cursor.arrives()(both + _row(marked, b"host-002"))
+    with pytest.raises(AssertionError):
+        Cursor(_row(usual, b"host-001") + _row(usual, b"host-002"))
 
 
 def test_costs_are_read_from_proc():
