@@ -23,6 +23,7 @@ from backend.model import ContainerRow
 from backend.pack import measure, pack
 from backend.text import printable, size
 from backend.unpack import Unpacked, discard, put_in_place, unpack
+from backend.whole import whole
 
 if TYPE_CHECKING:
     from backend.engine import EngineClient
@@ -194,8 +195,8 @@ async def _in_and_rename(
             raise ActionFailed(f"{landing.path} cannot be written in {row.name} on {row.host}: {said}")
     except BaseException:
         with suppress(BerthError, TimeoutError):
-            async with asyncio.timeout(_CLEAN_UP):
-                await asyncio.shield(engine.exec(row.id, ["rm", "-rf", path], user="0"))
+            tidy = engine.exec(row.id, ["rm", "-rf", path], user="0")
+            await whole(asyncio.wait_for(tidy, _CLEAN_UP))
         raise
 
 

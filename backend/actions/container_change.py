@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +12,7 @@ from backend.actions.context import ActionContext
 from backend.actions.registry import Option, action
 from backend.errors import ActionFailed, BerthError, NoSuchTarget, Refused, UsageError
 from backend.model import ContainerRow
+from backend.whole import whole
 
 if TYPE_CHECKING:
     from backend.engine import EngineClient
@@ -29,8 +30,9 @@ async def commit(
 ) -> str:
     """Make an image of the container as it is now; mounts are not part of it."""
     async with engine_of(ctx, row) as engine:
-        await _name_is_free(ctx, engine, image)
-        made = await engine.commit(row.id, image, message=message, author=author, pause=pause)
+        before = await _who_has(ctx, engine, image)
+        async with _given_back(engine, image, before):
+            made = await engine.commit(row.id, image, message=message, author=author, pause=pause)
     ctx.notes["image"] = made
     return f"committed {row.name} on {row.host} to {image}"
 
@@ -72,21 +74,15 @@ async def recreate(
     async with engine_of(ctx, row) as engine:
         found = await engine.inspect(row.id)
         body = await _request(ctx, engine, row, found, wanted=wanted, gpus=gpus)
-        fresh = False
-        if commit:
-            fresh = await _name_is_free(ctx, engine, commit)
-            await engine.commit(
-                row.id, commit, message=f"{row.name} before {datetime.now(UTC):%Y-%m-%d %H:%M}"
-            )
-            body["Image"] = commit
         swap = Swap(engine, found)
-        try:
+        async with AsyncExitStack() as stack:
+            if commit:
+                before = await _who_has(ctx, engine, commit)
+                await stack.enter_async_context(_given_back(engine, commit, before))
+                message = f"{row.name} before {datetime.now(UTC):%Y-%m-%d %H:%M}"
+                await engine.commit(row.id, commit, message=message)
+                body["Image"] = commit
             made = await swap.run(body)
-        except BaseException:
-            if commit and fresh:
-                with suppress(BerthError):
-                    await asyncio.shield(engine.remove_image(commit))
-            raise
         ctx.notes["container"] = made
         said = f"recreated {row.name} on {row.host}" + (
             "" if swap.ran else ", not started as the old one was not"
@@ -154,18 +150,40 @@ async def _gpus(ctx: ActionContext, row: ContainerRow, known: Any, text: str) ->
     return found
 
 
-async def _name_is_free(ctx: ActionContext, engine: EngineClient, image: str) -> bool:
-    """Whether no image has that name; asks before it moves to another image.
+async def _who_has(ctx: ActionContext, engine: EngineClient, image: str) -> str:
+    """Id of the image that has that name, empty where none has; asks before it moves to another.
 
     Raises `Refused`, and `UsageError` for a name that cannot be.
     """
     from backend.engine.names import split_reference
 
-    name, tag = split_reference(image)
-    try:
-        await engine.inspect_image(f"{name}:{tag}")
-    except NoSuchTarget:
-        return True
-    if not await ctx.confirm(f"{image} exists on {engine.host}. Give its name to the new image?"):
+    before = await _id(engine, ":".join(split_reference(image)))
+    if before and not await ctx.confirm(f"{image} exists on {engine.host}. Give its name to the new image?"):
         raise Refused(f"{image} exists on {engine.host} and was left as it is.", hint="Choose another name.")
-    return False
+    return before
+
+
+async def _id(engine: EngineClient, image: str) -> str:
+    try:
+        return str((await engine.inspect_image(image)).get("Id"))
+    except NoSuchTarget:
+        return ""
+
+
+@asynccontextmanager
+async def _given_back(engine: EngineClient, image: str, before: str) -> AsyncIterator[None]:
+    """If what is done here fails, that name belongs to whom it belonged before, and the new image is gone."""
+
+    async def give_back() -> None:
+        now = await _id(engine, image)
+        if before and now != before:
+            await engine.tag(before, image)
+        if now and now != before:
+            await engine.remove_image(now if before else image)
+
+    try:
+        yield
+    except BaseException:
+        with suppress(BerthError):
+            await whole(give_back())
+        raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from backend.actions.registry import Option, action
 from backend.errors import ActionFailed, BerthError, EngineError
 from backend.model import ContainerRow
 from backend.text import printable, size
+from backend.whole import whole
 
 if TYPE_CHECKING:
     from backend.actions.context import ActionContext
@@ -94,13 +94,18 @@ async def push_image(
         # Only now does it get its name: an image that had it before is lost to none that was refused.
         await engine.tag(temporary[-1], reference)
     finally:
-        for name in temporary:
-            with suppress(BerthError):
-                await asyncio.shield(engine.remove_image(name))
+        await whole(_remove(engine, temporary))
     if not push:
         return f"made {reference} on {row.host}"
     await push_reference(ctx, engine, reference)
     return f"pushed {reference} from {row.host}"
+
+
+async def _remove(engine: EngineClient, names: list[str]) -> None:
+    """Take away images that were only made for a moment."""
+    for name in names:
+        with suppress(BerthError):
+            await engine.remove_image(name)
 
 
 @action(on=None, verb="image push", title="push image", group=GROUP)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,6 +15,7 @@ from backend.contexts.placement import choose
 from backend.errors import BerthError, ConfigError, EngineError, NoSuchTarget
 from backend.model import GpuRow, HostSnapshot, HostState
 from backend.text import printable
+from backend.whole import whole
 
 if TYPE_CHECKING:
     from backend.engine import EngineClient
@@ -48,7 +48,7 @@ async def up(ctx: ActionContext, context: Context, *, pull: bool = True) -> str:
     except BaseException:
         # A container that never ran is worth nothing, and would be in the way of the next try.
         with suppress(BerthError):
-            await asyncio.shield(engine.remove(container, force=True))
+            await whole(engine.remove(container, force=True))
         raise
     ctx.notes["container"] = container
     files.created(context.name, command)

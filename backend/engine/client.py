@@ -17,6 +17,7 @@ from backend.engine.images import Images
 from backend.engine.lane import Lane
 from backend.errors import BerthError, EngineError
 from backend.link import Link
+from backend.whole import whole
 
 GRACE = 10
 """Seconds a container has to end by itself when it is stopped: the engine's own default."""
@@ -157,7 +158,7 @@ class EngineClient(Execs, Files, Images):
         try:
             return await asyncio.shield(creating)
         except asyncio.CancelledError:
-            await self._take_back_container(creating)
+            await whole(self._take_back_container(creating))
             raise
 
     async def _take_back_container(self, creating: asyncio.Task[str]) -> None:

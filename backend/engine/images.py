@@ -15,6 +15,7 @@ from backend.engine.lane import Lane
 from backend.engine.names import split_reference
 from backend.errors import BerthError, EngineError
 from backend.text import printable
+from backend.whole import whole
 
 _COMMIT_GRACE = 30.0
 """Seconds a cancel waits for a commit that the engine cannot be told to stop."""
@@ -115,9 +116,9 @@ class Images(Caller):
         committing = asyncio.create_task(self.call(f"commit to {reference}", work, timeout=None))
         try:
             image = await asyncio.shield(committing)
-            await self.call(f"tag {reference}", lambda lane: lane.tag(image, name, tag))
+            await whole(self.call(f"tag {reference}", lambda lane: lane.tag(image, name, tag)))
         except BaseException:
-            await self._take_back(committing)
+            await whole(self._take_back(committing))
             raise
         return image
 

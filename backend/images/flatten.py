@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from backend import toolkit
 from backend.engine import EngineClient
 from backend.errors import ActionFailed, BerthError
 from backend.text import printable
+from backend.whole import whole
 
 _PIPE = 'set -e; "$1" export -- "$2" | "$1" import "${@:4}" - "$3"'
 """export | import on the host; every word is an argument of its own, none is ever part of the script."""
@@ -82,7 +82,7 @@ async def flatten(
         return await _reimport(engine, container, reference, changes(config))
     finally:
         with suppress(BerthError):
-            await asyncio.shield(engine.remove(container, force=True))
+            await whole(engine.remove(container, force=True))
 
 
 async def _reimport(engine: EngineClient, container: str, reference: str, lines: list[str]) -> str:

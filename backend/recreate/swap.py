@@ -8,43 +8,22 @@ runs      the new one was started and is still there a moment later
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from backend.errors import ActionFailed, BerthError, EngineError, NoSuchTarget
 from backend.recreate.request import first_network
+from backend.whole import whole
 
 if TYPE_CHECKING:
     from backend.engine import EngineClient
 
-T = TypeVar("T")
-
 _LOOK = 1.0
 """Seconds for which a new container has to run before the old one is no longer needed."""
 _NO_RESTART = {"Name": "no", "MaximumRetryCount": 0}
-
-
-async def whole(step: Awaitable[T]) -> T:
-    """Run a step to its end even if we are cancelled meanwhile; the cancel is raised after it.
-
-    Each step ends by itself within the engine's time limits; half a step could not be taken back.
-    """
-    task = asyncio.ensure_future(step)
-    cancelled = False
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError:
-            cancelled = True
-    if cancelled:
-        if not task.cancelled():
-            task.exception()
-        raise asyncio.CancelledError
-    return task.result()
 
 
 class Swap:
@@ -59,8 +38,9 @@ class Swap:
         """Whether the old one ran (paused counts)."""
         self._paused = bool(state.get("Paused"))
         self._policy = (found.get("HostConfig") or {}).get("RestartPolicy") or {}
-        self.kept = f"{self.name}-before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-        """What the old one is called afterwards."""
+        now = datetime.now(UTC)
+        self.kept = f"{self.name}-before-{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03}Z"
+        """What the old one is called afterwards; twice in one second gives two names."""
         self._stopping = False
         self._new = ""
 
@@ -101,6 +81,9 @@ class Swap:
     async def _look(self) -> None:
         """Raise `ActionFailed` if the new container ended at once and not well."""
         code = await self._engine.wait(self._new, timeout=_LOOK)
+        if code is None:  # Podman looks for an end now and then only
+            state = (await self._engine.inspect(self._new)).get("State") or {}
+            code = 0 if state.get("Running") else state.get("ExitCode")
         if code:
             raise ActionFailed(
                 f"the new {self.name} on {self._engine.host} ended at once with exit code {code}.",

@@ -55,9 +55,10 @@ async def _client(running: Engined) -> AsyncIterator[EngineClient]:
     for found in await client.containers():
         await client.remove(found["Id"], force=True, volumes=True)
     for image in await client.images():
-        for name in image.get("RepoTags") or ():
+        for name in image.get("RepoTags") or ("<none>:<none>",):
             if not name.endswith(IMAGE):
-                await client.remove_image(name, force=True)
+                nameless = name == "<none>:<none>"
+                await client.remove_image(image["Id"] if nameless else name, force=True)
     client.close()
     await link.close()
 
