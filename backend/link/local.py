@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Sequence
@@ -107,7 +108,9 @@ class LocalLink:
     async def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float) -> Completed:
         """Run a command to its end."""
         try:
-            child = await asyncio.create_subprocess_exec(*argv, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+            child = await asyncio.create_subprocess_exec(
+                *argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
+            )
         except FileNotFoundError:
             return Completed(127, b"", f"{argv[0]}: not found".encode())
         except OSError as error:
@@ -115,10 +118,9 @@ class LocalLink:
         try:
             async with asyncio.timeout(timeout):
                 out, err = await child.communicate(input)
-        finally:
-            if child.returncode is None:
-                child.kill()
-                await child.wait()
+        except BaseException:
+            await _end_group(child)
+            raise
         assert child.returncode is not None
         return Completed(child.returncode, out, err)
 
@@ -130,15 +132,12 @@ class LocalLink:
     async def forward_port(self, address: str, port: int, local_port: int = 0) -> AsyncIterator[int]:
         """A port here that leads to another address of this machine."""
 
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                far_reader, far_writer = await asyncio.open_connection(address, port)
-            except OSError:
-                writer.close()
-                return
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_pump(reader, far_writer))
-                group.create_task(_pump(far_reader, writer))
+        relays: set[asyncio.Task[None]] = set()
+
+        def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            relay = asyncio.create_task(_relay(reader, writer, address, port))
+            relays.add(relay)
+            relay.add_done_callback(relays.discard)
 
         try:
             server = await asyncio.start_server(serve, "127.0.0.1", local_port)
@@ -151,6 +150,9 @@ class LocalLink:
             yield server.sockets[0].getsockname()[1]
         finally:
             server.close()
+            for relay in relays:
+                relay.cancel()
+            await asyncio.gather(*relays, return_exceptions=True)
 
     @property
     def closed(self) -> Awaitable[HostError | None]:
@@ -165,11 +167,48 @@ class LocalLink:
         await asyncio.gather(*(each.close() for each in children), return_exceptions=True)
 
 
+async def _end_group(child: Process) -> None:
+    """SIGKILL a child that leads a session of its own, with its group; never wait long for what left it."""
+    try:
+        if child.returncode is None or not _exists(child.pid):  # a pid that is back is somebody else's
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.pid, signal.SIGKILL)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(child.wait(), _GRACE)
+    finally:
+        child._transport.close()  # type: ignore[attr-defined]  # pipes that a daemon still holds
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str, port: int) -> None:
+    """Join one connection to another address until both sides have ended, or one broke off."""
+    with contextlib.closing(writer):
+        try:
+            far_reader, far_writer = await asyncio.open_connection(address, port)
+        except OSError:
+            return
+        with contextlib.closing(far_writer):
+            try:
+                async with asyncio.TaskGroup() as group:  # an error on one side ends both
+                    group.create_task(_pump(reader, far_writer))
+                    group.create_task(_pump(far_reader, writer))
+            except* OSError:
+                pass
+
+
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Copy until the reader ends; then say so to the writer."""
-    with contextlib.suppress(OSError):
-        while data := await reader.read(64 * 1024):
-            writer.write(data)
-            await writer.drain()
-        if writer.can_write_eof():
-            writer.write_eof()
+    """Copy until the reader ends; then say so to the writer. Raises `OSError` where one of them breaks."""
+    while data := await reader.read(64 * 1024):
+        writer.write(data)
+        await writer.drain()
+    if writer.can_write_eof():
+        writer.write_eof()

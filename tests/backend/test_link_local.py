@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,83 @@ async def test_closing_ends_even_what_does_not_want_to() -> None:
     assert not Path(f"/proc/{pid}").exists()
     with pytest.raises(Unreachable):
         await here.start(["cat"])
+
+
+async def wait_gone(pid: int) -> None:
+    """Until no process has this pid (the test's own time limit ends it)."""
+    while Path(f"/proc/{pid}").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text():
+        await asyncio.sleep(0.01)
+
+
+async def test_a_command_that_runs_out_of_time_takes_its_children_with_it(tmp_path: Path) -> None:
+    """The child of a shell holds the pipes; whoever waited for their end would wait for it."""
+    here = await link.open(HERE)
+    note = tmp_path / "pid"
+    with pytest.raises(TimeoutError):
+        await here.run(["sh", "-c", 'sleep 1000 & echo $! >"$0"; wait', str(note)], timeout=0.3)
+    await wait_gone(int(note.read_text()))
+    with pytest.raises(TimeoutError):  # its leader has ended long before
+        await here.run(["sh", "-c", 'sleep 1000 & echo $! >"$0"', str(note)], timeout=0.3)
+    await wait_gone(int(note.read_text()))
+
+
+async def test_a_command_is_given_up_though_a_daemon_of_it_holds_its_pipes(tmp_path: Path) -> None:
+    here = await link.open(HERE)
+    note = tmp_path / "pid"
+    script = 'setsid sh -c \'echo $$ >"$0"; exec sleep 1000\' "$0" & wait'
+    run = asyncio.create_task(here.run(["sh", "-c", script, str(note)], timeout=100))
+    while not note.exists() or not note.read_text():
+        await asyncio.sleep(0.01)
+    daemon = int(note.read_text())
+    try:
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            async with asyncio.timeout(10):
+                await run
+    finally:
+        os.kill(daemon, signal.SIGKILL)
+
+
+async def test_a_forwarded_port_that_closes_takes_its_connections_with_it() -> None:
+    here = await link.open(HERE)
+    ended = asyncio.Event()
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(100):
+            writer.write(data)
+        ended.set()
+        writer.close()
+
+    async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+        async with here.forward_port("127.0.0.1", server.sockets[0].getsockname()[1]) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"through")
+            assert await reader.readexactly(7) == b"through"
+        async with asyncio.timeout(10):
+            assert await reader.read(1) == b""
+            await ended.wait()
+        writer.close()
+
+
+async def test_connections_through_a_forwarded_port_leave_nothing_open() -> None:
+    here = await link.open(HERE)
+
+    async def hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hello")
+        writer.close()
+
+    async with (
+        await asyncio.start_server(hello, "127.0.0.1", 0) as server,
+        here.forward_port("127.0.0.1", server.sockets[0].getsockname()[1]) as port,
+    ):
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(20):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            assert await reader.read() == b"hello"
+            writer.close()
+            await writer.wait_closed()
+        while len(os.listdir("/proc/self/fd")) > before + 2:
+            await asyncio.sleep(0.01)
 
 
 @given(st.lists(st.binary(max_size=40), max_size=12))
