@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from textual import events
 from textual.app import App, SystemCommand
 from textual.driver import Driver
+from textual.notifications import Notify
 from textual.screen import Screen
 from textual.theme import Theme
 
@@ -25,6 +26,7 @@ from backend.errors import BerthError, UsageError
 from tui import themes
 from tui.desk import Desk, Wanted
 from tui.keyboard import Keyboard
+from tui.toasts import Folding
 
 if TYPE_CHECKING:
     from backend.config import Config
@@ -72,6 +74,7 @@ class BerthApp(App[int]):
         self._fleet_factory = fleet_factory
         self._garbage: Garbage | None = None
         self._key_at = float("-inf")
+        self._toasts = Folding()
         self._keyboard = Keyboard(self, super().on_event)
         for theme in themes.THEMES:
             self.register_theme(theme)
@@ -133,6 +136,8 @@ class BerthApp(App[int]):
             await super().on_event(event)
             return
         self._key_at = time.monotonic()
+        if self._garbage is not None:
+            self._garbage.key_pressed()
         await self._keyboard.press(event)
 
     def get_driver_class(self) -> type[Driver]:
@@ -258,6 +263,10 @@ class BerthApp(App[int]):
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
         yield SystemCommand("Quit (q)", "Leave berth", self.action_quit)
 
+    def action_help_quit(self) -> None:
+        """Ctrl+C copies; who wanted to leave is told how."""
+        self.notify("q leaves berth.", markup=False, timeout=4)
+
     def copy_to_clipboard(self, text: str) -> None:
         """By OSC 52, through tmux as well."""
         from tui.clipboard import osc52
@@ -296,6 +305,14 @@ class BerthApp(App[int]):
 
         title, message = describe(error)
         self.notify(printable(message), title=title, severity="error", markup=False, timeout=10)
+
+    def on_notify(self, event: Notify) -> None:
+        """A toast that is still there and says the same is counted up instead of repeated."""
+        if self._toasts.fold(event.notification, self._notifications):
+            event.prevent_default()
+            for screen in self.screen_stack:
+                for toast in screen.query("Toast"):
+                    toast.refresh(layout=True)
 
     async def _guard(self, work: Any) -> None:
         """Do some work; what goes wrong becomes a notification."""

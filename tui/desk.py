@@ -41,7 +41,7 @@ class Desk(Stage):
         Binding("slash", "filter", "filter", id="filter"),
         Binding("colon", "command", "go", id="command"),
         Binding("question_mark,f1", "help", "help", id="help"),
-        Binding("x", "menu", "all actions", id="menu"),
+        Binding("x", "menu", "actions", id="menu"),
         Binding("o", "sort", "order", id="sort"),
         Binding("vertical_line", "columns", "Choose columns", show=False, id="columns"),
         Binding("d", "toggle_detail", "Details beside the list", show=False, id="detail-pane"),

@@ -10,12 +10,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Button, OptionList, SelectionList, Static
+from textual.widgets import Button, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.widgets.selection_list import Selection
 
 from backend.model import HostSnapshot
 from backend.text import printable
+from tui.ticks import Ticks
 
 
 class Confirm(ModalScreen[bool]):
@@ -161,11 +162,11 @@ class Pick(_List):
         with Vertical(classes="dialog dialog-list") as dialog:
             dialog.border_title = Content(self._heading)
             dialog.border_subtitle = Content("space toggle · enter accept · esc cancel")
-            yield SelectionList[str](
+            yield Ticks[str](
                 *[Selection(Content(text), key, key in self._chosen) for key, text in self._options]
             )
 
     def action_accept(self) -> None:
         """The answer."""
-        chosen = set(self.query_one(SelectionList).selected)
+        chosen = set(self.query_one(Ticks).selected)
         self.dismiss([key for key, _ in self._options if key in chosen])

@@ -101,7 +101,7 @@ class Doing:
         try:
             return await answer
         except asyncio.CancelledError:
-            if screen.is_current:
+            if self._app.screen is screen:  # `is_current` also holds below another dialog
                 screen.dismiss(None)
             raise
 

@@ -10,10 +10,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Button, Checkbox, Input, Select, Static
+from textual.widgets import Button, Input, Select, Static
 
 from backend.errors import UsageError
 from backend.text import printable
+from tui.ticks import Tick
 
 if TYPE_CHECKING:
     from backend.actions.registry import Action, Param
@@ -84,7 +85,7 @@ class Form(ModalScreen[dict[str, Any] | None]):
         name = param.name.replace("_", " ")
         with Horizontal(classes="form-row"):
             if param.kind is bool:
-                yield Checkbox(
+                yield Tick(
                     Content(f"{name}: {param.option.help}"),
                     bool(param.default),
                     compact=True,
@@ -148,7 +149,7 @@ class Form(ModalScreen[dict[str, Any] | None]):
 
     def _value(self, param: Param) -> Any:
         if param.kind is bool:
-            return self.query_one(f"#f-{param.name}", Checkbox).value
+            return self.query_one(f"#f-{param.name}", Tick).value
         if param.choices:
             chosen = self.query_one(f"#f-{param.name}", Select).value
             if isinstance(chosen, str):

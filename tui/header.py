@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from rich.cells import cell_len
 from rich.style import Style
@@ -129,6 +129,20 @@ class HeaderBar(Bar):
         self.post_message(self.Chosen(meaning))
 
 
+_ALWAYS = ("menu", "command", "ask('command')", "help")
+"""Actions that lead to all others: they have room on every screen."""
+
+
+class Hint(NamedTuple):
+    """A key that does something now."""
+
+    display: str
+    """How the key is written."""
+    what: str
+    key: str
+    action: str
+
+
 class KeyBar(Bar):
     """The keys that do something now, most important first."""
 
@@ -136,21 +150,26 @@ class KeyBar(Bar):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self._hints: list[tuple[str, str, str]] = []
+        self._hints: list[Hint] = []
 
     def on_mount(self) -> None:
         """Follow the bindings of the screen."""
         self.screen.bindings_updated_signal.subscribe(self, self._update)
 
     def _update(self, screen: Screen[Any]) -> None:
+        if screen is not self.app.screen:
+            return  # keys are a dialog's now, which knows nothing of what can be done to rows
         hints = key_hints(screen, self.app.get_key_display)
         if hints != self._hints:
             self._hints = hints
             self.refresh()
 
     def spans(self, width: int) -> tuple[list[Span], list[Span]]:
-        """As many as fit; help and the command line always."""
-        last = [hint for hint in self._hints if hint[2] in ("?", "question_mark", ":", "colon")]
+        """As many as fit; all that can be done, the command line and help always."""
+        last = sorted(
+            (hint for hint in self._hints if hint.action in _ALWAYS),
+            key=lambda hint: _ALWAYS.index(hint.action),
+        )
         first = [hint for hint in self._hints if hint not in last]
         room = width - 1 - sum(_hint_width(hint) for hint in last)
         shown = []
@@ -160,7 +179,7 @@ class KeyBar(Bar):
                 break
             shown.append(hint)
         spans: list[Span] = [(" ", "", None)]
-        for display, what, key in (*shown, *last):
+        for display, what, key, _ in (*shown, *last):
             spans += [(display, "key", key), (f" {what}", "what", key), ("  ", "", None)]
         return spans, []
 
@@ -169,13 +188,13 @@ class KeyBar(Bar):
         self.app.simulate_key(meaning)
 
 
-def key_hints(screen: Screen[Any], display: Callable[[Any], str]) -> list[tuple[str, str, str]]:
-    """(how the key is written, what it does, the key) of all bindings that are meant to be shown."""
-    hints: dict[str, tuple[str, str, str]] = {}
+def key_hints(screen: Screen[Any], display: Callable[[Any], str]) -> list[Hint]:
+    """All bindings that are meant to be shown."""
+    hints: dict[str, Hint] = {}
     for active in screen.active_bindings.values():
         binding = active.binding
         if binding.show and active.enabled and is_shown(binding.key) and binding.action not in hints:
-            hints[binding.action] = (display(binding), binding.description, binding.key)
+            hints[binding.action] = Hint(display(binding), binding.description, binding.key, binding.action)
     return list(hints.values())
 
 
@@ -183,5 +202,5 @@ def _width(spans: Sequence[Span]) -> int:
     return sum(cell_len(text) for text, _, _ in spans)
 
 
-def _hint_width(hint: tuple[str, str, str]) -> int:
-    return cell_len(hint[0] + hint[1]) + 3
+def _hint_width(hint: Hint) -> int:
+    return cell_len(hint.display + hint.what) + 3

@@ -35,17 +35,30 @@ MOUSE = [
 ]
 
 
+TEXTUALS = {
+    "app.focus_next": "To the next part of the screen",
+    "app.focus_previous": "To the part before",
+    "screen.copy_text": "Copy what the mouse has selected",
+    "command_palette": "Search all commands",
+}
+"""Bindings that Textual brings along and that are of use here, in our words."""
+
+
 def key_sections(screen: Screen[Any]) -> list[Section]:
-    """The active bindings, the view's own first, keys of one action in one row."""
+    """The active bindings, the view's own first, keys of one action in one row.
+
+    All of ours have an id. What Textual binds is left out, apart from `TEXTUALS`.
+    """
     sections: dict[str, dict[str, tuple[list[str], str]]] = {}
-    for active in screen.active_bindings.values():
+    for active in sorted(screen.active_bindings.values(), key=lambda each: not each.binding.id):
         binding = active.binding
-        if not binding.description or binding.system or not is_shown(binding.key):
+        what = binding.description if binding.id else TEXTUALS.get(binding.action, "")
+        if not what or not is_shown(binding.key) or binding.key.startswith("super+"):
             continue
         node = active.node
         title = node.TITLE if isinstance(node, ListView) else node.BINDING_GROUP_TITLE or "Everywhere"
         rows = sections.setdefault(title, {})
-        keys, _ = rows.setdefault(binding.action, ([], binding.description))
+        keys, _ = rows.setdefault(binding.action, ([], what))
         display = screen.app.get_key_display(binding)
         if display not in keys:
             keys.append(display)

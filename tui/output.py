@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 from backend.actions.runner import label
 from backend.text import duration, printable
 from tui.detail.lines import Lines
+from tui.header import KeyBar
 
 if TYPE_CHECKING:
     from backend.actions.runs import Run
@@ -46,10 +47,11 @@ class OutputScreen(Screen[None]):
         self._drawn: object = None
 
     def compose(self) -> ComposeResult:
-        """The lines, what is searched, and one line of state."""
+        """The lines, what is searched, one line of state, and the keys."""
         yield Lines(id="output-lines")
         yield Input(placeholder="search", id="output-input", classes="-hidden")
         yield Static("", id="output-state", markup=False)
+        yield KeyBar(id="output-keys")
 
     def on_mount(self) -> None:
         """Follow the run."""

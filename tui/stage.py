@@ -24,11 +24,25 @@ SETTLE = 0.08
 """Seconds that the cursor has to rest on a row before its details are shown: plots cost more than a row."""
 
 
+class Room(Container):
+    """A place for others. Nothing of its own is seen: drawing it line by line would only cost time."""
+
+    BLANK = True
+
+
+class Views(ContentSwitcher):
+    """All views that were visited; one of them is shown."""
+
+    BLANK = True
+
+
 class Stage(Screen[None]):
     """Shows the state of the fleet: views that are made on their first visit, and details of one row.
 
     The first frame waits for nothing of this: `furnish` brings the views in right after it.
     """
+
+    BLANK = True
 
     class Painted(Message):
         """The first frame is on the screen."""
@@ -49,17 +63,21 @@ class Stage(Screen[None]):
         """What the first frame shows: header, an empty frame, the place for details, and the bottom line."""
         first = LISTED[0]
         yield HeaderBar(LISTED, active=first.name, id="header")
-        with Container(id="body"):
-            with ContentSwitcher(id="views"):
+        with Room(id="body"):
+            with Views(id="views"):
                 frame = Container(id="frame", classes="view")
                 frame.border_title = first.title
                 yield frame
-            yield Container(id="detail")
+            yield Room(id="detail")
         yield KeyBar(id="footer")
 
     def on_mount(self) -> None:
         """The rest is imported once the first frame is there."""
         self.call_after_refresh(self.app.post_message, self.Painted())
+
+    def on_screen_resume(self) -> None:
+        """A dialog is gone: the keys are ours again."""
+        self.refresh_bindings()
 
     async def furnish(self, sources: Sources) -> None:
         """Bring in the first view, with what is known so far, and the input line."""

@@ -6,6 +6,7 @@ from backend import text as words
 from backend.config import Context
 from backend.dockerwords import status
 from backend.errors import NoSuchTarget
+from backend.imagenames import whole
 from backend.model import Container, ContextRow, HostSnapshot
 from backend.rows import find, session_context
 from tui import cells
@@ -45,7 +46,7 @@ def _container(
         sheet.field("state", ((note, "dim"),))
         return
     sheet.field("state", cells.plain(status(container, view.now)))
-    if container.image != target.image:
+    if whole(container.image) != whole(target.image):
         sheet.field("made from", cells.plain(container.image, "warn"), (("not the context's image", "warn"),))
     sheet.field("created", view.clock(container.created_at))
     sheet.field("id", cells.plain(container.id[:12], "dim"))
@@ -91,7 +92,8 @@ def _written(value: object) -> str:
 
 
 def _others(sheet: Sheet, target: ContextRow, own: Container | None, host: HostSnapshot, view: View) -> None:
-    others = [c for c in host.containers or () if c.image == target.image and c is not own]
+    image = whole(target.image)
+    others = [c for c in host.containers or () if whole(c.image) == image and c is not own]
     if not others:
         return
     sheet.heading("Other containers of this image", cells.plain(f"on {host.name}", "dim"))

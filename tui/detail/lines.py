@@ -26,10 +26,12 @@ class Lines(ScrollView, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"cell--{name}" for name in _NAMES}
     BINDING_GROUP_TITLE = "Details"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "scroll_down", "Scroll down", show=False),
-        Binding("k", "scroll_up", "Scroll up", show=False),
-        Binding("g", "scroll_home", "Top", show=False),
-        Binding("G", "scroll_end", "Bottom", show=False),
+        Binding("j,down", "scroll_down", "Scroll down", show=False, id="lines-down"),
+        Binding("k,up", "scroll_up", "Scroll up", show=False, id="lines-up"),
+        Binding("pagedown,ctrl+f", "page_down", "Page down", show=False, id="lines-page-down"),
+        Binding("pageup,ctrl+b", "page_up", "Page up", show=False, id="lines-page-up"),
+        Binding("g,home", "scroll_home", "Top", show=False, id="lines-top"),
+        Binding("G,end", "scroll_end", "Bottom", show=False, id="lines-bottom"),
     ]
 
     class Resized(Message):

@@ -79,6 +79,10 @@ class LogScreen(Screen[None]):
         self.set_interval(REFRESH, self._draw)
         self._read(self.state.part)
 
+    def on_screen_resume(self) -> None:
+        """A dialog is gone: the keys are ours again."""
+        self.refresh_bindings()
+
     @property
     def view(self) -> LogView:
         """The lines."""

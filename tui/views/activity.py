@@ -101,9 +101,9 @@ class ActivityView(ListView):
         return True
 
     def shape(self) -> Any:
-        """Cancelling is for what runs."""
+        """Cancelling is for what runs, doing again for what this dashboard did."""
         row = self.table.row
-        return (self.NAME, row and row.state)
+        return (self.NAME, row and row.state, self.run_of(row) is None)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys are offered where they do something."""

@@ -25,6 +25,7 @@ from tui.columns import Column
 from tui.filter import Field, FilterError, Test, compile_filter
 from tui.table import FleetTable, column_text
 from tui.views import LISTED
+from tui.views.frame import Shown, titles
 from tui.views.sources import SettingChanged, Sources
 
 
@@ -89,6 +90,8 @@ class ListView(Vertical):
             id=f"{self.NAME}-table",
         )
         self._empty = Static(id=f"{self.NAME}-empty", classes="empty", markup=False)
+        self._note = Static(id=f"{self.NAME}-note", classes="note", markup=False)
+        self._told: Shown | None = None
         self._fields = self._make_fields()
         self._words: Callable[[Any], Any] | None = None
         self._searched: dict[Hashable, tuple[Any, str, Any]] = {}
@@ -155,9 +158,10 @@ class ListView(Vertical):
     # -------------------------------------------------------------------------------- what is shown
 
     def compose(self) -> ComposeResult:
-        """The table, and what is said in its place."""
+        """The table, what is said in its place, and what narrows it where there is no frame to say so."""
         yield self.table
         yield self._empty
+        yield self._note
 
     def on_mount(self) -> None:
         """Show what is known, in the order that was chosen last."""
@@ -261,28 +265,17 @@ class ListView(Vertical):
     def _frame(self) -> None:
         """Say in the frame what is shown, and teach where nothing is."""
         table = self.table
-        shown, total = len(table.rows), table.total
-        count = f"{shown:,}" if shown == total else f"{shown:,} of {total:,}"
-        title = Content.assemble((f"{self.TITLE} ", "bold"), (count, "$text-muted"))
-        if self.hosts_label:
-            title += Content.assemble((f" {printable(self.hosts_label, 40)}", "$text-accent"))
-        subtitle = Content("")
-        if self.filter_text:
-            subtitle += Content.assemble((f"/ {printable(self.filter_text, 60)}", "$text-warning"))
-        if table.marks:
-            gap = "  " if self.filter_text else ""
-            subtitle += Content.assemble((f"{gap}● {len(table.marks):,} marked", "$text-accent"))
-        self._set_titles(title, subtitle)
-        self.set_class(not shown, "-empty")
-        if not shown:
-            self._empty.update(self._teach(total))
-
-    def _set_titles(self, title: Content, subtitle: Content) -> None:
-        """Only what changed: each title repaints the frame."""
-        if (title, subtitle) != getattr(self, "_titles", None):
-            self._titles = (title, subtitle)
-            self.border_title = title
-            self.border_subtitle = subtitle
+        shown = Shown(
+            self.TITLE, len(table.rows), table.total, self.hosts_label, self.filter_text, len(table.marks)
+        )
+        if shown != self._told:  # each title repaints the frame
+            self._told = shown
+            self.border_title, self.border_subtitle, note = titles(shown)
+            self._note.update(note)
+            self.set_class(bool(note), "-narrowed")
+        self.set_class(not shown.rows, "-empty")
+        if not shown.rows:
+            self._empty.update(self._teach(shown.total))
 
     def _teach(self, total: int) -> Content:
         if total or self.hosts_label:

@@ -62,7 +62,7 @@ class FleetView(ListView):
             ),
             figures("memory", "MEMORY", 20, _memory, lambda r: r.mem_used, priority=3),
             Column("gpus", "GPUS", 18, _gpus, _mean, _gpu_names, grow=3, priority=2),
-            figures("free", "FREE", 5, lambda r: cells.free(r.gpus_free, r.gpus), lambda r: r.gpus_free),
+            figures("free", "FREE", 5, _free, lambda r: r.gpus_free),
             figures("containers", "CONT", 5, _containers, lambda r: r.containers_running, priority=4),
             figures("load", "LOAD", 6, lambda r: cells.number(r.load1, 1), lambda r: r.load1, priority=6),
             figures("disk", "DISK", 5, _disk_cell, _disk, priority=5),
@@ -234,7 +234,8 @@ def _strip(row: HostRow) -> Cell:
 
 
 def _free(row: HostRow) -> Cell:
-    return cells.free(row.gpus_free, row.gpus) if row.gpus else cells.EMPTY
+    """Nothing for a host without GPUs: the column before says so."""
+    return cells.EMPTY if row.gpus == 0 else cells.free(row.gpus_free, row.gpus)
 
 
 def _latency(row: HostRow) -> Cell:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
+from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -30,6 +32,8 @@ class SessionsView(ListView):
     ]
     watchman: Watchman | None = None
     """Who knows what is watched; None until something was."""
+    _places: Mapping[tuple[str, str], Sequence[SessionRow]] = MappingProxyType({})
+    """Host and name of sessions that are called the same, to all of them."""
     KEY = attrgetter("host", "socket", "id")
     EMPTY: ClassVar[tuple[str, str]] = (
         "The tmux sessions of all hosts, and what runs in them.",
@@ -66,17 +70,24 @@ class SessionsView(ListView):
 
     def make_rows(self) -> Sequence[SessionRow]:
         """One row per session."""
-        return self.sources.builder.sessions(self.sources.state)
+        rows = self.sources.builder.sessions(self.sources.state)
+        named: dict[tuple[str, str], list[SessionRow]] = {}
+        for row in rows:
+            named.setdefault((row.host, row.name), []).append(row)
+        self._places = {name: same for name, same in named.items() if len(same) > 1}
+        return rows
 
     def _session(self, row: SessionRow) -> Cell:
         """Its name, with a mark where it is watched, and what was noticed."""
-        name = printable(row.name)
+        name: Cell = ((printable(row.name), ""),)
+        if same := self._places.get((row.host, row.name)):
+            name = (*name, (f" ({printable(_apart(row, same), 40)})", "accent"))
         watch = self.watchman.of_row(row) if self.watchman is not None else None
         if watch is None:
-            return ((name, ""),)
+            return name
         if watch.alert is not None:
-            return (("▲ ", "warn"), (name, ""), (f" {printable(watch.alert.text)}", "warn"))
-        return (("● ", "good"), (name, ""))
+            return (("▲ ", "warn"), *name, (f" {printable(watch.alert.text)}", "warn"))
+        return (("● ", "good"), *name)
 
     def action_wall(self) -> None:
         """Show the panes of the marked sessions side by side, live; without marks: of all that are shown."""
@@ -94,6 +105,16 @@ class SessionsView(ListView):
     def containers_filter(self, row: SessionRow) -> str:
         """Its own."""
         return f"context:{quote(row.context)}" if row.context else ""
+
+
+def _apart(row: SessionRow, same: Sequence[SessionRow]) -> str:
+    """What tells a session from those of the same name on its host: whose it is, else its server's socket."""
+    if len({each.user for each in same}) == len(same):
+        return row.user
+    sockets = [PurePosixPath(each.socket).name for each in same if each.user == row.user]
+    own = PurePosixPath(row.socket)
+    place = own.name if len(set(sockets)) == len(sockets) else str(own)
+    return place if len({each.user for each in same}) == 1 else f"{row.user} {place}"
 
 
 def _attached(row: SessionRow) -> Cell:

@@ -97,8 +97,9 @@ class WallScreen(Screen[None]):
         self._watchman.feed.want(WHO, ())
 
     def on_screen_resume(self) -> None:
-        """It is seen again."""
+        """It is seen again, and the keys are its own."""
         self._news()
+        self.refresh_bindings()
 
     # ---------------------------------------------------------------------------------------- what is shown
 

@@ -1,0 +1,162 @@
+"""What is said on every size of screen: what narrows a list, which keys do something, ticks, toasts."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from textual.widgets import Checkbox
+
+from backend.model import GpuReport
+from tests.tui.fakes import container, gpu, host, showcase, state_of
+from tests.tui.helpers import dashboard
+from tests.tui.test_doing import three
+from tui.dialogs import Choose
+from tui.forms import Form
+from tui.views import LISTED
+
+NARROW = (40, 20)
+FLEET = state_of([host("h1", [container("web"), container("db", number=1)]), host("h2")])
+
+
+def footer(text: str) -> str:
+    return text.splitlines()[-1]
+
+
+@pytest.mark.parametrize("size", [NARROW, (80, 24), (120, 40)])
+async def test_what_narrows_a_list_is_said_on_every_screen(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with dashboard(FLEET, tmp_path, size=size) as board:
+        await board.press("3", "slash", "w", "e", "enter")
+        await board.until(lambda: "/ we" in board.text)
+        assert "1 of 2" in board.text
+        await board.press("space")
+        await board.until(lambda: "● 1 marked" in board.text)
+        await board.press("escape", "escape", "1", "greater_than_sign")
+        await board.until(lambda: "@h1" in board.text)
+        assert "/ we" not in board.text
+        await board.press("escape")
+        await board.until(lambda: "@h1" not in board.text)
+
+
+async def test_a_narrow_list_that_shows_all_keeps_its_last_line_for_rows(tmp_path: Path) -> None:
+    many = state_of([host("h1", [container(f"c{number}", number=number) for number in range(40)])])
+    async with dashboard(many, tmp_path, size=NARROW) as board:
+        await board.press("3")
+        await board.until(lambda: sum(" h1 " in line for line in board.text.splitlines()) == 18)
+
+
+async def test_every_screen_says_how_to_get_at_all_that_can_be_done(tmp_path: Path) -> None:
+    async with dashboard(three(), tmp_path, size=NARROW) as board:
+        await board.until(lambda: board.app.doing is not None)
+        for view in LISTED:
+            await board.press(str(view.number))
+            await board.until(lambda: "x actions" in footer(board.text))
+            assert ": go" in footer(board.text)
+            assert "? help" in footer(board.text)
+
+
+async def test_the_footer_is_the_rows_own_below_a_dialog_and_after_it(tmp_path: Path) -> None:
+    async with dashboard(three(), tmp_path) as board:
+        await board.until(lambda: board.app.doing is not None)
+        await board.press("3")
+        await board.until(lambda: "s stop" in footer(board.text))
+        assert "S start" not in footer(board.text)
+        await board.press("x")
+        await board.until(lambda: isinstance(board.app.screen, Choose))
+        assert "S start" not in footer(board.text)
+        await board.publish(replace(board.fleet.state, revision=2))
+        board.app.desk.refresh_bindings()
+        assert "S start" not in footer(board.text)
+        await board.press("escape")
+        await board.until(lambda: "s stop" in footer(board.text))
+        assert "S start" not in footer(board.text)
+
+
+async def test_help_has_no_words_but_ours(tmp_path: Path) -> None:
+    async with dashboard(showcase(), tmp_path, size=(120, 200)) as board:
+        await board.press("2", "question_mark")
+        for textuals in ("Focus Next", "Page Left", "Copy selected text", "Palette", "super+c"):
+            assert textuals not in board.text
+        assert "To the next part of the screen" in board.text
+        await board.press("escape", "enter", "question_mark")
+        await board.until(lambda: "Scroll down" in board.text)
+        assert "Scroll Left" not in board.text
+
+
+async def test_ticks_differ_without_colours(tmp_path: Path) -> None:
+    async with dashboard(FLEET, tmp_path) as board:
+        await board.press("vertical_line")
+        await board.until(lambda: "[x] HOST" in board.text)
+        assert "[ ] ENGINE" in board.text
+        await board.press("space")
+        await board.until(lambda: "[ ] HOST" in board.text)
+        await board.press("escape")
+
+
+async def test_yes_and_no_of_a_form_differ_without_colours(tmp_path: Path) -> None:
+    from backend.actions.registry import Action, Option, Param
+    from backend.model import HostRow
+
+    async def nothing() -> None:
+        """Nothing."""
+
+    ask = Param("force", bool, False, Option("at once"))
+    action = Action("a", HostRow, (), "a", "What it does.", "", nothing, (ask,))
+    async with dashboard(FLEET, tmp_path) as board:
+        form = Form("A form", action)
+        board.app.push_screen(form)
+        await board.until(lambda: "[ ] force: at once" in board.text)
+        form.query_one(Checkbox).focus()
+        await board.press("space")
+        await board.until(lambda: "[x] force: at once" in board.text)
+
+
+async def test_the_same_toast_again_is_counted(tmp_path: Path) -> None:
+    async with dashboard(FLEET, tmp_path) as board:
+        for _ in range(7):
+            board.app.report(RuntimeError("a [bug]"))
+        board.app.report(RuntimeError("another"))
+        await board.until(lambda: "Bug in berth (7 times)" in board.text)
+        assert board.text.count("RuntimeError: a [bug]") == 1
+        assert board.text.count("RuntimeError: another") == 1
+        assert len(board.app._notifications) == 2
+
+
+async def test_a_toast_that_is_gone_is_told_again(tmp_path: Path) -> None:
+    async with dashboard(FLEET, tmp_path) as board:
+        board.app.notify("once", timeout=0.01)
+        await asyncio.sleep(0.05)
+        board.app.notify("once")
+        await board.until(lambda: "once" in board.text)
+        assert "times" not in board.text
+
+
+async def test_a_host_without_gpus_says_so_once(tmp_path: Path) -> None:
+    state = state_of([host("h1"), host("h2", gpu_report=GpuReport(gpus=(gpu(0, 0, 0),)))])
+    async with dashboard(state, tmp_path, size=(130, 20)) as board:
+        line = next(line for line in board.text.splitlines() if "│  h1 " in line)
+        assert line.count("none") == 1
+        assert "1/1" in board.text
+
+
+async def test_sessions_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    full = next(iter(showcase().hosts.values()))
+    work = replace(full.sessions[0], name="work", user="alice", socket="/tmp/tmux-1000/default")
+    other = replace(work, socket="/tmp/tmux-1000/second")
+    bobs = replace(work, user="bob", socket="/tmp/tmux-1001/default")
+    async with dashboard(state_of([host("h1", sessions=(work, other))]), tmp_path) as board:
+        await board.press("7")
+        await board.until(lambda: "work (default)" in board.text)
+        assert "work (second)" in board.text
+        await board.publish(state_of([host("h1", sessions=(work, bobs))], revision=2))
+        await board.until(lambda: "work (bob)" in board.text)
+        await board.publish(state_of([host("h1", sessions=(work, other, bobs))], revision=3))
+        await board.until(lambda: "work (alice second)" in board.text)
+        await board.publish(
+            state_of([host("h1", sessions=(work,)), host("h2", sessions=(bobs,))], revision=4)
+        )
+        await board.until(
+            lambda: "(" not in "".join(line for line in board.text.splitlines() if "work" in line)
+        )
