@@ -107,16 +107,14 @@ class SshLink:
 
     async def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float) -> Completed:
         """Run a command to its end."""
-        process = await self._open(argv)
-        try:
-            async with asyncio.timeout(timeout):
+        async with asyncio.timeout(timeout):  # also for the opening: a host that stands still says nothing
+            process = await self._open(argv)
+            try:
                 out, err = await process.communicate(input)
-        except TimeoutError:  # an OSError, but ours
-            raise
-        except _TROUBLE as error:
-            raise translate.of_channel(self.name, error) from None
-        finally:
-            process.close()
+            except _TROUBLE as error:
+                raise translate.of_channel(self.name, error) from None
+            finally:
+                process.close()
         if process.returncode is None:
             raise translate.of_loss(self.name, None)
         return Completed(process.returncode, out or b"", err or b"")

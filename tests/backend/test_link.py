@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -57,6 +58,21 @@ async def test_a_command_that_lasts_too_long_is_ended(sshd: Sshd) -> None:
     async with opened(sshd.host()) as box:
         with pytest.raises(TimeoutError):
             await box.run(["sleep", "1000"], timeout=0.3)
+        assert (await box.run(["echo", "still here"], timeout=10)).stdout == b"still here\n"
+
+
+async def test_a_command_that_is_never_started_ends_in_time_too(sshd: Sshd) -> None:
+    async with opened(sshd.host()) as box:
+        server = sshd.sessions()
+        for pid in server:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(5):
+                with pytest.raises(TimeoutError):
+                    await box.run(["echo"], timeout=0.3)
+        finally:
+            for pid in server:
+                os.kill(pid, signal.SIGCONT)
         assert (await box.run(["echo", "still here"], timeout=10)).stdout == b"still here\n"
 
 
