@@ -1,0 +1,172 @@
+"""How people write what a job needs: `8g`, `2h30m`, `1-20%4`, `lr=0.1,0.01`. All raise `UsageError`."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from backend.errors import UsageError
+
+MAX_ARRAY = 10_000
+"""Jobs that one submit may make."""
+_UNITS = {"": 1024**3, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\Z", re.IGNORECASE | re.ASCII)
+_SPAN = re.compile(r"(?:\d+(?:\.\d+)?[smhdw])+\Z", re.ASCII)
+_SPAN_PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw])", re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604_800}
+_CLOCK = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d\d?))?(?::(\d\d?))?\Z", re.ASCII)
+_ARRAY = re.compile(r"(\d+)(?:-(\d+)(?::(\d+))?)?\Z", re.ASCII)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
+_AFTER = re.compile(r"(?:(ok|any|afterok|afterany):)?(\d+(?:_\d+)?)\Z", re.ASCII)
+
+
+def memory(text: str, what: str = "memory") -> int:
+    """Bytes of `8g`, `512m`, or `8`: a plain number is GB, as queues count."""
+    match = _SIZE.match(text.strip())
+    amount = float(match[1]) * _UNITS[match[2].lower()] if match else 0
+    if not 1024**2 <= amount < 2**50:
+        raise UsageError(f"{what} {text!r} is no size.", hint="Write 8 or 8g for 8 GB, 512m, 1.5t.")
+    return int(amount)
+
+
+def span(text: str, what: str = "time") -> float:
+    """Seconds of `90s`, `2h30m`, `1d`, and of Slurm's `MIN`, `MIN:SEC`, `H:M:S`, `DAYS-H:M:S`."""
+    written = text.strip().lower()
+    seconds = 0.0
+    if _SPAN.match(written):
+        seconds = sum(float(count) * _SECONDS[unit] for count, unit in _SPAN_PART.findall(written))
+    elif match := _CLOCK.match(written):
+        seconds = _clock(match)
+    if not 1 <= seconds <= 366 * 86400:
+        raise UsageError(
+            f"{what} {text!r} is no time.", hint="Write 90s, 30m, 2h30m, 1d, or as Slurm does: 1-12:00:00."
+        )
+    return seconds
+
+
+def _clock(match: re.Match[str]) -> float:
+    days, first, second, third = (None if part is None else int(part) for part in match.groups())
+    if days is not None:  # DAYS-H[:M[:S]]
+        return days * 86400 + (first or 0) * 3600 + (second or 0) * 60 + (third or 0)
+    if third is not None:
+        return (first or 0) * 3600 + (second or 0) * 60 + third
+    return (first or 0) * 60 + (second or 0)
+
+
+def gpus(text: str) -> tuple[int, tuple[str, ...]]:
+    """How many, and which: `2`, or UUIDs with commas between them."""
+    written = text.strip()
+    if written.isdecimal() and len(written) < 4:
+        return int(written), ()
+    named = tuple(part.strip() for part in written.split(",") if part.strip())
+    if not named or not all(re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{3,127}", each) for each in named):
+        raise UsageError(
+            f"GPUs {text!r} are neither a number nor UUIDs.", hint="Their UUIDs: berth gpus --json"
+        )
+    if len(set(named)) < len(named):
+        raise UsageError(f"GPUs {text!r}: one is named twice.")
+    return len(named), named
+
+
+def array(text: str) -> tuple[tuple[int, ...], int]:
+    """The indices and how many may run at once (0: any) of `1-20%4`, `0-9:3,12`."""
+    ranges, percent, limit = text.strip().partition("%")
+    found: list[int] = []
+    for part in ranges.split(","):
+        match = _ARRAY.match(part.strip())
+        first, last, step = (int(each) if each else None for each in match.groups()) if match else (None,) * 3
+        if first is None or (last is not None and last < first) or step == 0:
+            raise UsageError(f"array {text!r}: {part!r} is no range.", hint="Write 1-20, 1-20%4, 0-9:3,12.")
+        if (last or first) - first > MAX_ARRAY * (step or 1):
+            raise UsageError(f"array {text!r} has more than {MAX_ARRAY} jobs.")
+        found.extend(range(first, (first if last is None else last) + 1, step or 1))
+    indices = tuple(dict.fromkeys(found))
+    if len(indices) > MAX_ARRAY:
+        raise UsageError(f"array {text!r} has more than {MAX_ARRAY} jobs.")
+    if percent and not (limit.isdecimal() and 0 < int(limit) <= MAX_ARRAY):
+        raise UsageError(f"array {text!r}: {limit!r} is no number of jobs at once.")
+    return indices, int(limit or 0)
+
+
+class Point(NamedTuple):
+    """One combination of a sweep."""
+
+    values: tuple[tuple[str, str], ...]
+
+    def fill(self, words: Iterable[str]) -> tuple[str, ...]:
+        """`{name}` in the words of a command becomes the value."""
+        out = []
+        for word in words:
+            for name, value in self.values:
+                word = word.replace(f"{{{name}}}", value)
+            out.append(word)
+        return tuple(out)
+
+    @property
+    def label(self) -> str:
+        """`lr=0.1,seed=2`."""
+        return ",".join(f"{name}={value}" for name, value in self.values)
+
+
+def sweep(words: Sequence[str]) -> list[Point]:
+    """All combinations of `lr=0.1,0.01` `seed=1,2,3`, the last one changing fastest."""
+    axes: list[tuple[str, list[str]]] = []
+    for word in (part for each in words for part in each.split()):
+        name, equals, values = word.partition("=")
+        listed = [value for value in values.split(",") if value]
+        if not equals or not _NAME.match(name) or not listed:
+            raise UsageError(f"sweep {word!r} is not NAME=VALUE,VALUE...", hint="For example: lr=0.1,0.01")
+        if name in (each for each, _ in axes):
+            raise UsageError(f"sweep: {name} is given twice.")
+        axes.append((name, listed))
+    points = [
+        Point(tuple(zip((name for name, _ in axes), chosen, strict=True)))
+        for chosen in itertools.islice(itertools.product(*(values for _, values in axes)), MAX_ARRAY + 1)
+    ]
+    if len(points) > MAX_ARRAY:
+        raise UsageError(f"the sweep has more than {MAX_ARRAY} jobs.")
+    return points
+
+
+def after(words: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """(job, `ok` or `any`) of `12`, `any:12`, `afterok:12`, with commas between several."""
+    found: list[tuple[str, str]] = []
+    for word in (part.strip() for each in words for part in each.split(",")):
+        match = _AFTER.match(word)
+        if match is None:
+            raise UsageError(
+                f"after {word!r} names no job.", hint="Write its number, or any:NUMBER to go on if it fails."
+            )
+        found.append((match[2], (match[1] or "ok").removeprefix("after")))
+    return tuple(dict.fromkeys(found))
+
+
+def pairs(words: Iterable[str]) -> dict[str, str]:
+    """`NAME=VALUE` words; `NAME` alone takes the value from berth's own environment, as docker does."""
+    import os
+
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not name or "\0" in word:
+            raise UsageError(f"env {word!r} is not NAME=VALUE.")
+        if equals:
+            found[name] = value
+        elif name in os.environ:
+            found[name] = os.environ[name]
+    return found
+
+
+def mount(text: str) -> tuple[str, str, bool]:
+    """(source, target, read only) of `/data`, `/data:/in`, `/data:/in:ro`; paths of the host."""
+    parts = text.split(":")
+    mode = parts.pop() if len(parts) > 1 and parts[-1] in ("ro", "rw") else "rw"
+    source, target = parts[0], parts[-1]
+    if len(parts) > 2 or not source.startswith("/") or not target.startswith("/") or "\0" in text:
+        raise UsageError(
+            f"mount {text!r} is not SOURCE[:TARGET][:ro] with absolute paths.",
+            hint="For example: /data:/in:ro",
+        )
+    return source, target.rstrip("/") or "/", mode == "ro"
