@@ -149,7 +149,8 @@ def port(spec: str) -> tuple[str, dict[str, str]]:
     outside, _, inside = ports.partition(":")
     try:
         ip_address(address or "127.0.0.1")
-        numbers = [int(number) for number in (outside, inside or outside) if number.isascii()]
+        words = (outside, inside or outside)
+        numbers = [int(word) if word.isascii() and word.isdigit() else 0 for word in words]
         if not all(0 < number < 65536 for number in numbers) or protocol not in ("", "tcp", "udp", "sctp"):
             raise ValueError
     except ValueError:
