@@ -7,9 +7,11 @@ whoever draws rows can tell by `is` what changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from operator import attrgetter, is_
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -50,29 +52,33 @@ class RowBuilder:
         self._last_context = last_context
         self._names = {(context.host, context.container): context.name for context in self._contexts}
         self._built: dict[str, _Built] = {}
-        self._caches: dict[str, dict[str, tuple[tuple[Any, ...], list[Any]]]] = {}
+        self._caches: dict[str, dict[str, _Cached]] = {}
 
     def hosts(self, state: FleetState) -> list[HostRow]:
         """One row per host, in the order of the configuration."""
-        return self._collect("hosts", state, lambda host: (host,), lambda host: [host_row(host)], _host_key)
+        return self._collect(_HOSTS, state)
 
     def gpus(self, state: FleetState) -> list[GpuRow]:
         """One row per GPU, by host and index."""
-        return self._collect("gpus", state, _gpu_parts, gpu_rows, lambda row: row.uuid)
+        return self._collect(_GPUS, state)
 
     def containers(self, state: FleetState) -> list[ContainerRow]:
         """One row per container, by host and the engine's order (newest first)."""
-        return self._collect("containers", state, _container_parts, self._container_rows, lambda row: row.id)
+        return self._collect(_CONTAINERS, state)
 
     def sessions(self, state: FleetState) -> list[SessionRow]:
         """One row per tmux session."""
-        return self._collect(
-            "sessions",
-            state,
-            lambda host: (host.sessions, host.stale),
-            self._session_rows,
-            lambda row: (row.socket, row.id),
-        )
+        return self._collect(_SESSIONS, state)
+
+    def warm(self, state: FleetState) -> Iterator[None]:
+        """Build what `state` asks for, one host after the other: whoever wants rows next need not wait."""
+        kinds: tuple[_Kind[Any], ...] = (_GPUS, _CONTAINERS, _SESSIONS)
+        for kind in kinds:
+            cache = self._caches.setdefault(kind.name, {})
+            for host in state.hosts.values():
+                if not _still_true(cache.get(host.name), kind.parts(host)):
+                    self._rows_of(kind, host)
+                    yield
 
     def contexts(self, state: FleetState) -> list[ContextRow]:
         """One row per configured context, joined with its host's containers."""
@@ -81,31 +87,27 @@ class RowBuilder:
             for context in self._contexts
         ]
 
-    def _collect(
-        self,
-        kind: str,
-        state: FleetState,
-        parts: Callable[[HostSnapshot], tuple[Any, ...]],
-        build: Callable[[HostSnapshot], list[R]],
-        key: Callable[[R], Hashable],
-    ) -> list[R]:
-        cache = self._caches.setdefault(kind, {})
+    def _collect(self, kind: _Kind[R], state: FleetState) -> list[R]:
+        cache = self._caches.setdefault(kind.name, {})
         for gone in cache.keys() - state.hosts.keys():
             del cache[gone]
         rows: list[R] = []
-        for name, host in state.hosts.items():
-            made_of = parts(host)
-            known = cache.get(name)
-            if known is not None and all(a is b for a, b in zip(known[0], made_of, strict=True)):
-                rows.extend(known[1])
-                continue
-            fresh = build(host)
-            if known is not None:
-                before = {key(row): row for row in known[1]}
-                fresh = [row if (old := before.get(key(row))) is None or old != row else old for row in fresh]
-            cache[name] = (made_of, fresh)
-            rows.extend(fresh)
+        for host in state.hosts.values():
+            rows += self._rows_of(kind, host)
         return rows
+
+    def _rows_of(self, kind: _Kind[R], host: HostSnapshot) -> list[R]:
+        cache = self._caches[kind.name]
+        made_of, known = kind.parts(host), cache.get(host.name)
+        if known is not None and _still_true(known, made_of):
+            return known[1]
+        fresh = kind.build(self, host)
+        if known is not None:
+            key = kind.key
+            before = {key(row): row for row in known[1]}
+            fresh = [row if (old := before.get(key(row))) is None or old != row else old for row in fresh]
+        cache[host.name] = (made_of, fresh)
+        return fresh
 
     def _container_rows(self, host: HostSnapshot) -> list[ContainerRow]:
         gpus = {gpu.uuid: gpu for gpu in host.gpu_report.gpus} if host.gpu_report else {}
@@ -156,16 +158,44 @@ class _Built(NamedTuple):
     rows: list[ContainerRow]
 
 
-def _host_key(row: HostRow) -> str:
-    return row.name
+@dataclass(frozen=True)
+class _Kind(Generic[R]):
+    """One kind of rows: what of a snapshot they are made of, and how."""
+
+    name: str
+    parts: Callable[[HostSnapshot], tuple[Any, ...]]
+    build: Callable[[RowBuilder, HostSnapshot], list[R]]
+    key: Callable[[R], Hashable]
+    """What makes it the same row among those of its host."""
 
 
-def _gpu_parts(host: HostSnapshot) -> tuple[Any, ...]:
-    return host.gpu_report, host.processes, host.containers, host.stale
+_Cached = tuple[tuple[Any, ...], list[Any]]
+"""What the rows of a host were made of, and the rows."""
 
 
-def _container_parts(host: HostSnapshot) -> tuple[Any, ...]:
-    return host.containers, host.usage, host.processes, host.gpu_report, host.stale
+def _still_true(known: _Cached | None, made_of: tuple[Any, ...]) -> bool:
+    return known is not None and all(map(is_, known[0], made_of))
+
+
+_HOSTS = _Kind("hosts", lambda host: (host,), lambda _, host: [host_row(host)], attrgetter("name"))
+_GPUS = _Kind(
+    "gpus",
+    attrgetter("gpu_report", "processes", "containers", "stale"),
+    lambda _, host: gpu_rows(host),
+    attrgetter("uuid"),
+)
+_CONTAINERS = _Kind(
+    "containers",
+    attrgetter("containers", "usage", "processes", "gpu_report", "stale"),
+    lambda builder, host: builder._container_rows(host),
+    attrgetter("id"),
+)
+_SESSIONS = _Kind(
+    "sessions",
+    attrgetter("sessions", "stale"),
+    lambda builder, host: builder._session_rows(host),
+    attrgetter("socket", "id"),
+)
 
 
 def host_row(host: HostSnapshot) -> HostRow:

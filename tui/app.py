@@ -170,9 +170,15 @@ class BerthApp(App[int]):
                     if self.doing is None:
                         self.call_after_refresh(self._begin_doing, fleet)
                     await asyncio.sleep(1 / REFRESH)
+                    await self._warm()
             finally:
                 self.fleet = None
                 await self._end_doing()
+
+    async def _warm(self) -> None:
+        """Have the rows of views that are not shown ready for when they are, in steps no key waits for."""
+        for _ in self.sources.builder.warm(self.sources.state):
+            await asyncio.sleep(0)
 
     # ------------------------------------------------------------------------------------------- actions
 
