@@ -32,6 +32,8 @@ class Gpu(NamedTuple):
     """Who holds it apart from the queue, for people: `python (pid 123) of ann`, `container x of bob`."""
     broken: str = ""
     """Why it cannot be used at all (the driver cannot read it)."""
+    since: float = 0.0
+    """When it came to be busy or broken, in Unix time; 0 where that is unknown, which means long ago."""
 
 
 class Machine(NamedTuple):
@@ -42,3 +44,6 @@ class Machine(NamedTuple):
     memory: int = 0
     """Bytes that jobs may book in all; 0 where unknown: then no job with a memory request is accepted."""
     boot_id: str = ""
+    error: str = ""
+    """Why its GPUs cannot be told at all (the driver does not answer). Then `gpus` may lack some: jobs for
+    GPUs wait, and none of them is given up."""
