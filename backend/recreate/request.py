@@ -46,7 +46,9 @@ def equal_to(found: Mapping[str, Any], image: Mapping[str, Any] | None) -> dict[
     body["Image"] = config.get("Image") or found.get("Image")
     if config.get("Hostname") and config["Hostname"] != short:
         body["Hostname"] = config["Hostname"]
-    body["Env"] = [pair for pair in config.get("Env") or () if pair not in (defaults.get("Env") or ())]
+    # Podman lists the host name among what was asked for; the new container has another.
+    given = {*(defaults.get("Env") or ()), f"HOSTNAME={short}"}
+    body["Env"] = [pair for pair in config.get("Env") or () if pair not in given]
     labels, image_labels = config.get("Labels") or {}, defaults.get("Labels") or {}
     body["Labels"] = {key: value for key, value in labels.items() if image_labels.get(key) != value}
     body |= _command(config, defaults)

@@ -136,6 +136,12 @@ def test_podmans_names_of_limits_are_dockers():
     assert equal_to(found, IMAGE)["HostConfig"]["Ulimits"] == [{"Name": "nofile", "Soft": 1, "Hard": 2}]
 
 
+def test_the_id_that_podman_gives_as_host_name_does_not_come_along():
+    env = ["HOSTNAME=0123456789ab", "A=1", "PATH=/bin"]
+    assert equal_to(container(Env=env), IMAGE)["Env"] == ["A=1"]
+    assert equal_to(container(Env=["HOSTNAME=mine"]), IMAGE)["Env"] == ["HOSTNAME=mine"]
+
+
 # ---------------------------------------------------------------------------------------- changes
 
 
