@@ -26,6 +26,13 @@ _ANSWERS = {
 }
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_=>])")
 _KEPT = 2_000_000
+"""Bytes painted that are remembered, at least."""
+_OVERLAP = 4096
+"""Bytes looked at again with what comes: a text may come in two parts."""
+
+
+def _plain(painted: bytes | bytearray) -> str:
+    return _ESCAPES.sub(b"", painted).decode(errors="replace")
 
 
 class Gone(Exception):
@@ -38,7 +45,7 @@ class Terminal:
     def __init__(
         self, argv: Sequence[str], size: tuple[int, int] = (200, 50), env: Mapping[str, str] | None = None
     ) -> None:
-        self.output = b""
+        self._painted = bytearray()
         self.frames = 0
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
@@ -74,14 +81,21 @@ class Terminal:
         for question, answer in _ANSWERS.items():
             if question in data:
                 self.write(answer)
-        self.output = (self.output + data)[-_KEPT:]
+        self._painted += data
+        if len(self._painted) > 2 * _KEPT:
+            del self._painted[:-_KEPT]
         self.frames += data.count(FRAME_END)
         return data
 
     @property
+    def output(self) -> bytes:
+        """What it painted so far; of much, the end."""
+        return bytes(self._painted)
+
+    @property
     def text(self) -> str:
         """Everything painted so far, without escape sequences."""
-        return _ESCAPES.sub(b"", self.output).decode(errors="replace")
+        return _plain(self._painted)
 
     def write(self, data: bytes) -> None:
         """Type."""
@@ -90,12 +104,13 @@ class Terminal:
     def wait_for(self, *texts: str, timeout: float = 30.0) -> float:
         """Seconds from the program's start until all `texts` have been painted."""
         wanted = list(texts)
+        plain = self.text
         while True:
-            plain = self.text
             wanted = [text for text in wanted if text not in plain]
             if not wanted:
                 return time.perf_counter() - self.started
-            self._pump_until(self.started + timeout, f"{wanted[0]!r} was never painted")
+            data = self._pump_until(self.started + timeout, f"{wanted[0]!r} was never painted")
+            plain = _plain(self._painted[-len(data) - _OVERLAP :])
 
     def run(self, seconds: float) -> None:
         """Let it run, reading what it paints."""
@@ -119,9 +134,10 @@ class Terminal:
         self.write(key)
         while True:
             mark += self._pump_until(began + timeout, f"no answer to {key!r}")
+            took = time.perf_counter() - began
             end = mark.rfind(FRAME_END)
             if end >= 0 and answered(mark[: end + len(FRAME_END)]):
-                return time.perf_counter() - began
+                return took
 
     def _pump_until(self, deadline: float, problem: str) -> bytes:
         left = deadline - time.perf_counter()
