@@ -25,7 +25,7 @@ class StandaloneAccess:
     """Links and engine clients of its own, for as long as the `async with` lasts."""
 
     def __init__(self, config: Config) -> None:
-        self._config = config
+        self._config = self.config = config
         self._links: dict[str, asyncio.Task[Link]] = {}
         self._engines: dict[str, asyncio.Task[EngineClient]] = {}
 

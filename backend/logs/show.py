@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json as json_
 import os
-import queue
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC
 from typing import TYPE_CHECKING
@@ -17,6 +14,7 @@ from backend.logs.follower import Follower, Status, Target, Wants
 from backend.logs.lines import LogLine
 from backend.logs.pattern import pattern
 from backend.logs.since import parse_since, parse_tail
+from backend.logs.writing import Writer
 from backend.text import printable
 
 if TYPE_CHECKING:
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 _INKS = (74, 214, 36, 227, 175, 209, 111, 150)
 """Of the 256 colours: near the palette of Okabe and Ito, told apart with every kind of colour blindness."""
 _NAME_CELLS = 32
-_TRIES = 4
-"""Batches that wait for whoever reads standard output."""
 
 
 def names(rows: Sequence[Target]) -> list[str]:
@@ -62,7 +58,7 @@ async def show(
     targets = [Target(row.host, row.id or row.name, row.name) for row in rows]
     form = _json(targets) if json else _text(targets, timestamps=timestamps, colour=color and _has_colours())
     told = _Told(targets)
-    writer = _Writer(sys.stdout.fileno())
+    writer = Writer(sys.stdout.fileno())
 
     async def take(lines: list[LogLine]) -> None:
         if wanted is not None:
@@ -146,56 +142,3 @@ class _Told:
 
     def _say(self, text: str) -> None:
         print(f"berth: {printable(text)}", file=sys.stderr, flush=True)
-
-
-class _Writer:
-    """Standard output, written by a thread: whoever reads it may be slow, and links have to be kept alive.
-
-    The thread is not waited for when berth is interrupted: it may be stuck in a pipe that nobody reads.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._data: queue.SimpleQueue[tuple[bytes, asyncio.Future[None]]] = queue.SimpleQueue()
-        self._loop = asyncio.get_running_loop()
-        self._waiting: list[asyncio.Future[None]] = []
-        threading.Thread(target=self._run, name="standard output", daemon=True).start()
-
-    async def write(self, data: bytes) -> None:
-        """Write soon. Raises `OSError` (also `BrokenPipeError`) of an earlier piece, if not of this one."""
-        done = self._loop.create_future()
-        self._waiting.append(done)
-        self._data.put((data, done))
-        while len(self._waiting) > _TRIES or (self._waiting and self._waiting[0].done()):
-            await self._waiting[0]
-            del self._waiting[0]
-
-    async def flush(self) -> None:
-        """Wait until all is written."""
-        while self._waiting:
-            await self._waiting.pop(0)
-
-    def _run(self) -> None:
-        while True:
-            data, done = self._data.get()
-            error: OSError | None = None
-            try:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(self._descriptor, view) :]
-            except OSError as failed:
-                error = failed
-            try:
-                self._loop.call_soon_threadsafe(_finish, done, error)
-            except RuntimeError:  # the loop is closed: nobody waits
-                return
-
-
-def _finish(done: asyncio.Future[None], error: OSError | None) -> None:
-    if done.done():
-        return
-    if error is None:
-        done.set_result(None)
-    else:
-        done.set_exception(error)
-        done.exception()  # one of several is told, the others need no mention
