@@ -7,6 +7,7 @@ import contextlib
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 
@@ -59,8 +60,8 @@ class SshProcess:
         return -1 if code is None else code
 
     async def close(self) -> None:
-        """Close the channel: its stdin ends, sshd tells it to hang up."""
-        self._process.close()
+        """Close the channel: its stdin ends, and SIGTERM comes."""
+        _end(self._process, "TERM")
         with contextlib.suppress(TimeoutError, *_TROUBLE):
             await asyncio.wait_for(self._process.wait_closed(), _CLOSE_TIMEOUT)
         self._reader.cancel()
@@ -98,6 +99,7 @@ class SshLink:
         self._ours = False
         self._folder: Path | None = None
         self._sockets: dict[str, str] = {}
+        self._opening: set[asyncio.Future[asyncssh.SSHClientProcess[bytes]]] = set()
         self._closed: asyncio.Future[HostError | None] = asyncio.get_running_loop().create_future()
         lost.add_done_callback(self._gone)
 
@@ -114,14 +116,28 @@ class SshLink:
             except _TROUBLE as error:
                 raise translate.of_channel(self.name, error) from None
             finally:
-                process.close()
+                _end(process, "KILL")
         if process.returncode is None:
             raise translate.of_loss(self.name, None)
         return Completed(process.returncode, out or b"", err or b"")
 
     async def _open(self, argv: Sequence[str]) -> asyncssh.SSHClientProcess[bytes]:
+        return await self.channel(command_line(argv), request_pty=False)
+
+    async def channel(self, command: str, **options: Any) -> asyncssh.SSHClientProcess[bytes]:
+        """Start a command on a channel of its own; `options` are those of asyncssh's `create_process`.
+
+        asyncssh forgets a channel whose opening is cancelled, while sshd counts it among the few it allows:
+        such an opening goes on to its end, and is closed then.
+        """
+        opening = asyncio.ensure_future(self._connection.create_process(command, encoding=None, **options))
+        self._opening.add(opening)
+        opening.add_done_callback(self._opening.discard)
         try:
-            return await self._connection.create_process(command_line(argv), encoding=None, request_pty=False)
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_hang_up)
+            raise
         except _TROUBLE as error:
             raise translate.of_channel(self.name, error) from None
 
@@ -192,3 +208,19 @@ class SshLink:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+
+def _hang_up(opened: asyncio.Future[asyncssh.SSHClientProcess[bytes]]) -> None:
+    if not opened.cancelled() and opened.exception() is None:
+        _end(opened.result(), "KILL")
+
+
+def _end(process: asyncssh.SSHClientProcess[bytes], wish: str) -> None:
+    """Close a channel. Without a pty sshd tells a command nothing of that, and counts it among the sessions
+    that a connection may have for as long as it runs: so it gets a signal, with its group. (OpenSSH passes
+    signals on from 7.9, and never to what runs as root.)
+    """
+    if process.exit_status is None and process.exit_signal is None:
+        with contextlib.suppress(*_TROUBLE):
+            process.send_signal(wish)
+    process.close()

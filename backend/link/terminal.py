@@ -43,22 +43,14 @@ async def open_terminal(
 async def _open_remote(
     link: SshLink, argv: Sequence[str], term: str, size: Size, env: Mapping[str, str]
 ) -> TerminalProcess:
-    import asyncssh
-
-    from backend.link import translate
-
-    try:
-        process = await link._connection.create_process(
-            shlex.join(argv),
-            encoding=None,
-            request_pty="force",
-            term_type=term,
-            term_size=(size.columns, size.rows),
-            env=dict(env),
-            window=_WINDOW,
-        )
-    except (asyncssh.Error, OSError) as error:
-        raise translate.of_channel(link.name, error) from None
+    process = await link.channel(
+        shlex.join(argv),
+        request_pty="force",
+        term_type=term,
+        term_size=(size.columns, size.rows),
+        env=dict(env),
+        window=_WINDOW,
+    )
     return SshTerminal(link, process)
 
 

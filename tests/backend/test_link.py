@@ -13,6 +13,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
+import asyncssh
 import pytest
 
 from backend import link
@@ -54,11 +55,44 @@ async def test_input_status_signal_and_stderr(sshd: Sshd) -> None:
         assert (await box.run(["sh", "-c", "kill -9 $$"], timeout=10)).returncode == -9
 
 
-async def test_a_command_that_lasts_too_long_is_ended(sshd: Sshd) -> None:
+async def test_a_command_that_lasts_too_long_is_given_up(sshd: Sshd) -> None:
     async with opened(sshd.host()) as box:
         with pytest.raises(TimeoutError):
-            await box.run(["sleep", "1000"], timeout=0.3)
+            await box.run(["tail", "-f", "/dev/null"], timeout=0.3)
         assert (await box.run(["echo", "still here"], timeout=10)).stdout == b"still here\n"
+
+
+async def test_what_is_given_up_is_told_to_end(tmp_path: Path) -> None:
+    """Seen by a server of asyncssh's: OpenSSH signals no session of root, which the tests may run as."""
+    signals: list[str] = []
+
+    class Session(asyncssh.SSHServerSession[bytes]):
+        def exec_requested(self, command: str) -> bool:
+            return True
+
+        def signal_received(self, signal: str) -> None:
+            signals.append(signal)
+
+    class Server(asyncssh.SSHServer):
+        def session_requested(self) -> Session:
+            return Session()
+
+    keys = Sshd(tmp_path / "ssh")
+    async with (
+        asyncssh.listen(
+            "127.0.0.1",
+            keys.port,
+            server_factory=Server,
+            server_host_keys=[str(keys.host_key)],
+            authorized_client_keys=str(keys.authorized),
+        ),
+        opened(keys.host()) as box,
+    ):
+        with pytest.raises(TimeoutError):
+            await box.run(["sleep", "1000"], timeout=0.3)
+        await eventually(lambda: signals == ["KILL"])
+        await (await box.start(["sleep", "1000"])).close()
+        await eventually(lambda: signals == ["KILL", "TERM"])
 
 
 async def test_a_command_that_is_never_started_ends_in_time_too(sshd: Sshd) -> None:
@@ -74,6 +108,31 @@ async def test_a_command_that_is_never_started_ends_in_time_too(sshd: Sshd) -> N
             for pid in server:
                 os.kill(pid, signal.SIGCONT)
         assert (await box.run(["echo", "still here"], timeout=10)).stdout == b"still here\n"
+
+
+async def test_commands_given_up_while_they_start_take_none_of_the_sessions_a_host_allows(sshd: Sshd) -> None:
+    async with opened(sshd.host()) as box:
+        server = sshd.sessions()
+        for pid in server:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            runs = [asyncio.create_task(box.run(["cat"], input=b"x", timeout=100)) for _ in range(12)]
+            await asyncio.sleep(0)
+            for run in runs:
+                run.cancel()
+            await asyncio.gather(*runs, return_exceptions=True)
+        finally:
+            for pid in server:
+                os.kill(pid, signal.SIGCONT)
+
+        async def works() -> bool:
+            with contextlib.suppress(Unreachable):
+                return (await box.run(["echo", "here"], timeout=10)).stdout == b"here\n"
+            return False
+
+        async with asyncio.timeout(10):
+            while not await works():
+                await asyncio.sleep(0.01)
 
 
 async def test_a_process_streams_lines_both_ways(sshd: Sshd) -> None:
