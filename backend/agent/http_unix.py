@@ -64,18 +64,29 @@ class Connection:
         self._sock: socket.socket | None = connect(path)
         self._parser: ResponseParser | None = None
         self._on_done: Callable[[ResponseParser], Any] | None = None
+        self._unsent = b""
         self.pid = listener_pid(self._sock)
         loop.watch(self._sock.fileno(), read=self._read)
 
-    def request(self, target: str, parser: ResponseParser, done: Callable[[ResponseParser], Any]) -> None:
-        """Send `GET target`; `done(parser)` once the response is whole. Raises OSError."""
+    def request(
+        self,
+        target: str,
+        parser: ResponseParser,
+        done: Callable[[ResponseParser], Any],
+        method: str = "GET",
+        body: bytes | None = None,
+    ) -> None:
+        """Send a request, its body is JSON; `done(parser)` once the response is whole. Raises OSError."""
         if self._sock is None:
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
         self._parser, self._on_done = parser, done
-        head = f"GET {target} HTTP/1.1\r\nHost: engine\r\nUser-Agent: berth-agent\r\nAccept: */*\r\n\r\n"
-        data = head.encode("ascii")
-        if self._sock.send(data) != len(data):  # a fresh socket buffer holds far more than a request
-            raise OSError(errno.EPIPE, "the engine does not read")
+        head = f"{method} {target} HTTP/1.1\r\nHost: engine\r\nUser-Agent: berth-agent\r\nAccept: */*\r\n"
+        if body is not None:
+            head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        data = head.encode("ascii") + b"\r\n" + (body or b"")
+        self._unsent = data[self._sock.send(data) :]  # a fresh socket buffer holds far more than a GET
+        if self._unsent:
+            self._loop.watch(self._sock.fileno(), read=self._read, write=self._write)
 
     def close(self) -> None:
         """Close it silently."""
@@ -83,6 +94,20 @@ class Connection:
         if sock is not None:
             self._loop.watch(sock.fileno())
             sock.close()
+
+    def _write(self) -> None:
+        """The rest of a long request."""
+        if self._sock is None:
+            return
+        try:
+            self._unsent = self._unsent[self._sock.send(self._unsent) :]
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._end(error)
+            return
+        if not self._unsent:
+            self._loop.watch(self._sock.fileno(), read=self._read)
 
     def _read(self) -> None:
         if self._sock is None:

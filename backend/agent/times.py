@@ -27,6 +27,23 @@ def from_engine(text: Any) -> str | None:
 
     Docker writes `0001-01-01T00:00:00Z` for "never": years before 1970 are None.
     """
+    parts = _parsed(text)
+    if parts is None:
+        return None
+    whole = rfc3339(parts[0])
+    if whole is None or not int(parts[1]):
+        return whole
+    return f"{whole[:-1]}.{parts[1]}Z"
+
+
+def seconds_from_engine(text: Any) -> float | None:
+    """The same as Unix time."""
+    parts = _parsed(text)
+    return None if parts is None else parts[0] + int(parts[1]) / 1e6
+
+
+def _parsed(text: Any) -> tuple[int, str] | None:
+    """Unix time in whole seconds, and six digits of microseconds."""
     if not isinstance(text, str):
         return None
     match = _RFC3339.match(text)
@@ -42,11 +59,7 @@ def from_engine(text: Any) -> str | None:
     if offset not in "Zz":
         shift = int(offset[1:3]) * 3600 + int(offset[4:6]) * 60
         seconds += -shift if offset[0] == "+" else shift
-    whole = rfc3339(seconds)
-    micros = (match.group(7) or "").ljust(6, "0")[:6]
-    if whole is None or not int(micros):
-        return whole
-    return f"{whole[:-1]}.{micros}Z"
+    return seconds, (match.group(7) or "").ljust(6, "0")[:6]
 
 
 def _days(year: int, month: int, day: int) -> int:
