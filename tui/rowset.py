@@ -7,6 +7,8 @@ the cursor. Unknown values sort last in both directions; rows that compare equal
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import compress
+from operator import is_not
 from typing import Any, Generic, TypeVar
 
 from tui.filter import Test
@@ -74,7 +76,7 @@ class RowSet(Generic[Row]):
             moved = not same or order != self._order
             self._order, self._natural = order, not hold and self._value is None
         self._given = given
-        self.rows = [given[place] for place in self._order]
+        self.rows = list(map(given.__getitem__, self._order))
         if moved:
             before, keys = self.keys, self._given_keys
             self.keys = [keys[place] for place in self._order]
@@ -89,19 +91,25 @@ class RowSet(Generic[Row]):
         """
         key, rank = self._key, self._rank
         if len(given) == len(self._given):
-            changed = [at for at, (a, b) in enumerate(zip(self._given, given, strict=True)) if a is not b]
-            keys, ranks = self._given_keys, self._ranks
-            if all(key(given[at]) == keys[at] for at in changed):
-                if rank is None:
-                    return True, False
-                new = [rank(given[at]) for at in changed]
-                reranked = new != [ranks[at] for at in changed]
-                for at, value in zip(changed, new, strict=True):
-                    ranks[at] = value
-                return True, reranked
+            changed = list(map(is_not, self._given, given))
+            new = list(compress(given, changed))
+            if list(map(key, new)) == list(compress(self._given_keys, changed)):
+                return True, self._rerank(new, changed)
         self._given_keys = list(map(key, given))
         self._ranks = [] if rank is None else list(map(rank, given))
         return False, True
+
+    def _rerank(self, new: list[Row], changed: list[bool]) -> bool:
+        """Take the ranks of the rows that changed; whether any is another."""
+        if self._rank is None:
+            return False
+        ranks = list(map(self._rank, new))
+        if ranks == list(compress(self._ranks, changed)):
+            return False
+        places = compress(range(len(changed)), changed)
+        for place, value in zip(places, ranks, strict=True):
+            self._ranks[place] = value
+        return True
 
     def _new_order(self, given: Sequence[Row], hold: bool, *, kept: bool) -> list[int]:
         if hold:
