@@ -26,6 +26,7 @@ from backend.errors import BerthError, UsageError
 from tui import themes
 from tui.desk import Desk, Wanted
 from tui.keyboard import Keyboard
+from tui.successors import Successors
 from tui.toasts import Folding
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ class BerthApp(App[int]):
         self._garbage: Garbage | None = None
         self._key_at = float("-inf")
         self._toasts = Folding()
-        self._keyboard = Keyboard(self, super().on_event)
+        self._successors = Successors()
+        self.keyboard = Keyboard(self, super().on_event)
         for theme in themes.THEMES:
             self.register_theme(theme)
         self.theme = settings.theme if settings.theme in self.available_themes else themes.DEFAULT
@@ -138,7 +140,7 @@ class BerthApp(App[int]):
         self._key_at = time.monotonic()
         if self._garbage is not None:
             self._garbage.key_pressed()
-        await self._keyboard.press(event)
+        await self.keyboard.press(event)
 
     def get_driver_class(self) -> type[Driver]:
         """One that lets go of the keyboard at once, for shells and editors that take its place."""
@@ -148,7 +150,7 @@ class BerthApp(App[int]):
 
     def on_unmount(self) -> None:
         """Leave Python as it was: tests open many apps."""
-        self._keyboard.stop()
+        self.keyboard.stop()
         if self._garbage is not None:
             self._garbage.stop()
 
@@ -210,8 +212,17 @@ class BerthApp(App[int]):
         action = declared()[event.action]
         self.run_worker(self._guard(self.doing.do(action, event.rows)), group="actions")
 
+    async def _check_bindings(self, key: str, priority: bool = False) -> bool:
+        """Do what a key does; one that does nothing to this row says why."""
+        done = await super()._check_bindings(key, priority)
+        told = done or priority or not self.desk.ready or self.desk.has_class("-asking")
+        if not told and self.screen is self.desk:
+            self.desk.say_why_not(key)
+        return done
+
     def on_run_changed(self, event: RunChanged) -> None:
-        """The Activity view follows; contexts may be others now."""
+        """The Activity view and the cursor follow; contexts may be others now."""
+        self._successors.news(event.run, self.desk.view)
         if event.run.state != "running" and event.run.action.group == "Contexts":
             self.run_worker(self._guard(self._reload_contexts()), group="settings")
         if self.desk.view.NAME == "activity":

@@ -146,8 +146,23 @@ class Desk(Stage):
             if view.NAME not in self._keyed:
                 self._keyed.add(view.NAME)
                 view.take_keys(doing.bindings(view.ROW) if view.ROW else ())
+        for pane in self.query("#detail-pane"):
+            pane.take_keys(doing.bindings(self.view.ROW) if self.view.ROW else ())  # type: ignore[attr-defined]
         self._shape = None
         self.check_shape()
+
+    @property
+    def can_act(self) -> bool:
+        """Whether things can be done by now."""
+        return self._keyed is not None
+
+    def say_why_not(self, key: str) -> None:
+        """A key did nothing: say why, if it does something to other rows or at other times."""
+        from backend.text import printable
+        from tui.excuses import why_silent
+
+        if why := why_silent(self, key):
+            self.notify(printable(why, 200), markup=False, timeout=4)
 
     def actions(self) -> list[Action]:
         """What can be done to the row under the cursor, or to the marked rows, and to the fleet."""

@@ -188,15 +188,17 @@ class Doing:
 
     async def _terminal(self, action: Action, target: Any, options: Mapping[str, Any]) -> None:
         from backend.actions.context import ActionContext
+        from tui.ahead import Ahead
         from tui.handover import hand_over_in
 
         run = Run(action, target, options, self)
         ctx = ActionContext(config=self._config, access=self._access, voice=run)
-        result = await run_one(action, target, options, ctx)
-        if result.error is not None:
-            raise result.error
-        if result.terminal is not None:
-            await hand_over_in(self._app, result.terminal, self._access, self._config)
+        with Ahead(self._app, self._app.keyboard, f"{action.title} {label(target)}") as ahead:
+            result = await run_one(action, target, options, ctx)
+            if result.error is not None:
+                raise result.error
+            if result.terminal is not None:
+                await hand_over_in(self._app, result.terminal, self._access, self._config, ahead)
 
     def _changed(self, run: Run) -> None:
         self._app.post_message(_message(run))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from backend.actions import Access, Terminal
     from backend.config import Config
+    from tui.ahead import Ahead
 
 _PLACES = {
     "window": ("new-window",),
@@ -27,9 +28,12 @@ _PLACES = {
 }
 
 
-async def hand_over_in(app: App[Any], terminal: Terminal, access: Access, config: Config) -> int:
+async def hand_over_in(
+    app: App[Any], terminal: Terminal, access: Access, config: Config, ahead: Ahead | None = None
+) -> int:
     """Run what an action answered where `settings.terminal` says; its exit code, 0 where it opened beside.
 
+    What was typed `ahead` goes to what takes the dashboard's place.
     Returns when the dashboard is back as it was. Raises `ActionFailed` for what the user could not read
     because the dashboard came back over it (the container does not run, the link was lost), and `HostError`
     where the host cannot be reached.
@@ -39,7 +43,7 @@ async def hand_over_in(app: App[Any], terminal: Terminal, access: Access, config
     if place == "auto":
         place = "window" if inside_tmux and terminal.verb else "here"
     if place == "here":
-        return await _here(app, terminal, access)
+        return await _here(app, terminal, access, ahead)
     if not inside_tmux:
         raise UsageError(
             f"a {place} needs tmux, and berth does not run in it.",
@@ -49,7 +53,7 @@ async def hand_over_in(app: App[Any], terminal: Terminal, access: Access, config
     return 0
 
 
-async def _here(app: App[Any], terminal: Terminal, access: Access) -> int:
+async def _here(app: App[Any], terminal: Terminal, access: Access, ahead: Ahead | None) -> int:
     """In the place of the dashboard, which sleeps meanwhile: it goes on following the fleet."""
     from textual.app import SuspendNotSupported
 
@@ -62,6 +66,8 @@ async def _here(app: App[Any], terminal: Terminal, access: Access) -> int:
             # No frame may be drawn meanwhile: they would pile up before the writer, which is stopped.
             with app.suspend(), app.batch_update():
                 try:
+                    if ahead is not None:
+                        await visit.type_ahead(await ahead.take())
                     obey(await visit.take_over())
                 except BaseException as error:
                     failed = error  # raised inside `suspend`, it would leave the dashboard asleep for good

@@ -36,9 +36,19 @@ class Keyboard:
         self._last = ""
         self._turn = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._elsewhere: Callable[[events.Key], None] | None = None
+
+    def divert(self, elsewhere: Callable[[events.Key], None] | None) -> None:
+        """Give all keys to `elsewhere` from now on, those that wait first; None: they go their way again."""
+        self._elsewhere = elsewhere
+        while elsewhere is not None and self._kept:
+            elsewhere(self._kept.popleft())
 
     async def press(self, key: events.Key) -> None:
         """Handle a key, now or when the ones before it have taken effect."""
+        if self._elsewhere is not None:
+            self._elsewhere(key)
+            return
         again = key.key == self._last and key.key in REPEATED and not self._kept
         if self._busy and not again:
             self._kept.append(key)

@@ -100,6 +100,7 @@ class Stage(Screen[None]):
         from tui.detail import DetailPane
 
         await self.query_one("#detail").mount(DetailPane(id="detail-pane"))
+        self.take_keys()
         self.call_after_refresh(self._show_detail)
 
     # ------------------------------------------------------------------------------------- what is shown

@@ -81,6 +81,9 @@ class FleetTable(Canvas, can_focus=True):
         self._cursor_key: Hashable = None
         self._touched = False
         """Whether a key or the mouse was used: until then the cursor stays on the first row."""
+        self.moves = 0
+        """How often somebody put the cursor somewhere."""
+        self._awaited: Hashable = None
         self._moved_at = float("-inf")
         self._held: Timer | None = None
 
@@ -126,6 +129,8 @@ class FleetTable(Canvas, can_focus=True):
             self._redraw()
         if total != self.total:
             self.tell(self.Changed(self))
+        if self._awaited is not None:
+            self.select(self._awaited)
 
     def set_filter(self, test: Test | None) -> None:
         """Show only the rows that pass."""
@@ -159,6 +164,11 @@ class FleetTable(Canvas, can_focus=True):
             return False
         self._go(place)
         return True
+
+    def await_row(self, key: Hashable) -> None:
+        """Put the cursor on the row with that key now, or when it comes if nobody moves it before."""
+        if not self.select(key):
+            self._awaited = key
 
     def tell(self, message: Message) -> None:
         """Post a message that rises to the screen, whose turn it ever is: it would stop at its sender."""
@@ -215,6 +225,8 @@ class FleetTable(Canvas, can_focus=True):
         place = max(0, min(place, len(self._set.rows) - 1))
         self._moved_at = monotonic()
         self._touched = True
+        self.moves += 1
+        self._awaited = None
         if not self._set.rows or (place == self.cursor and self._cursor_key == self._set.keys[place]):
             self._show_cursor()
             return

@@ -50,6 +50,12 @@ class Visit:
             raise
         return self
 
+    async def type_ahead(self, data: bytes) -> None:
+        """Type something for whoever sits before our terminal: it was typed ahead."""
+        assert self._process is not None
+        if data:
+            await self._process.write(data)
+
     async def take_over(self) -> Ended:
         """Give our terminal to it, until one of them ends."""
         assert self._process is not None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingsMap
 from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.events import Resize
@@ -60,6 +61,10 @@ class DetailPane(Container):
         with Vertical(id="detail-plots"):
             for _ in range(_PLOTS):
                 yield HistoryPlot("")
+
+    def take_keys(self, bindings: Iterable[Binding]) -> None:
+        """Bind the keys of what can be done to what is shown: they work here as they do in the list."""
+        self._bindings = BindingsMap(bindings)
 
     def show(self, target: Target | None, state: FleetState, history: History, config: Config) -> None:
         """Show `target` as it is in `state`; another one than before once the cursor rests. None clears."""

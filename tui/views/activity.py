@@ -114,6 +114,16 @@ class ActivityView(ListView):
             return run is not None and run.state != "running"
         return True
 
+    def why_not(self, action: str) -> str:
+        """How the action stands instead."""
+        row = self.table.row
+        if row is None or action not in ("cancel_run", "retry_run"):
+            return ""
+        title = "cancel" if action == "cancel_run" else "again"
+        if self.run_of(row) is None:
+            return f"{title}: another berth did it"
+        return f"{title}: {row.title} is {row.state}"
+
     def action_cancel_run(self) -> None:
         """End the action; its clean-up still runs."""
         if run := self.run_of(self.table.row):

@@ -131,6 +131,10 @@ class ListView(Vertical):
         """What finds the containers of a row among those of its host."""
         return ""
 
+    def why_not(self, action: str) -> str:
+        """Why a key of the view's own does nothing now, briefly; empty: there is nothing to say."""
+        return ""
+
     def shape(self) -> Any:
         """What decides which keys do something now; the footer is made again when it changes."""
         return (self.NAME, self.table.row is None)
@@ -168,6 +172,14 @@ class ListView(Vertical):
         self.table.can_focus = True
         self._apply_sort(self.sources.sort.get(self.NAME, ""))
         self.show_rows()
+
+    def on_descendant_focus(self) -> None:
+        """The frame shows that keys come here."""
+        self.remove_class("-away")
+
+    def on_descendant_blur(self) -> None:
+        """The frame shows that keys go elsewhere; nobody sees that of a view that was left."""
+        self.set_class(self.display, "-away")
 
     def show_rows(self) -> None:
         """Take the rows of the current state."""

@@ -121,6 +121,16 @@ class FleetView(ListView):
             return self._untrusted(row) is not None
         return True
 
+    def why_not(self, action: str) -> str:
+        """What is the matter with the host instead."""
+        row = self.table.row
+        if row is None:
+            return ""
+        if action == "retry":
+            left = row.state is HostState.SKIPPED
+            return f"retry: {row.name} is " + ("left out by the configuration" if left else "connected")
+        return f"its key: no unknown key of {row.name} waits for an answer" if action == "trust" else ""
+
     def open_row(self, row: HostRow) -> bool:
         """A host whose key is unknown: ask whether to trust it."""
         host = self._untrusted(row)
