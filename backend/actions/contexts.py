@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from backend.actions.registry import Option, action
 from backend.errors import BerthError, NoSuchTarget
+from backend.imagenames import whole
 from backend.model import ContextRow, HostRow
 from backend.text import age, printable
 
@@ -115,7 +116,8 @@ async def _show_container(ctx: ActionContext, engine: Any, context: Context) -> 
     others = [
         each["Names"][0].lstrip("/")
         for each in containers
-        if each.get("Image") == context.image and f"/{context.container}" not in each.get("Names", ())
+        if whole(each.get("Image") or "") == whole(context.image)
+        and f"/{context.container}" not in each.get("Names", ())
     ]
     ctx.report(f"{'same image':12} {printable(', '.join(others)) or 'no other container'}")
     found = await bring_up.look(engine, context.container)
@@ -215,7 +217,7 @@ async def _on_host(ctx: ActionContext, host: str) -> tuple[dict[str, Any], dict[
         images, containers = await asyncio.gather(engine.images(), engine.containers())
     except BerthError as error:
         return error
-    by_tag = {tag: image for image in images for tag in image.get("RepoTags") or ()}
+    by_tag = {whole(tag): image for image in images for tag in image.get("RepoTags") or ()}
     by_name = {name.lstrip("/"): each for each in containers for name in each.get("Names") or ()}
     return by_tag, by_name
 
@@ -226,8 +228,7 @@ def _line(context: Context, found: tuple[dict[str, Any], dict[str, Any]] | Berth
     if isinstance(found, BerthError):
         return f"unknown: {found}"
     images, containers = found
-    tag = context.image if ":" in context.image.rpartition("/")[2] else f"{context.image}:latest"
-    image = images.get(tag) or images.get(f"docker.io/library/{tag}")
+    image = images.get(whole(context.image))
     made = age(datetime.fromtimestamp(image["Created"], UTC)) + " old" if image else "no"
     container = containers.get(context.container)
     state = container.get("State", "?") if container else "missing"

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from backend.imagenames import whole
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -45,7 +47,7 @@ def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[Dif
     asked, has = wanted["HostConfig"], found.get("HostConfig") or {}
     config = found.get("Config") or {}
     rows = [
-        _value("image", wanted["Image"], config.get("Image")),
+        _image(wanted["Image"], config.get("Image") or ""),
         _value("workdir", wanted.get("WorkingDir") or config.get("WorkingDir"), config.get("WorkingDir")),
         *(_value(what, _plain(key, asked.get(key)), _plain(key, has.get(key))) for what, key in _VALUES),
         *(_items(what, asked.get(key), has.get(key)) for what, key in _LISTS),
@@ -68,6 +70,10 @@ def by_uuid(found: Mapping[str, Any], uuids: Mapping[str, str]) -> dict[str, Any
 
 def _plain(key: str, value: Any) -> Any:
     return None if not value or value in _DEFAULTS.get(key, set()) else value
+
+
+def _image(wanted: str, found: str) -> Difference | None:
+    return None if whole(wanted) == whole(found) else Difference("image", wanted, _shown(found))
 
 
 def _value(what: str, wanted: Any, found: Any) -> Difference | None:

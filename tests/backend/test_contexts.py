@@ -170,6 +170,15 @@ def test_a_container_as_its_context_says_does_not_drift():
 
 
 @pytest.mark.parametrize(
+    "written", ["img", "img:latest", "localhost/img:latest", "docker.io/library/img:latest"]
+)
+def test_an_engine_s_longer_name_of_the_image_is_no_drift(written):
+    body = made(context(image="img"))
+    assert drift.differences(body, inspected({**body, "Image": written})) == []
+    assert drift.differences(body, inspected({**body, "Image": "registry.example/img:latest"})) != []
+
+
+@pytest.mark.parametrize(
     ("now", "what"),
     [
         ({"image": "img:2"}, "image"), ({"mounts": ("/x:/b",)}, "mounts"), ({"env": {"A": "2"}}, "env"),
