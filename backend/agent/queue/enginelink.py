@@ -169,10 +169,12 @@ def stream(path: str, target: str, on_data: Callable[[bytes], Any]) -> int:
     Raises OSError, ResponseError.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    error = bytearray()
-    parser = ResponseParser(
-        on_data=lambda data: on_data(data) if parser.status == 200 else error.extend(data)
-    )
+
+    def take(data: bytes) -> None:
+        if parser.status == 200:
+            on_data(data)
+
+    parser = ResponseParser(on_data=take)
     try:
         sock.connect(path)
         sock.sendall(f"GET {target} HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n\r\n".encode("ascii"))
