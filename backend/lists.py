@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from backend import link, picture
 from backend.config import Config
@@ -91,11 +92,17 @@ def _engine_problem(config: Config, host: HostSnapshot) -> Problem | None:
 
 
 def _gpu_problem(config: Config, host: HostSnapshot) -> Problem | None:
-    return picture.gpu_problem(config.host(host.name), host.gpu_report) if host.gpu_report else None
+    if host.gpu_report is None:
+        return picture.unwatched(host)
+    return picture.gpu_problem(config.host(host.name), host.gpu_report)
+
+
+def _unwatched(config: Config, host: HostSnapshot) -> Problem | None:
+    return picture.unwatched(host)
 
 
 LISTS = {
-    "hosts": Listing(HostRow, RowBuilder.hosts, "no hosts are configured.", _host_sampled),
+    "hosts": Listing(HostRow, RowBuilder.hosts, "no hosts are configured.", _host_sampled, _unwatched),
     "gpus": Listing(GpuRow, RowBuilder.gpus, "no GPUs.", _users_sampled, _gpu_problem),
     "ps": Listing(ContainerRow, RowBuilder.containers, "no containers.", _usage_sampled, _engine_problem),
     "contexts": Listing(
@@ -104,7 +111,7 @@ LISTS = {
         "no contexts are configured: put files into contexts/ of the configuration.",
         problem=_engine_problem,
     ),
-    "sessions": Listing(SessionRow, RowBuilder.sessions, "no tmux sessions.", _host_sampled),
+    "sessions": Listing(SessionRow, RowBuilder.sessions, "no tmux sessions.", _host_sampled, _unwatched),
 }
 
 
@@ -155,8 +162,7 @@ def _rows(listing: Listing, builder: RowBuilder, state: FleetState, request: Req
         rows = [row for row in rows if row.host in request.hosts]
     if listing.row is HostRow and request.watch is None:
         rows = [
-            msgspec.structs.replace(row, error=_late(request)) if row.state is HostState.CONNECTING else row
-            for row in rows
+            replace(row, error=_late(request)) if row.state is HostState.CONNECTING else row for row in rows
         ]
     return rows
 
@@ -182,7 +188,8 @@ def _complaints(config: Config, listing: Listing, state: FleetState, request: Re
             elif host.state is HostState.UP and not settled(host) and request.watch is None:
                 yield f"{host.name}: not everything came within {request.timeout:g} s."
         elif host.error is not None:
-            yield _complaint(host, host.error)
+            once = request.watch is None and host.error.hint == picture.AGAIN
+            yield _complaint(host, replace(host.error, hint="") if once else host.error)
         elif host.state is HostState.SKIPPED:
             yield f"{host.name}: is skipped, `skip: true` stands in hosts.yaml."
         elif request.watch is None:
@@ -192,7 +199,7 @@ def _complaints(config: Config, listing: Listing, state: FleetState, request: Re
 def _complaint(host: HostSnapshot, problem: Problem) -> str:
     """Messages mostly begin with the host's name; those that do not get it in front."""
     begins = problem.message.startswith((f"{host.name}:", f"{host.name} "))
-    return f"{'' if begins else f'{host.name}: '}{problem.message} {problem.hint}"
+    return f"{'' if begins else f'{host.name}: '}{problem.message} {problem.hint}".rstrip()
 
 
 def _exit_code(config: Config, listing: Listing, state: FleetState, request: Request) -> int:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
-from backend import text
+from backend import shipping, text
 from backend.config import HostConfig
 from backend.errors import BerthError, HostKeyUnknown
 from backend.model import (
@@ -35,6 +35,8 @@ _FIELDS = {
     "tmux": "sessions",
 }
 """Section to the field of the snapshot that it replaces."""
+AGAIN = "It is tried again by itself."
+"""The hint for what is over without anybody doing anything; true for as long as somebody watches."""
 _LOW_DISK = 1024**3
 """Bytes free below which a disk counts as full..."""
 _BIG_DISK = 20 * 1024**3
@@ -157,6 +159,13 @@ def fault_problem(host: HostConfig, fault: Fault) -> Problem:
         f"{fault.where} on {host.name}: {fault.message}",
         "The rest of the host is shown; this part comes back by itself once it can be read.",
     )
+
+
+def unwatched(snapshot: HostSnapshot) -> Problem | None:
+    """Why nothing but the containers of a host is known, or None."""
+    if snapshot.state is not HostState.UP or snapshot.hello is not None:
+        return None
+    return next((each for each in snapshot.warnings if each.title == shipping.NoPython.title), None)
 
 
 def problem(error: BerthError) -> Problem:

@@ -137,6 +137,9 @@ class AgentReader:
         except shipping.NoPython as error:
             self._notice = picture.problem(error)
             agent = await enginefallback.start(self._link, self._host, self._interval)
+            self._notice = replace(
+                self._notice, message=f"{self._notice.message} Of this host only its containers are listed."
+            )
             self._show(
                 state=HostState.UP,
                 error=None,

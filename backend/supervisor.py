@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from backend import backoff, picture
 from backend.config import HostConfig
-from backend.errors import HostError, HostKeyChanged, HostKeyUnknown, LoginRefused
+from backend.errors import HostError, HostKeyChanged, HostKeyUnknown, LoginRefused, Unreachable
 from backend.link import Link
 from backend.model import HostSnapshot, HostState, Problem
 from backend.reader import AgentReader
@@ -126,7 +126,7 @@ class Supervisor:
             state = HostState.HOST_KEY
         self._set(
             state=state,
-            error=picture.problem(error),
+            error=_problem(error),
             warnings=(),
             latency_ms=None,
             retry_at=_after(wait),
@@ -192,6 +192,14 @@ class Supervisor:
     def _set_snapshot(self, snapshot: HostSnapshot) -> None:
         self.snapshot = replace(snapshot, revision=self.snapshot.revision + 1)
         self._publish()
+
+
+def _problem(error: HostError) -> Problem:
+    """The error; where there is nothing to do about it, that nothing has to be done."""
+    problem = picture.problem(error)
+    if isinstance(error, Unreachable) and not problem.hint:
+        return replace(problem, hint=picture.AGAIN)
+    return problem
 
 
 def _after(seconds: float) -> datetime:

@@ -101,8 +101,8 @@ def _missing(kind: str, explicit: str) -> Finding:
         return Finding("missing", explicit, f"{explicit} does not exist.", "Correct `socket` in hosts.yaml.")
     installed = [name for name in ("dockerd", "docker", "podman") if _on_path(name)]
     if kind != PODMAN and "dockerd" in installed:
-        error, hint = "Docker is installed but does not run.", "Start it: sudo systemctl start docker"
-    elif kind != "docker" and "podman" in installed:
+        return Finding("down", "", "Docker is installed but does not run.", f"{_START} docker")
+    if kind != "docker" and "podman" in installed:
         error = "Podman is installed but has no API socket."
         hint = "Start it: systemctl --user enable --now podman.socket (as root without --user)"
     else:

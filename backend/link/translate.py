@@ -109,16 +109,13 @@ def _said(banner: str) -> str:
 def of_loss(name: str, error: BaseException | None) -> Unreachable:
     """Why a connection that was fine is gone."""
     if isinstance(error, asyncssh.ConnectionLost) and "keepalive" in error.reason:
-        return Unreachable(f"the connection to {name} is dead: nothing came back for 12 s.", hint=_COMES_BACK)
+        return Unreachable(f"the connection to {name} is dead: nothing came back for 12 s.")
     if isinstance(error, TimeoutError):
-        return Unreachable(f"the connection to {name} is dead: nothing came back.", hint=_COMES_BACK)
+        return Unreachable(f"the connection to {name} is dead: nothing came back.")
     reason = ""
     if isinstance(error, asyncssh.DisconnectError) and not isinstance(error, asyncssh.ConnectionLost):
         reason = f": {error.reason}"
-    return Unreachable(f"{name} closed the connection{reason}.", hint=_COMES_BACK)
-
-
-_COMES_BACK = "It is tried again by itself."
+    return Unreachable(f"{name} closed the connection{reason}.")
 
 
 def of_channel(name: str, error: BaseException) -> Unreachable:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from backend import backoff, lists
+from backend import backoff, enginefallback, lists, shipping
 from backend.config import Config, Context, HostConfig
-from backend.errors import HostKeyUnknown, LoginRefused, NoSuchTarget
+from backend.errors import HostKeyUnknown, LoginRefused, NoSuchTarget, Unreachable
+from backend.fleet import Fleet
 from backend.lists import Request
 from tests.backend import fakes
 from tests.backend.fakes import FakeAgent, FakeNetwork, container, line
@@ -136,6 +137,37 @@ async def test_a_host_that_hangs_costs_the_others_nothing_but_time(network: Fake
     ]
     assert said == "berth: b: no answer within 0.3 s. Try: berth doctor b\n"
     assert code == 0
+
+
+async def test_one_look_promises_no_second_attempt(network: FakeNetwork, run: Lists) -> None:
+    network.failures["b"] = Unreachable("b closed the connection.")
+    _, said, _ = await run("hosts")
+    assert said == "berth: b closed the connection.\n"
+    fleet = Fleet(run.config, interval=1.0, opener=network.open)
+    async with fleet:
+        await fleet.settle(IN_TIME)
+        error = fleet.state.hosts["b"].error
+    assert error is not None and error.hint == "It is tried again by itself."
+
+
+@pytest.mark.parametrize("name", ["hosts", "gpus", "sessions"])
+async def test_a_host_without_python_says_that_only_its_containers_are_listed(
+    network: FakeNetwork, run: Lists, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    async def no_python(link: object, args: object) -> shipping.Agent:
+        raise shipping.NoPython("a has no python3.", hint="Install it there.")
+
+    async def engine_alone(link: object, host: HostConfig, interval: float) -> shipping.Agent:
+        agent = FakeAgent([line("engine", fakes.ENGINE), line("containers", [container("c1")])])
+        return shipping.Agent(agent, aiter(agent))
+
+    monkeypatch.setattr(shipping, "start", no_python)
+    monkeypatch.setattr(enginefallback, "start", engine_alone)
+    _, said, code = await run(name, "a")
+    assert "no python3. Of this host only its containers are listed. Install it there." in said
+    assert code == 0
+    rows, said, _ = await run("ps", "a")
+    assert ([row["name"] for row in rows], said) == (["c1"], "")
 
 
 async def test_only_hosts_that_are_asked_for_are_contacted(network: FakeNetwork, run: Lists) -> None:

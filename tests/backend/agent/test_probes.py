@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend import model
-from backend.agent import containers, grants, owner
+from backend.agent import containers, discovery, grants, owner
 from backend.agent.probe import disk, nvidia, processes
 from backend.agent.probe.amd import AmdProbe
 from backend.agent.probe.host import HostProbe
@@ -471,3 +471,24 @@ def test_host_without_proc_is_read_by_psutil():
 def test_no_proc_means_psutil(tmp_path):
     with pytest.raises(OSError):
         HostProbe(str(tmp_path))
+
+
+# --------------------------------------------------------------------------------------- the engine
+
+
+@pytest.mark.parametrize(
+    ("installed", "kind", "state", "error"),
+    [
+        ({"dockerd"}, "auto", "down", "Docker is installed but does not run."),
+        ({"dockerd", "podman"}, "docker", "down", "Docker is installed but does not run."),
+        ({"dockerd", "podman"}, "podman", "missing", "Podman is installed but has no API socket."),
+        ({"docker"}, "auto", "missing", "No Docker or Podman socket found."),
+    ],
+)
+def test_an_engine_that_is_installed_but_does_not_run_is_down(
+    monkeypatch: pytest.MonkeyPatch, installed: set[str], kind: str, state: str, error: str
+) -> None:
+    monkeypatch.setattr(discovery, "candidates", lambda kind, explicit: [])
+    monkeypatch.setattr(discovery, "_on_path", lambda name: name in installed)
+    found = discovery.find(kind)
+    assert (found.state, found.error) == (state, error)
