@@ -151,12 +151,20 @@ class KeyBar(Bar):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self._hints: list[Hint] = []
+        self._due = False
 
     def on_mount(self) -> None:
         """Follow the bindings of the screen."""
-        self.screen.bindings_updated_signal.subscribe(self, self._update)
+        self.screen.bindings_updated_signal.subscribe(self, self._changed)
+
+    def _changed(self, screen: Screen[Any]) -> None:
+        """Look at all keys once, after what a key is awaited for was painted: it takes some milliseconds."""
+        if not self._due:
+            self._due = True
+            self.call_after_refresh(self._update, screen)
 
     def _update(self, screen: Screen[Any]) -> None:
+        self._due = False
         if screen is not self.app.screen:
             return  # keys are a dialog's now, which knows nothing of what can be done to rows
         hints = key_hints(screen, self.app.get_key_display)

@@ -28,6 +28,8 @@ class RowSet(Generic[Row]):
         self._reverse = False
         self._given: Sequence[Row] = ()
         """The rows that pass, as they came; `_given_keys`, `_ranks` and `_order` go with them."""
+        self._before: Sequence[Row] = ()
+        """Kept until the next update: freeing ten thousand rows takes longer than showing them."""
         self._given_keys: list[Hashable] = []
         self._ranks: list[int] = []
         self._natural = False
@@ -75,7 +77,7 @@ class RowSet(Generic[Row]):
             order = self._new_order(given, hold, kept=same and not reranked)
             moved = not same or order != self._order
             self._order, self._natural = order, not hold and self._value is None
-        self._given = given
+        self._before, self._given = self._given, given
         self.rows = list(map(given.__getitem__, self._order))
         if moved:
             before, keys = self.keys, self._given_keys
