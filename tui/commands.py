@@ -7,14 +7,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from textual.app import SystemCommand
+from textual.binding import Binding
 from textual.content import Content
 
 from backend.text import printable
 from tui.command_line import Command, Vocabulary, complete, parse
+from tui.keys import is_shown
 from tui.table import column_text
 from tui.views import LISTED, all_views, view_class
 
 if TYPE_CHECKING:
+    from backend.actions import Action
     from tui.desk import Desk
 
 
@@ -105,7 +108,7 @@ def palette(desk: Desk) -> Iterator[SystemCommand]:
         yield SystemCommand(title, what, action)
     for each in desk.actions():
         yield SystemCommand(
-            each.title.capitalize() + (f" ({each.key})" if each.key else ""),
+            each.title.capitalize() + (f" ({key})" if (key := key_of(desk, each)) else ""),
             each.summary,
             partial(desk.action_do, each.name),
         )
@@ -113,12 +116,12 @@ def palette(desk: Desk) -> Iterator[SystemCommand]:
 
 def choose_action(desk: Desk) -> None:
     """A list of what can be done to the row, or to the marked rows."""
-    from tui.dialogs import Choose
     from tui.doing import menu
+    from tui.menu import Menu
 
     rows = desk.table.targets()
-    lines = menu(desk.actions(), rows)
-    if not lines:
+    entries = menu(desk.actions(), rows, partial(key_of, desk))
+    if not entries:
         desk.notify("Nothing can be done here.", markup=False, timeout=4)
         return
     of = f"{len(rows)} marked rows" if len(rows) > 1 else _name(rows[0]) if rows else desk.view.TITLE
@@ -127,7 +130,16 @@ def choose_action(desk: Desk) -> None:
         if name is not None:
             desk.action_do(name)
 
-    desk.app.push_screen(Choose(printable(of, 60), lines, wide=True), chosen)
+    desk.app.push_screen(Menu(of, entries), chosen)
+
+
+def key_of(desk: Desk, action: Action) -> str:
+    """How an action's key is written, also where settings gave it another one; empty: it has none."""
+    keys: str = getattr(desk.app, "_keymap", {}).get(action.name, action.key)
+    first = keys.partition(",")[0]
+    if not first or not is_shown(first):
+        return ""
+    return desk.app.get_key_display(Binding(first, "", ""))
 
 
 def _name(row: Any) -> str:

@@ -121,10 +121,8 @@ class _List(ModalScreen[Any]):
 class Choose(_List):
     """One of several. Answers its key, or None."""
 
-    def __init__(
-        self, title: str, options: Sequence[tuple[str, Content]], *, selected: str = "", wide: bool = False
-    ) -> None:
-        super().__init__(classes="-wide-list" if wide else "")
+    def __init__(self, title: str, options: Sequence[tuple[str, Content]], *, selected: str = "") -> None:
+        super().__init__()
         self._heading, self._options, self._selected = title, list(options), selected
 
     def compose(self) -> ComposeResult:

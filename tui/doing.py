@@ -7,7 +7,7 @@ toast and a line in Activity; one that takes the terminal gets it; one that prin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from backend.config import Config
     from tui.access import FleetAccess
     from tui.app import BerthApp
+    from tui.menu import Entry
 
 _NAMED = 12
 """Targets that a question names one by one."""
@@ -101,7 +102,7 @@ class Doing:
         try:
             return await answer
         except asyncio.CancelledError:
-            if self._app.screen is screen:  # `is_current` also holds below another dialog
+            if self._app.screen_stack[-1:] == [screen]:  # `is_current` also holds below another dialog
                 screen.dismiss(None)
             raise
 
@@ -239,28 +240,20 @@ def _message(run: Run) -> Any:
     return RunChanged(run)
 
 
-def menu(actions: Sequence[Action], rows: Sequence[Any]) -> list[tuple[str, Content]]:
-    """The lines of the `x` menu: what applies to these rows, with the keys it also has."""
-    lines = []
-    for action in actions:
-        if action.on is not None and not any(action.applies(row) for row in rows):
-            continue
-        if len(rows) > 1 and not action.bulk and action.on is not None:
-            continue
-        mark = ("!", "$text-warning") if action.danger else (" ", "")
-        key = action.key.replace("ctrl+", "^")
-        text = Content.assemble(
-            mark,
-            " ",
-            (action.title.ljust(18), "bold"),
-            (key.ljust(4), "$text-accent"),
-            (_short(action.summary), "$text-muted"),
+def menu(actions: Sequence[Action], rows: Sequence[Any], key: Callable[[Action], str]) -> list[Entry]:
+    """The lines of the `x` menu: what applies to these rows. `key` writes an action's key, if it has one."""
+    from tui.menu import Entry
+
+    return [
+        Entry(
+            action.name,
+            action.title,
+            key(action),
+            action.summary,
+            danger=bool(action.danger),
+            common=action.footer,
+            own=action.on is not None,
         )
-        lines.append((action.name, text))
-    return lines
-
-
-def _short(summary: str, limit: int = 66) -> str:
-    """One line of a menu."""
-    text = summary.rstrip(".")
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+        for action in actions
+        if action.on is None or (any(map(action.applies, rows)) and (len(rows) == 1 or action.bulk))
+    ]

@@ -16,8 +16,9 @@ from tests.tui.helpers import Board, dashboard
 from tui import doing, keys
 from tui.app import BerthApp
 from tui.desk import Desk
-from tui.dialogs import Choose, Confirm
+from tui.dialogs import Confirm
 from tui.forms import Form, value_of
+from tui.menu import Menu
 from tui.output import OutputScreen
 from tui.table import FleetTable
 from tui.views import all_views
@@ -123,7 +124,7 @@ async def test_the_menu_lists_what_applies_to_this_row(tmp_path: Path, monkeypat
     async with dashboard(state, tmp_path, size=(140, 50)) as board:
         await on_containers(board, monkeypatch, FakeEngine())
         await board.press("x")
-        await board.until(lambda: isinstance(screen(board), Choose))
+        await board.until(lambda: isinstance(screen(board), Menu))
         lines = [line.strip("│ ") for line in board.text.splitlines()]
         assert any(line.startswith("start ") for line in lines)
         assert not any(line.startswith(("! stop ", "pause ")) for line in lines)

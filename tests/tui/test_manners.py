@@ -13,8 +13,8 @@ from backend.model import GpuReport
 from tests.tui.fakes import container, gpu, host, showcase, state_of
 from tests.tui.helpers import dashboard
 from tests.tui.test_doing import three
-from tui.dialogs import Choose
 from tui.forms import Form
+from tui.menu import Menu
 from tui.views import LISTED
 
 NARROW = (40, 20)
@@ -64,7 +64,7 @@ async def test_the_footer_is_the_rows_own_below_a_dialog_and_after_it(tmp_path: 
         await board.until(lambda: "s stop" in footer(board.text))
         assert "S start" not in footer(board.text)
         await board.press("x")
-        await board.until(lambda: isinstance(board.app.screen, Choose))
+        await board.until(lambda: isinstance(board.app.screen, Menu))
         assert "S start" not in footer(board.text)
         await board.publish(replace(board.fleet.state, revision=2))
         board.app.desk.refresh_bindings()
