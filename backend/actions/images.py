@@ -179,9 +179,12 @@ async def image_copy(
     host: Annotated[str, Option("the host it is on")],
     to: Annotated[str, Option("the host it goes to", host=True)],
 ) -> str:
-    """Copy an image from one host to another, through this machine but not onto its disk."""
+    """Copy an image from one host to another, through this machine but not onto its disk.
+
+    Layers that the other host has already are not sent, where its engine can do without them.
+    """
     from backend.errors import NoSuchTarget
-    from backend.images import transfer
+    from backend.images import missing, transfer
 
     source, target_engine = await ctx.engine(host), await ctx.engine(to)
     found = await source.inspect_image(image)
@@ -190,15 +193,31 @@ async def image_copy(
             return f"{to} has the same {image} already"
     except NoSuchTarget:
         pass
-    total = found.get("Size") or None
-    await transfer.copy(
-        source, target_engine, image, lambda sent: ctx.progress(sent, max(total, sent) if total else None)
-    )
+    went = 0
+
+    def sent(total: int) -> None:
+        nonlocal went
+        went = total
+        ctx.progress(total, None)
+
+    layers = missing.layers(found)
+    known = await missing.known(target_engine, layers)
+    if known:
+        ctx.report(f"{to} has {known} of its {len(layers)} layers")
+        try:
+            made = await missing.copy(source, target_engine, image, wanted=layers, known=known, sent=sent)
+            if made == found.get("Id"):
+                return f"copied {image} from {host} to {to}: {size(went)}, the rest was there"
+        except EngineError as error:
+            if missing.in_vain(error):
+                raise
+            ctx.report(f"{printable(error.message, 300)} Sending all of it.")
+    await transfer.copy(source, target_engine, image, sent)
     try:
         await target_engine.inspect_image(image)
     except NoSuchTarget:
         raise EngineError(f"{to} took {image} but does not list it.", hint="Is its disk full?") from None
-    return f"copied {image} from {host} to {to}"
+    return f"copied {image} from {host} to {to}: {size(went)}"
 
 
 @action(on=None, verb="image tag", title="tag image", group=GROUP)

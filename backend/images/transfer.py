@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _CHUNK = 256 * 1024
 
 
+class Declined(EngineError):
+    """The engine read what it was sent, and does not take it."""
+
+
 async def save(engine: EngineClient, image: str) -> AsyncGenerator[bytes, None]:
     """The image as `docker save` writes it, in pieces. Raises `NoSuchTarget`, or `EngineError`."""
     path, version = engine.endpoint
@@ -79,7 +83,7 @@ async def load(
     finally:
         writer.close()
     if parser.status != 200:
-        raise _refusal(parser.status, parser.body, engine.host)
+        raise Declined(_refusal(parser.status, parser.body, engine.host).message)
     return _said(parser.body, engine.host)
 
 
@@ -94,7 +98,7 @@ def _said(body: bytes, host: str) -> str:
         if not isinstance(line, dict):
             continue
         if "error" in line:
-            raise EngineError(f"{host}: {printable(str(line['error']), 300)}.")
+            raise Declined(f"{host}: {printable(str(line['error']), 300)}.")
         said = str(line.get("stream") or line.get("status") or said)
     return printable(said.strip(), 300)
 

@@ -28,6 +28,12 @@ class LinkProcess(Protocol):
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
+    async def read(self, size: int) -> bytes:
+        """The next bytes of its stdout, at most `size`, for what has no lines; none at its end.
+
+        A connection that is lost ends it too: `wait` and `Link.closed` tell.
+        """
+
     async def write(self, data: bytes) -> None:
         """Send to its stdin, waiting while the host is slower than we are.
 

@@ -29,6 +29,11 @@ class LocalProcess:
         assert self._process.stdout is not None
         return split_lines(self._process.stdout.read)
 
+    async def read(self, size: int) -> bytes:
+        """The next bytes of its stdout."""
+        assert self._process.stdout is not None
+        return await self._process.stdout.read(size)
+
     async def write(self, data: bytes) -> None:
         """Send to its stdin."""
         assert self._process.stdin is not None

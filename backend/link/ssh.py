@@ -32,7 +32,14 @@ class SshProcess:
         self._reader = asyncio.create_task(self._keep_stderr())
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return split_lines(self._read)
+        return split_lines(self.read)
+
+    async def read(self, size: int) -> bytes:
+        """The next bytes of its stdout."""
+        try:
+            return await self._process.stdout.read(size)
+        except _TROUBLE:
+            return b""  # the connection is gone, which `Link.closed` tells
 
     async def write(self, data: bytes) -> None:
         """Send to its stdin."""
@@ -66,12 +73,6 @@ class SshProcess:
             await asyncio.wait_for(self._process.wait_closed(), _CLOSE_TIMEOUT)
         self._reader.cancel()
         await asyncio.gather(self._reader, return_exceptions=True)
-
-    async def _read(self, size: int) -> bytes:
-        try:
-            return await self._process.stdout.read(size)
-        except _TROUBLE:
-            return b""  # the connection is gone, which `Link.closed` tells
 
     async def _keep_stderr(self) -> None:
         with contextlib.suppress(*_TROUBLE):

@@ -78,6 +78,10 @@ class FakeAgent:
         while (each := await self._lines.get()) is not None:
             yield each
 
+    async def read(self, size: int) -> bytes:
+        """Nobody reads an agent but by lines."""
+        raise NotImplementedError
+
     async def write(self, data: bytes) -> None:
         if self._code.done():
             raise Unreachable("ended")
