@@ -1,7 +1,8 @@
 """The command line: `berth` opens the dashboard, `berth VERB` does one thing and ends.
 
 Standard output is data, standard error is talk. Exit codes: 0 done, 1 failed, 2 usage or configuration,
-3 host unreachable, 4 no such target, 5 refused, 130 cancelled (and 141 where nobody reads the output).
+3 host unreachable, 4 no such target, 5 refused, 130 cancelled (128 + n by signal n; 141 where
+nobody reads the output).
 """
 
 from __future__ import annotations
@@ -61,19 +62,22 @@ def _run(argv: list[str], dashboard: Dashboard | None) -> int:
 
 def _act(argv: list[str]) -> int:
     """A verb that an action gives."""
-    import asyncio
-
+    from backend import ending
     from backend.actions import ALONE, load
     from backend.verbrun import run_verb
     from backend.verbs import split
 
+    if words(argv)[:1] in (["run"], ["shell"], ["kill"], ["enter"]):
+        from backend.projects.rpargs import translate
+
+        argv = translate(argv, len(argv) - len(words(argv)))
     gc.freeze()
     gc.disable()  # one short run: looking for garbage costs more than it frees
     verb = next((word for word in words(argv)[:1] if word in ALONE), None)
     argv, rest = split(argv, words(argv), load(verb))
     options = parser(separated=rest is not None, verb=verb).parse_args(argv)
     gc.enable()
-    return asyncio.run(run_verb(options, _prepare(options), rest or ()))
+    return ending.run(run_verb(options, _prepare(options), rest or ()))
 
 
 def _open_dashboard(options: argparse.Namespace, dashboard: Dashboard | None) -> int:
@@ -99,8 +103,7 @@ def _prepare(options: argparse.Namespace) -> Config:
 
 
 def _list(options: argparse.Namespace) -> int:
-    import asyncio
-
+    from backend import ending
     from backend.lists import Request, show
 
     config = _prepare(options)
@@ -111,15 +114,14 @@ def _list(options: argparse.Namespace) -> int:
         watch=config.settings.interval if options.watch == 0 else options.watch,
         timeout=options.timeout,
     )
-    return asyncio.run(show(config, request))
+    return ending.run(show(config, request))
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    import asyncio
-
+    from backend import ending
     from backend.checkup import show
 
-    return asyncio.run(show(_prepare(options), options.hosts, json=options.json))
+    return ending.run(show(_prepare(options), options.hosts, json=options.json))
 
 
 def _activity(options: argparse.Namespace) -> int:

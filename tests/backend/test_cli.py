@@ -347,6 +347,20 @@ def test_watching_prints_one_array_per_line_until_ctrl_c(berth: Berth) -> None:
         process.communicate()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_watching_ends_in_order_by_other_signals_too(berth: Berth, number: signal.Signals) -> None:
+    process = berth.start("hosts", "--watch", "0.5", "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None
+    try:
+        process.stdout.readline()
+        process.send_signal(number)
+        assert process.wait(30) == 128 + number
+        assert process.stderr.read() == b""
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_watching_on_a_terminal_redraws_the_screen(berth: Berth) -> None:
     shown, code = berth.terminal("hosts", "--watch", "0.5", until="local")
     assert code == 130

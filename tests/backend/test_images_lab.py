@@ -223,7 +223,8 @@ def test_a_full_disk_leaves_no_half_file(box, berth, tmp_path):
         subprocess.run(["umount", small], check=True)
 
 
-def test_a_cancelled_save_leaves_no_half_file(lab, box, tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(2, 130), (15, 143), (1, 129)])
+def test_a_save_that_is_ended_leaves_no_half_file(lab, box, tmp_path, number, code):
     env = {**os.environ, "BERTH_CONFIG_DIR": str(lab.config_dir), "BERTH_STATE_DIR": str(tmp_path / "state")}
     slow = tmp_path / "slow"
     slow.mkdir()
@@ -236,8 +237,8 @@ def test_a_cancelled_save_leaves_no_half_file(lab, box, tmp_path):
     while not list(slow.iterdir()):
         assert child.poll() is None
         time.sleep(0.02)
-    child.send_signal(2)
-    assert child.wait(20) == 130
+    child.send_signal(number)
+    assert child.wait(20) == code
     assert list(slow.iterdir()) == []
 
 
