@@ -143,14 +143,14 @@ class _Planner:
 
     def _consider(self, job: Job) -> None:
         """Start it, or keep things for it, or let it wait with those that ask for the same."""
-        request, room, reach = job.request, self.room, _reach(job)
-        kept = [one for one in room.kept if one.bars(self.now + reach)]
+        request, room, reach, kept = job.request, self.room, 0.0, []
         text = why.unmet(request, room)
-        if not text and room.fits(request, kept):
-            self._start(job, kept)
-            return
-        if text or not kept or not room.fits(request, ()):
-            kept, reach = [], 0.0
+        if not text and room.fits(request, ()):
+            reach = _reach(job)
+            kept = [one for one in room.kept if one.bars(self.now + reach)]
+            if room.fits(request, kept):
+                self._start(job, kept)
+                return
         alike = _Alike(job, reach, kept, text)
         self.groups.append(alike)
         if not text and len(room.kept) < _KEEPERS and room.keep(job):
@@ -168,9 +168,14 @@ class _Planner:
     def _reasons(self) -> Tuple[Dict[int, str], Dict[int, str]]:
         """(of the doomed, of those that wait)."""
         room, doomed, reasons = self.room, self.gate.doomed, self.gate.reasons
+        gpus: Dict[Tuple[object, ...], str] = {}
         for alike in self.groups:
             request = alike.request
-            text = alike.text or why.lacking(room, request) or why.behind(room, request, alike.kept)
+            key = request[:2]
+            if key not in gpus:
+                gpus[key] = why.lacking_gpus(room, request)
+            text = alike.text or gpus[key] or why.lacking_rest(room, request)
+            text = text or why.behind(room, request, alike.kept)
             over = bool(alike.text) and why.shrunk(request, room.machine)
             (doomed if over else reasons).update(dict.fromkeys(alike.ids, text))
         if room.kept:

@@ -55,6 +55,8 @@ class Room:
         self.free_gpus: Dict[str, Gpu] = {
             gpu.id: gpu for gpu in machine.gpus if not gpu.busy and not gpu.broken
         }
+        self._counted = [] if machine.error else [gpu for gpu in machine.gpus if gpu.vendor == self.vendor]
+        self._unkept = [gpu for gpu in self._counted if not self.lost(gpu)]
         allowed = sorted(machine.cpus, key=lambda cpu: cpu.id)[max(0, cpus) :]
         self.free_cpus: Dict[int, Cpu] = {cpu.id: cpu for cpu in allowed}
         self.cpu_count = len(self.free_cpus)
@@ -78,9 +80,7 @@ class Room:
         """The GPUs that may ever serve it, busy ones too."""
         if request.gpu_ids:
             return [self.gpus[one] for one in request.gpu_ids if one in self.gpus]
-        if self.machine.error or not request.gpus:
-            return []
-        return [gpu for gpu in self.machine.gpus if gpu.vendor == self.vendor]
+        return self._counted if request.gpus else []
 
     def free_for(self, request: Request) -> List[Gpu]:
         """Those of them that are free, kept or not."""
@@ -88,9 +88,11 @@ class Room:
 
     def fits(self, request: Request, kept: Sequence[Kept]) -> bool:
         """Whether it can start now and leave alone what is in `kept`."""
-        if request.cpus > max(0, len(self.free_cpus) - sum(one.cpus for one in kept)):
-            return False
-        if request.memory > max(0, self.free_memory - sum(one.memory for one in kept)):
+        cpus, memory = len(self.free_cpus), self.free_memory
+        for one in kept:
+            cpus -= one.cpus
+            memory -= one.memory
+        if request.cpus > max(0, cpus) or request.memory > max(0, memory):
             return False
         return not request.gpus or len(self._open(request, kept)) >= request.gpus
 
@@ -136,21 +138,23 @@ class Room:
             cpus = min(cpus, max(0, len(self.free_cpus) - sum(one.cpus for one in self.kept)))
             memory = min(memory, max(0, self.free_memory - sum(one.memory for one in self.kept)))
         self.kept.append(Kept(job, gpus, cpus, memory, at))
+        self._unkept = [gpu for gpu in self._unkept if gpu.id not in gpus]
         return self.kept[-1]
 
     def _nearest(self, request: Request) -> Optional[List[Tuple[float, Gpu]]]:
         """(time it is free, GPU) of those to keep, or None where there are not enough."""
         if not request.gpus:
             return []
-        open_ = [
-            gpu
-            for gpu in self.candidates(request)
-            if not self.lost(gpu) and not any(gpu.id in one.gpus for one in self.kept)
-        ]
-        if len(open_) < request.gpus:
+        unkept = self._unkept
+        if request.gpu_ids:
+            kept = self._kept_gpus()
+            unkept = [gpu for gpu in self.candidates(request) if gpu.id not in kept and not self.lost(gpu)]
+        if len(unkept) < request.gpus:
             return None
-        open_.sort(key=self._turn)
-        return [(self.free_at(gpu), gpu) for gpu in open_[: request.gpus]]
+        return [(self.free_at(gpu), gpu) for gpu in sorted(unkept, key=self._turn)[: request.gpus]]
+
+    def _kept_gpus(self) -> FrozenSet[str]:
+        return frozenset().union(*(one.gpus for one in self.kept))
 
     def lost(self, gpu: Gpu) -> bool:
         """Whether nothing can be expected of it."""

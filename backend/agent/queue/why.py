@@ -57,18 +57,20 @@ def in_vain(job: Job, by_id: Dict[int, Job]) -> str:
     return ""
 
 
-def lacking(room: Room, request: Request) -> str:
-    """What of the machine is missing for it now."""
+def lacking_gpus(room: Room, request: Request) -> str:
+    """Which GPUs are missing for it now, and why."""
     if request.gpu_ids:
-        named = _lacking_named(room, request)
-        if named:
-            return named
-    elif request.gpus:
-        if room.machine.error:
-            return f"GPUs cannot be told: {room.machine.error}"
-        free = len(room.free_for(request))
-        if free < request.gpus:
-            return _lacking_gpus(room, request, free)
+        return _lacking_named(room, request)
+    if not request.gpus:
+        return ""
+    if room.machine.error:
+        return f"GPUs cannot be told: {room.machine.error}"
+    free = len(room.free_for(request))
+    return "" if free >= request.gpus else _lacking_count(room, request, free)
+
+
+def lacking_rest(room: Room, request: Request) -> str:
+    """What else of the machine is missing for it now."""
     if request.cpus > len(room.free_cpus):
         return f"needs {number(request.cpus, 'CPU')}, {_are(len(room.free_cpus))} free"
     if request.memory > max(0, room.free_memory):
@@ -96,7 +98,7 @@ def behind(room: Room, request: Request, kept: Sequence[Kept]) -> str:
     return "waits for its turn"
 
 
-def _lacking_gpus(room: Room, request: Request, free: int) -> str:
+def _lacking_count(room: Room, request: Request, free: int) -> str:
     needs = f"needs {number(request.gpus, 'GPU')}"
     gpus = room.candidates(request)
     culprits = [gpu for gpu in gpus if gpu.broken or gpu.busy]
@@ -139,11 +141,11 @@ def _are(count: int) -> str:
 def unmet(request: Request, room: Room) -> str:
     """What of a request this machine does not have at all; empty if it has everything."""
     machine = room.machine
-    unread = machine.error or any(gpu.broken for gpu in machine.gpus)
-    missing = [one for one in request.gpu_ids if one not in room.gpus]
-    if missing and not unread:
-        return f"asks for GPU {missing[0]}; this host has none of that name"
-    if not request.gpu_ids and request.gpus and not machine.error:
+    if request.gpu_ids:
+        missing = [one for one in request.gpu_ids if one not in room.gpus]
+        if missing and not machine.error and not any(gpu.broken for gpu in machine.gpus):
+            return f"asks for GPU {missing[0]}; this host has none of that name"
+    elif request.gpus and not machine.error:
         have = len(room.candidates(request))
         if request.gpus > have:
             return f"asks for {number(request.gpus, 'GPU')}; this host has {have or 'none'}"
