@@ -427,6 +427,8 @@ class HostSnapshot(Struct, frozen=True, kw_only=True, gc=False):
     usage: Mapping[str, Usage] = _NONE
     """By container id."""
     sessions: tuple[TmuxSession, ...] = ()
+    told: frozenset[str] = frozenset()
+    """Sections that came at least once: what is empty and was never told is not known yet."""
     queue: QueueReport | None = None
     """None: not known yet, or the host has none."""
 

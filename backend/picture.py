@@ -84,6 +84,8 @@ def add(snapshot: HostSnapshot, section: Section) -> HostSnapshot:
     """The snapshot with the section's data in it. Its state, revision and warnings are the caller's."""
     if section.data is None:
         return snapshot
+    if section.name not in snapshot.told:
+        snapshot = replace(snapshot, told=snapshot.told | {section.name})
     if section.name == "usage":
         usage = {each.id: each for each in cast("tuple[Usage, ...]", section.data)}
         return replace(snapshot, usage=usage)

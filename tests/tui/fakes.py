@@ -34,6 +34,7 @@ from backend.model import (
 
 GIB = 1 << 30
 NOW = datetime.now(UTC)
+TOLD = frozenset({"hello", "host", "disk", "engine", "gpus", "processes", "containers", "usage", "tmux"})
 
 
 class FakeFleet:
@@ -134,6 +135,7 @@ def host(name: str, containers: Iterable[Container] = (), **more: Any) -> HostSn
         "disks": (Disk(mount="/", role="root", used=700 * GIB, total=1000 * GIB, free=250 * GIB),),
         "engine": Engine(state=EngineState.UP, kind="docker", version="27.3.1"),
         "gpu_report": GpuReport(),
+        "told": TOLD,
         "containers": containers,
         "usage": {
             c.id: Usage(id=c.id, cpu_percent=12.5, mem_used=3 * GIB, mem_limit=64 * GIB)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from textual.widgets import Checkbox
 
 from backend.model import GpuReport
-from tests.tui.fakes import container, gpu, host, showcase, state_of
+from tests.tui.fakes import container, contexts, gpu, host, showcase, state_of
 from tests.tui.helpers import dashboard
 from tests.tui.test_doing import three
 from tui.forms import Form
@@ -160,3 +160,30 @@ async def test_sessions_of_one_name_are_told_apart(tmp_path: Path) -> None:
         await board.until(
             lambda: "(" not in "".join(line for line in board.text.splitlines() if "work" in line)
         )
+
+
+async def test_what_was_not_told_yet_is_not_called_none(tmp_path: Path) -> None:
+    untold = host("h1", gpu_report=GpuReport(gpus=(gpu(0, 0, 40),)), told=frozenset({"gpus"}))
+    told = replace(untold, told=frozenset({"gpus", "processes", "tmux"}), revision=2)
+    async with dashboard(state_of([untold]), tmp_path, contexts=contexts(), size=(160, 45)) as board:
+        await board.press("7")
+        await board.until(lambda: "... 1 host has not told yet." in board.text)
+        await board.press("2")
+        pane = board.app.desk.query_one("#detail-pane")
+        await board.until(lambda: "Processes  ..." in pane.text)  # type: ignore[attr-defined]
+        await board.publish(state_of([told], revision=2))
+        await board.until(lambda: "Processes  none" in pane.text)  # type: ignore[attr-defined]
+        await board.press("7")
+        await board.until(lambda: "No host has one now" in board.text)
+
+
+async def test_sessions_of_a_context_are_unknown_until_they_were_told(tmp_path: Path) -> None:
+    untold = host("h1", told=frozenset({"containers"}))
+    mine = (replace(contexts()[0], host="h1"),)
+    async with dashboard(state_of([untold]), tmp_path, contexts=mine, size=(160, 45)) as board:
+        await board.press("4")
+        pane = board.app.desk.query_one("#detail-pane")
+        await board.until(lambda: "Sessions  ..." in pane.text)  # type: ignore[attr-defined]
+        told = replace(untold, told=frozenset({"containers", "tmux"}), revision=2)
+        await board.publish(state_of([told], revision=2))
+        await board.until(lambda: "Sessions  none" in pane.text)  # type: ignore[attr-defined]

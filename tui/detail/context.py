@@ -105,7 +105,7 @@ def _others(sheet: Sheet, target: ContextRow, own: Container | None, host: HostS
 
 def _sessions(sheet: Sheet, target: ContextRow, host: HostSnapshot, view: View) -> None:
     own = [s for s in host.sessions if session_context(s.name, [target.name])]
-    sheet.heading("Sessions", cells.EMPTY if own else (("none", "dim"),))
+    sheet.heading("Sessions", cells.EMPTY if own else view.none(host, "tmux"))
     sheet.table(
         ("NAME", "ATTACHED", "ACTIVE", "RUNS"),
         [

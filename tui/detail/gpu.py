@@ -18,9 +18,10 @@ def page(target: GpuRow, view: View) -> Page:
     row = next((row for row in gpu_rows(host) if row.uuid == target.uuid), target) if host else target
     sheet = Sheet()
     _values(sheet, row, host, view)
-    processes(sheet, row.processes, view)
+    processes(sheet, row.processes, view, host)
     _containers(sheet, row, host)
-    title = cells.join(cells.plain(f"{row.host} GPU {row.index}"), cells.plain(row.name), _state(row, view))
+    state = _state(row, host, view)
+    title = cells.join(cells.plain(f"{row.host} GPU {row.index}"), cells.plain(row.name), state)
     history = view.history
     curves = [
         Curve("Utilisation", history.gpu(row.host, row.uuid, "util")),
@@ -30,7 +31,7 @@ def page(target: GpuRow, view: View) -> Page:
     return Page(("gpu", row.host, row.uuid), title, sheet, curves)
 
 
-def _state(row: GpuRow, view: View) -> Cell:
+def _state(row: GpuRow, host: HostSnapshot | None, view: View) -> Cell:
     if row.error:
         return (("! cannot be read", "bad"),)
     if row.stale:
@@ -39,7 +40,9 @@ def _state(row: GpuRow, view: View) -> Cell:
         return (("free", "free"),)
     if row.idle_since is not None:
         return ((f"idle {words.age(row.idle_since, view.now)}", "idle"),)
-    return (("in use", "good"),) if row.processes else (("given, nothing runs", "idle"),)
+    if row.processes or (host is not None and "processes" not in host.told):
+        return (("in use", "good"),)
+    return (("given, nothing runs", "idle"),)
 
 
 def _values(sheet: Sheet, row: GpuRow, host: HostSnapshot | None, view: View) -> None:
@@ -66,9 +69,11 @@ def _values(sheet: Sheet, row: GpuRow, host: HostSnapshot | None, view: View) ->
         sheet.field("driver", cells.plain(host.gpu_report.driver))
 
 
-def processes(sheet: Sheet, found: tuple[ProcessRow, ...], view: View) -> None:
+def processes(
+    sheet: Sheet, found: tuple[ProcessRow, ...], view: View, host: HostSnapshot | None = None
+) -> None:
     """A table of processes on GPUs."""
-    sheet.heading("Processes", cells.EMPTY if found else (("none", "dim"),))
+    sheet.heading("Processes", cells.EMPTY if found else view.none(host, "processes"))
     sheet.table(
         ("PID", "USER", "MEM", "SINCE", "CONTAINER", "COMMAND"),
         [

@@ -35,6 +35,12 @@ class View:
         """The newest snapshot of a host."""
         return self.state.hosts.get(name)
 
+    def none(self, host: HostSnapshot | None, section: str) -> Cell:
+        """`none`, where a host has told so; `...` while it has not told yet."""
+        if host is None or section in host.told:
+            return (("none", "dim"),)
+        return (("not known" if host.error is not None else "...", "dim"),)
+
     def clock(self, when: datetime | None) -> Cell:
         """`2030-01-01 14:02 (3 h ago)`, in the local time; today without the date."""
         if when is None:

@@ -131,6 +131,10 @@ class ListView(Vertical):
         """What finds the containers of a row among those of its host."""
         return ""
 
+    def empty(self) -> tuple[str, str]:
+        """What this view shows, and what fills it, while nothing is there."""
+        return self.EMPTY
+
     def why_not(self, action: str) -> str:
         """Why a key of the view's own does nothing now, briefly; empty: there is nothing to say."""
         return ""
@@ -296,7 +300,7 @@ class ListView(Vertical):
                 (f"Nothing here for {printable(what, 60)}\n\n", "bold"),
                 ("esc shows everything again", "$text-muted"),
             )
-        shows, fills = self.EMPTY
+        shows, fills = self.empty()
         return Content.assemble((shows + "\n\n", "bold"), (fills, "$text-muted"))
 
     def on_fleet_table_changed(self, event: FleetTable.Changed) -> None:

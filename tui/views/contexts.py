@@ -48,7 +48,7 @@ class ContextsView(ListView):
                 "sessions",
                 "TMUX",
                 4,
-                lambda r: cells.number(r.sessions or None),
+                self._sessions,
                 lambda r: r.sessions,
                 priority=7,
             ),
@@ -65,6 +65,13 @@ class ContextsView(ListView):
     def make_rows(self) -> Sequence[ContextRow]:
         """One row per context."""
         return self.sources.builder.contexts(self.sources.state)
+
+    def _sessions(self, row: ContextRow) -> Cell:
+        """How many; `...` while its host has not told yet."""
+        host = self.sources.state.hosts.get(row.host)
+        if not row.sessions and host is not None and "tmux" not in host.told and host.error is None:
+            return (("...", "dim"),)
+        return cells.number(row.sessions or None)
 
     def look(self, row: ContextRow) -> Look:
         """The one that was used last stands out by its `*`."""

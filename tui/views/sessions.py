@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from backend.model import SessionRow
+from backend.model import HostSnapshot, HostState, SessionRow
 from backend.text import printable
 from tui import cells
 from tui.columns import Cell, Column
@@ -77,6 +77,15 @@ class SessionsView(ListView):
         self._places = {name: same for name, same in named.items() if len(same) > 1}
         return rows
 
+    def empty(self) -> tuple[str, str]:
+        """That there is none is only said once every host that can be reached has told."""
+        hosts = self.sources.state.hosts.values()
+        waiting = sum(host.error is None and "tmux" not in host.told for host in hosts if _is_asked(host))
+        if not waiting:
+            return self.EMPTY
+        hosts_have = "1 host has" if waiting == 1 else f"{waiting} hosts have"
+        return self.EMPTY[0], f"... {hosts_have} not told yet."
+
     def _session(self, row: SessionRow) -> Cell:
         """Its name, with a mark where it is watched, and what was noticed."""
         name: Cell = ((printable(row.name), ""),)
@@ -105,6 +114,10 @@ class SessionsView(ListView):
     def containers_filter(self, row: SessionRow) -> str:
         """Its own."""
         return f"context:{quote(row.context)}" if row.context else ""
+
+
+def _is_asked(host: HostSnapshot) -> bool:
+    return host.state in (HostState.UP, HostState.CONNECTING)
 
 
 def _apart(row: SessionRow, same: Sequence[SessionRow]) -> str:
