@@ -6,6 +6,7 @@ container, so that a pid that now belongs to somebody else is left alone.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from backend.errors import ActionFailed, NoSuchTarget
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from backend.link import Completed, Link
 
 _TIMEOUT = 15.0
+_FULL_ID = re.compile(r"[0-9a-f]{64}")
 
 _OURS = r"""
 ours() { case $(cat "/proc/$1/cgroup" 2>/dev/null) in *"$id"*) return 0 ;; esac; return 1; }
@@ -94,13 +96,22 @@ exit $failed
 """For `sh -c`: SIGKILL to each of these that is still the container's. Exit 1: not allowed."""
 
 
+def _full_id(link: Link, container: str) -> str:
+    """The id, if it can be found in no control group but that container's: a part of one, or none at all, is
+    found in many. It came from the host."""
+    if _FULL_ID.fullmatch(container) is None:
+        raise ActionFailed(f"{link.name}: {container[:80]!r} is no full id of a container.")
+    return container
+
+
 async def send_signal(link: Link, engine: EngineClient, container: str, pid: int, signal: str) -> None:
     """Send a signal to one process of a container (`container` is its full id, `pid` the host's).
 
     Where the host does not let us, it is sent from inside the container, which has to have `kill` or `sh`.
     Raises `NoSuchTarget` if the process is not in that container, `ActionFailed` if it cannot be done.
     """
-    done = await link.run(["sh", "-c", _SIGNAL, "sh", signal, container, str(pid)], timeout=_TIMEOUT)
+    full = _full_id(link, container)
+    done = await link.run(["sh", "-c", _SIGNAL, "sh", signal, full, str(pid)], timeout=_TIMEOUT)
     if done.returncode == 0:
         return
     if done.returncode == 4:
@@ -120,7 +131,8 @@ async def send_signal(link: Link, engine: EngineClient, container: str, pid: int
 
 async def end_group(link: Link, engine: Execs, container: str, pid: int) -> None:
     """End a process that was started in a container, and its group: SIGTERM, a second later SIGKILL."""
-    done = await link.run(["sh", "-c", _END_GROUP, "sh", container, str(pid)], timeout=_TIMEOUT)
+    full = _full_id(link, container)
+    done = await link.run(["sh", "-c", _END_GROUP, "sh", full, str(pid)], timeout=_TIMEOUT)
     if done.returncode:
         await _end_inside(link, engine, container, pid)
 
@@ -141,7 +153,7 @@ async def members(link: Link, container: str) -> dict[int, str]:
 
     Found without the engine, which may be what does not answer.
     """
-    done = await link.run(["sh", "-c", _MEMBERS, "sh", container], timeout=_TIMEOUT)
+    done = await link.run(["sh", "-c", _MEMBERS, "sh", _full_id(link, container)], timeout=_TIMEOUT)
     found: dict[int, str] = {}
     for line in done.stdout.decode(errors="replace").splitlines():
         pid, _, command = line.partition(" ")
@@ -152,7 +164,7 @@ async def members(link: Link, container: str) -> dict[int, str]:
 
 async def kill_members(link: Link, container: str, pids: list[int]) -> None:
     """SIGKILL processes of a container, as ourselves or through `sudo -n`. Raises `ActionFailed`."""
-    argv = ["sh", "-c", _KILL, "sh", container, *map(str, pids)]
+    argv = ["sh", "-c", _KILL, "sh", _full_id(link, container), *map(str, pids)]
     done: Completed | None = None
     for prefix in ([], ["sudo", "-n"]):
         done = await link.run([*prefix, *argv], timeout=_TIMEOUT)

@@ -46,6 +46,7 @@ class _Exec(Struct, frozen=True):
     ExitCode: int | None = None
     Pid: int = 0
     """On the host."""
+    ContainerID: str = ""
 
 
 class Execs(Caller):
@@ -116,7 +117,7 @@ class Execs(Caller):
             with suppress(BerthError, TimeoutError):
                 state = await self._exec_state(exec_id)
                 if state.Running and state.Pid:
-                    await processes.end_group(self.link, self, container, state.Pid)
+                    await processes.end_group(self.link, self, state.ContainerID or container, state.Pid)
 
         ending = asyncio.create_task(end())
         with suppress(TimeoutError):
