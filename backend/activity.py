@@ -17,6 +17,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from backend import atomic
 from backend.config.paths import state_dir
 
 KEPT = 500
@@ -107,7 +108,4 @@ class ActivityLog:
         kept = self.path.read_bytes().splitlines(keepends=True)[-KEPT:]
         while len(kept) > 1 and sum(map(len, kept)) > _TRIM_AT // 2:
             kept = kept[len(kept) // 4 + 1 :]
-        fresh = self.path.with_suffix(".new")
-        fresh.write_bytes(b"".join(kept))
-        fresh.chmod(0o600)
-        fresh.replace(self.path)
+        atomic.write(self.path, b"".join(kept), durable=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -32,6 +33,8 @@ def main(argv: Sequence[str], *, dashboard: Dashboard | None = None) -> int:
     """Run one command line; its exit code."""
     if sys.stdout is None:  # `berth hosts >&-`
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    elif isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a locale that lacks a character is no reason to fail
     try:
         try:
             return _run(list(argv), dashboard)

@@ -8,9 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from backend.config.paths import state_dir
+from backend.text import printable
 
 LIMIT = 1_000_000
 """Bytes after which the log starts anew; one old log is kept."""
+_LINE = 4000
+_RECORD = 100_000
+"""Characters of one line, and of one record, that are kept."""
 
 
 def path() -> Path:
@@ -25,6 +29,11 @@ def install() -> None:
         root.addHandler(_ToFile(logging.WARNING))
 
 
+def _harmless(text: str) -> str:
+    """The lines of a record: what a host said in them cannot speak to the terminal that shows the log."""
+    return "\n".join(printable(line, _LINE) for line in text[:_RECORD].split("\n"))
+
+
 class _ToFile(logging.Handler):
     """Opens the file for each record: they are rare, and no process holds a log that another one renamed."""
 
@@ -32,7 +41,7 @@ class _ToFile(logging.Handler):
         target = path()
         try:
             now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-            text = f"{now} {record.levelname} {record.name}: {self.format(record)}\n"
+            text = f"{now} {record.levelname} {record.name}: {_harmless(self.format(record))}\n"
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             if target.exists() and target.stat().st_size > LIMIT:
                 target.replace(target.with_suffix(".log.old"))

@@ -30,7 +30,8 @@ def show(config: Config, *, hosts: Sequence[str] | None, limit: int, json: bool)
         :limit
     ]
     if json:
-        sys.stdout.write(msgspec.json.encode(rows).decode() + "\n")
+        sys.stdout.buffer.write(msgspec.json.encode(rows) + b"\n")
+        sys.stdout.buffer.flush()
     elif not sys.stdout.isatty():
         sys.stdout.write(tables.lines(rows, COLUMNS))
     elif rows:

@@ -157,7 +157,10 @@ class Talk:
     def close(self, results: Sequence[Result]) -> int:
         """Say how it ended; the exit code, the worst of all."""
         if self._json:
-            print(json.dumps([self._as_json(result) for result in results], ensure_ascii=False))
+            found = json.dumps([self._as_json(result) for result in results], ensure_ascii=False)
+            sys.stdout.flush()
+            sys.stdout.buffer.write(found.encode("utf-8", "replace") + b"\n")  # JSON is UTF-8 in any locale
+            sys.stdout.buffer.flush()
         else:
             for result in results:
                 self._result(result, alone=len(results) == 1)

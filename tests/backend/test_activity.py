@@ -160,3 +160,17 @@ def test_a_full_or_forbidden_disk_loses_the_entry_not_the_action():
     log = ActivityLog(Path("/proc/nowhere/activity.jsonl"))
     log.append(row(1))
     assert log.read() == []
+
+
+def test_a_log_that_cannot_be_trimmed_stays_whole_and_leaves_nothing(tmp_path, monkeypatch):
+    log = ActivityLog(tmp_path / "activity.jsonl")
+    monkeypatch.setattr(activity, "_TRIM_AT", 100)
+
+    def full(self, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    for number in range(20):
+        log.append(row(number))
+    assert len(log.read()) == 20
+    assert {each.name for each in tmp_path.iterdir()} == {"activity.jsonl", "activity.lock"}

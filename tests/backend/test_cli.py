@@ -329,6 +329,20 @@ def test_without_a_terminal_there_is_no_dashboard(berth: Berth) -> None:
     assert "the dashboard needs a terminal. Without one: berth hosts|gpus|ps|contexts|sessions" in done.stderr
 
 
+def test_a_character_that_the_locale_lacks_is_no_failure(berth: Berth) -> None:
+    folder = berth.folder / "Schränke"
+    folder.mkdir()
+    berth.environment |= {"PYTHONIOENCODING": "ascii", "BERTH_CONFIG_DIR": str(folder)}
+    words = ("context", "new", "work", "--host", "local", "--image", "busybox")
+    done = berth(*words)
+    assert (done.returncode, done.stderr) == (0, "") and "Schr?nke" in done.stdout
+    done = berth("context", "new", "two", *words[3:], "--json")
+    assert "Schränke" in json.loads(done.stdout)[0]["message"]
+    done = berth("activity", "--json")
+    assert len(json.loads(done.stdout)) == 2 and "Schränke" in done.stdout
+    assert "Schr?nke" in berth("activity").stdout
+
+
 # --------------------------------------------------------------------------------- watching and ending
 
 
