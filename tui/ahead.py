@@ -65,6 +65,8 @@ class Ahead:
         if self._timer is not None:
             self._timer.stop()
             self._timer = None
+        for toast in [each for each in self._app._notifications if each.title == self._title]:
+            self._app._unnotify(toast)
 
     def _key(self, key: events.Key) -> None:
         if self._task is not None and key.key in GIVE_UP:
@@ -74,11 +76,15 @@ class Ahead:
             self._typed.append(_sent(key))
 
     @property
+    def _title(self) -> str:
+        return f"Opening: {self._name}"
+
+    @property
     def _name(self) -> str:
         return printable(self._what, 80)
 
     def _say(self) -> None:
-        self._app.notify("esc gives up", title=f"Opening: {self._name}", markup=False, timeout=5)
+        self._app.notify("esc gives up", title=self._title, markup=False, timeout=10)
 
 
 def _sent(key: events.Key) -> str:

@@ -27,6 +27,8 @@ class Confirm(ModalScreen[bool]):
         Binding("escape,n", "answer(False)", "no", id="dialog-no"),
         Binding("y", "answer(True)", "yes", id="dialog-yes"),
         Binding("left,right,up,down", "other", "the other answer", show=False, id="dialog-other"),
+        Binding("pagedown,j", "scroll(1)", "more of the question", show=False, id="dialog-more"),
+        Binding("pageup,k", "scroll(-1)", "back in the question", show=False, id="dialog-less"),
     ]
 
     def __init__(
@@ -55,7 +57,7 @@ class Confirm(ModalScreen[bool]):
                     yield Static(
                         part if isinstance(part, Content) else Content(printable(part)), markup=False
                     )
-            with Horizontal(classes="dialog-buttons"):
+            with Vertical(classes="dialog-foot"), Horizontal(classes="dialog-buttons"):
                 yield Button(Content(self._no), id="no")
                 yield Button(Content(self._yes), id="yes", variant="error")
 
@@ -73,6 +75,11 @@ class Confirm(ModalScreen[bool]):
         if answer and not self._by_letter:
             return
         self.dismiss(answer)
+
+    def action_scroll(self, way: int) -> None:
+        """Show the rest of a long question."""
+        body = self.query_one(".dialog-body", VerticalScroll)
+        body.scroll_relative(y=way * max(1, body.size.height - 1), animate=False)
 
     def action_other(self) -> None:
         """Step to the other button."""

@@ -52,6 +52,10 @@ def shown(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
+def _help(param: Param) -> str:
+    return param.option.help + (", several by commas" if param.many else "")
+
+
 class Form(ModalScreen[dict[str, Any] | None]):
     """The options of an action. Answers their values by name, or None."""
 
@@ -76,10 +80,11 @@ class Form(ModalScreen[dict[str, Any] | None]):
                 yield Static(Content(self._action.summary), classes="form-summary")
                 for param in sorted(self._params, key=lambda param: not param.required):
                     yield from self._field(param)
-            yield Static("", id="form-error", markup=False)
-            with Horizontal(classes="dialog-buttons"):
-                yield Button("Cancel", id="no")
-                yield Button(Content(self._action.title.capitalize()), id="yes", variant="primary")
+            with Vertical(classes="dialog-foot"):
+                yield Static("", id="form-error", markup=False)
+                with Horizontal(classes="dialog-buttons"):
+                    yield Button("Cancel", id="no")
+                    yield Button(Content(self._action.title.capitalize()), id="yes", variant="primary")
 
     def _field(self, param: Param) -> ComposeResult:
         name = param.name.replace("_", " ")
@@ -105,7 +110,7 @@ class Form(ModalScreen[dict[str, Any] | None]):
             else:
                 yield Input(
                     shown(param.default),
-                    placeholder=param.option.help + (", several by commas" if param.many else ""),
+                    placeholder=_help(param),
                     password=param.option.secret,
                     compact=True,
                     id=f"f-{param.name}",
@@ -116,6 +121,18 @@ class Form(ModalScreen[dict[str, Any] | None]):
         for field in self.query(Input):
             field.focus()
             return
+
+    def on_descendant_focus(self) -> None:
+        """Say what the field means: its placeholder is cut where it is narrow, and gone once it is filled."""
+        name = (self.focused.id or "").removeprefix("f-") if self.focused is not None else ""
+        param = next((param for param in self._params if param.name == name), None)
+        if param is not None and param.kind is not bool:
+            self._say(_help(param))
+
+    def _say(self, text: str, *, wrong: bool = False) -> None:
+        said = self.query_one("#form-error", Static)
+        said.set_class(not wrong, "-help")
+        said.update(Content(text))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter: the next field; in the last one it is sent."""
@@ -143,7 +160,7 @@ class Form(ModalScreen[dict[str, Any] | None]):
         try:
             values = {param.name: self._value(param) for param in self._params}
         except UsageError as error:
-            self.query_one("#form-error", Static).update(Content(error.message))
+            self._say(error.message, wrong=True)
             return
         self.dismiss(values)
 

@@ -13,6 +13,7 @@ from backend.model import GpuReport
 from tests.tui.fakes import container, contexts, gpu, host, showcase, state_of
 from tests.tui.helpers import dashboard
 from tests.tui.test_doing import three
+from tui.dialogs import Confirm
 from tui.forms import Form
 from tui.menu import Menu
 from tui.views import LISTED
@@ -187,3 +188,31 @@ async def test_sessions_of_a_context_are_unknown_until_they_were_told(tmp_path: 
         told = replace(untold, told=frozenset({"containers", "tmux"}), revision=2)
         await board.publish(state_of([told], revision=2))
         await board.until(lambda: "Sessions  none" in pane.text)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("size", [NARROW, (80, 24), (120, 40)])
+async def test_the_answers_to_a_long_question_are_always_seen(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with dashboard(FLEET, tmp_path, size=size) as board:
+        answers: list[bool | None] = []
+        question = Confirm("Stop 14", [f"Stop container-{n} on h100-{n}?" for n in range(30)])
+        board.app.push_screen(question, answers.append)
+        await board.until(lambda: "container-0" in board.text)
+        assert any("No" in line and "Yes" in line for line in board.text.splitlines())
+        await board.press("pagedown", "pagedown", "pagedown", "pagedown", "pagedown")
+        await board.until(lambda: "container-29" in board.text)
+        await board.press("enter")
+        assert answers == [False]
+
+
+@pytest.mark.parametrize("size", [NARROW, (80, 24)])
+async def test_what_is_wrong_in_a_form_is_seen_on_any_screen(tmp_path: Path, size: tuple[int, int]) -> None:
+    from tui.doing import declared
+
+    async with dashboard(FLEET, tmp_path, size=size) as board:
+        board.app.push_screen(Form("New context", declared()["context-new"]))
+        await board.until(lambda: "its name" in board.text)
+        await board.press("x", "ctrl+s")
+        await board.until(lambda: "host is needed." in board.text)
+        assert "Cancel" in board.text
+        await board.press("tab", "y")
+        await board.until(lambda: "a host of hosts.yaml" in board.text)

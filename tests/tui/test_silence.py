@@ -147,6 +147,7 @@ async def test_escape_gives_up_a_shell_that_does_not_open(tmp_path: Path, shell:
         await board.until(lambda: any("esc gives up" in note.message for note in board.app._notifications))
         await board.press("escape")
         await board.until(lambda: any(note.title == "Given up" for note in board.app._notifications))
+        assert not any("esc gives up" in note.message for note in board.app._notifications)
         await board.press("s")
         await board.until(lambda: isinstance(board.app.screen, Confirm))
         assert not shell.opened
