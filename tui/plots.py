@@ -64,7 +64,8 @@ class HistoryPlot(Widget):
         form: Callable[[float], str] = words.percent,
     ) -> None:
         """Show `series` on an axis from 0 to `top` (None: its highest value), values written by `form`."""
-        columns, span = columns_of(series, self._dots())
+        # Without a place on the screen its width is not known: the columns are made when it is drawn.
+        columns, span = columns_of(series, self._dots()) if self.size else ((), _SPANS[0])
         head = (title or self._title, _told(series, form))
         picture = (columns, span, top)
         same_head = head == (self._title, _told(self._series, self._form))
@@ -81,8 +82,8 @@ class HistoryPlot(Widget):
     # ------------------------------------------------------------------------------------------- drawing
 
     def on_resize(self, event: Resize) -> None:
-        """Lay the same series into as many columns as there are now."""
-        self._columns, self._span = columns_of(self._series, self._dots())
+        """Lay the same series into as many columns as there are now, when it is drawn."""
+        self._columns = ()
         self._strips = None
 
     def notify_style_update(self) -> None:
@@ -103,6 +104,8 @@ class HistoryPlot(Widget):
 
     def _draw(self) -> list[Strip]:
         width, height = self.size
+        if not self._columns:
+            self._columns, self._span = columns_of(self._series, self._dots())
         head = self._first_line()
         if self._is_small:
             return [head]

@@ -10,9 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 from textual.app import App, ComposeResult
+from textual.timer import Timer
 
 from backend.config import Config, Context
-from backend.history import History
+from backend.history import History, Series
 from backend.model import FleetState, HostState
 from backend.rows import RowBuilder
 from tests.data.fleet import hostile_snapshot, make_hosts, make_state
@@ -282,6 +283,30 @@ async def test_a_moving_cursor_draws_no_details_until_it_rests():
         await until(pilot, lambda: "host-008" in app.pane.text)
         passed_by = [name for name in list(state.hosts)[1:-1] if any(name in text for text in drawn)]
         assert passed_by == []
+
+
+async def test_a_timer_that_never_fires_stops_nothing(monkeypatch):
+    state = make_state(make_hosts(2, now=NOW))
+    app, history = Pane(), History()
+    history.feed(state)
+
+    def shown() -> list[str]:
+        return [plot.render_line(0).text.split()[0] for plot in app.query(HistoryPlot) if plot.display]
+
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.pane.show(state.hosts["host-000"], state, history, CONFIG)
+        await until(pilot, lambda: shown() == ["CPU", "GPUs", "Memory"])
+        with monkeypatch.context() as lost:
+            lost.setattr(app.pane, "set_timer", lambda *_: Timer(app.pane, 1.0, pause=True))
+            app.pane.show(state.hosts["host-001"], state, history, CONFIG)
+            assert "host-000" in str(app.pane.border_title)
+            while "host-001" not in str(app.pane.border_title):
+                app.pane.show(state.hosts["host-001"], state, history, CONFIG)
+                await pilot.pause()
+        for plot in app.query(HistoryPlot):
+            plot.show(Series((), 1.0, 0.0, 0.0), title="old")
+        app.pane.show(state.hosts["host-000"], state, history, CONFIG)
+        await until(pilot, lambda: shown() == ["CPU", "GPUs", "Memory"])
 
 
 async def test_nothing_selected_says_how_to_select():

@@ -100,6 +100,21 @@ async def test_plots_of_one_screen_do_not_disturb_each_other():
         assert len(full) > len(low) > 0
 
 
+async def test_a_plot_that_comes_back_shows_all_that_is_known():
+    async with Plots().run_test(size=(80, 40)) as pilot:
+        app = pilot.app
+        plot = app.query_one("#a", HistoryPlot)
+        plot.show(series([50.0] * 361))
+        await drawn(app, pilot)
+        before = text_of(plot)
+        plot.display = False
+        await pilot.pause()
+        plot.show(series([50.0] * 361))  # while it has no place on the screen
+        plot.display = True
+        await drawn(app, pilot)
+        assert text_of(plot) == before
+
+
 async def test_too_small_for_a_plot_is_a_sparkline():
     app = Plots()
     async with app.run_test(size=(80, 30)) as pilot:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
+from time import monotonic
 from typing import Any
 
 from textual.app import ComposeResult
@@ -53,7 +54,10 @@ class DetailPane(Container):
         self._drawn: Hashable = None
         self._key: Hashable = None
         self._curves: list[tuple[HistoryPlot, Curve]] = []
+        self._drawing: Timer | None = None
         self._resting: Timer | None = None
+        self._rests_at = 0.0
+        """When the cursor will have rested. A time, not a state: under load a timer may never fire."""
 
     def compose(self) -> ComposeResult:
         """Text and plots."""
@@ -75,13 +79,10 @@ class DetailPane(Container):
         elif _name(before[0]) != _name(target):
             if self._resting is not None:
                 self._resting.stop()
-            self._resting = self.set_timer(_REST, self._rested)
-        elif self._resting is None:
+            self._rests_at = monotonic() + _REST
+            self._resting = self.set_timer(_REST, self._update)
+        elif monotonic() >= self._rests_at:
             self._update()
-
-    def _rested(self) -> None:
-        self._resting = None
-        self._update()
 
     @property
     def text(self) -> str:
@@ -124,10 +125,10 @@ class DetailPane(Container):
         self.query_one("#detail-plots").display = bool(curves)
         for plot in plots[len(curves) :]:
             plot.display = False
-        waiting = bool(self._curves)
         self._curves = list(zip(plots, curves, strict=False))
-        if not waiting:
-            self._next_curve()
+        if self._drawing is not None:
+            self._drawing.stop()
+        self._next_curve()
 
     def _next_curve(self) -> None:
         if not self._curves:
@@ -136,7 +137,7 @@ class DetailPane(Container):
         plot.display = True
         plot.show(curve.series, title=curve.title, top=curve.top, form=curve.form)
         if self._curves:
-            self.set_timer(_BETWEEN, self._next_curve)
+            self._drawing = self.set_timer(_BETWEEN, self._next_curve)
 
 
 def _identity(target: Target | None, view: View) -> Hashable:
