@@ -431,11 +431,65 @@ class HostSnapshot(Struct, frozen=True, kw_only=True, gc=False):
     """Sections that came at least once: what is empty and was never told is not known yet."""
     queue: QueueReport | None = None
     """None: not known yet, or the host has none."""
+    cluster: ClusterReport | None = None
+    """Where the host is the login node of a cluster: None until the first poll came."""
 
     @property
     def stale(self) -> bool:
         """Whether what is shown of it is old: the host is not up now."""
         return self.state is not HostState.UP
+
+
+class ClusterNode(Struct, frozen=True, kw_only=True, gc=False):
+    """A node of a cluster."""
+
+    host: str
+    """The login node's name in the configuration."""
+    name: str
+    state: str
+    """As Slurm writes it, lower case: idle, mixed, allocated, drained, down ..."""
+    partitions: tuple[str, ...] = ()
+    gpu_type: str = ""
+    gpus: int = 0
+    gpus_used: int = 0
+    cpus: int = 0
+    cpus_used: int = 0
+    memory: int = 0
+    """Bytes."""
+    memory_used: int = 0
+    """Bytes that are given to jobs."""
+    reason: str = ""
+    """Why it takes no jobs."""
+
+
+class ClusterPartition(Struct, frozen=True, kw_only=True, gc=False):
+    """A partition of a cluster."""
+
+    host: str
+    name: str
+    state: str
+    default: bool = False
+    time_limit: float | None = None
+    """Seconds; None is without limit."""
+    nodes: int = 0
+    gpus: int = 0
+    gpus_free: int = 0
+    """On nodes that take jobs."""
+
+
+class ClusterReport(Struct, frozen=True, kw_only=True):
+    """What a cluster's login node tells: one poll, shared by all who look."""
+
+    name: str = ""
+    version: str = ""
+    jobs: tuple[JobRow, ...] = ()
+    nodes: tuple[ClusterNode, ...] = ()
+    partitions: tuple[ClusterPartition, ...] = ()
+    history: bool = False
+    """Whether there is a database that remembers ended jobs."""
+    error: str = ""
+    """Why it could not be asked; what is shown is older then."""
+    hint: str = ""
 
 
 class FleetState(Struct, frozen=True, kw_only=True, gc=False):

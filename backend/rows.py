@@ -30,10 +30,12 @@ from backend.model import (
     HostRow,
     HostSnapshot,
     HostState,
+    JobRow,
     SessionRow,
     TmuxSession,
     Usage,
 )
+from backend.queues.jobrows import job_rows
 from backend.tmux import session_stem
 
 if TYPE_CHECKING:
@@ -70,9 +72,13 @@ class RowBuilder:
         """One row per tmux session."""
         return self._collect(_SESSIONS, state)
 
+    def jobs(self, state: FleetState) -> list[JobRow]:
+        """One row per job of all queues, by host and turn."""
+        return self._collect(_JOBS, state)
+
     def warm(self, state: FleetState) -> Iterator[None]:
         """Build what `state` asks for, one host after the other: whoever wants rows next need not wait."""
-        kinds: tuple[_Kind[Any], ...] = (_GPUS, _CONTAINERS, _SESSIONS)
+        kinds: tuple[_Kind[Any], ...] = (_GPUS, _CONTAINERS, _SESSIONS, _JOBS)
         for kind in kinds:
             cache = self._caches.setdefault(kind.name, {})
             for host in state.hosts.values():
@@ -196,6 +202,23 @@ _SESSIONS = _Kind(
     lambda builder, host: builder._session_rows(host),
     attrgetter("socket", "id"),
 )
+_JOBS = _Kind(
+    "jobs",
+    attrgetter("queue", "cluster", "gpu_report", "stale"),
+    lambda _, host: _job_rows(host),
+    attrgetter("id"),
+)
+
+
+def _job_rows(host: HostSnapshot) -> list[JobRow]:
+    rows: list[JobRow] = []
+    if host.queue is not None:
+        busy = any(job.gpus for job in host.queue.jobs)
+        gpus = {gpu.uuid: gpu for gpu in gpu_rows(host)} if busy else {}
+        rows += job_rows(host.name, host.queue.jobs, gpus, stale=host.stale)
+    if host.cluster is not None:
+        rows += [replace(row, stale=True) for row in host.cluster.jobs] if host.stale else host.cluster.jobs
+    return rows
 
 
 def host_row(host: HostSnapshot) -> HostRow:

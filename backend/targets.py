@@ -27,6 +27,7 @@ from backend.model import (
     HostRow,
     HostSnapshot,
     HostState,
+    JobRow,
     SessionRow,
 )
 from backend.rows import RowBuilder, container_row, context_row
@@ -61,6 +62,8 @@ async def resolve(kind: type, text: str, config: Config, access: Access, *, look
         return await _containers(text, config, access, look=look)
     if kind is SessionRow:
         return await _seen(text, config, RowBuilder.sessions, _session_names)
+    if kind is JobRow:
+        return await _jobs(text, config, access)
     if kind is GpuRow:
         return await _seen(text, config, RowBuilder.gpus, _gpu_names)
     raise UsageError(f"{text}: nothing can be done to a {kind.__name__} by name.")
@@ -248,6 +251,50 @@ def _row(host: HostConfig, container: Container, config: Config) -> ContainerRow
         context=context,
         now=datetime.now(UTC),
     )
+
+
+# -------------------------------------------------------------------------------------------- jobs
+
+
+async def _jobs(text: str, config: Config, access: Access) -> list[JobRow]:
+    """`HOST/12`, `12` where only one queue has it, `HOST/*` for all unfinished ones of a host, `pid=12`."""
+    from backend.queues.choose import with_queue
+
+    where, slash, number = text.removeprefix("pid=").rpartition("/")
+    if is_pattern(number):
+        hosts = _hosts_named(where or "*", config)
+        found = await asyncio.gather(*(_queue(host, None, config, access) for host in hosts))
+        rows = [row for rows in found for row in rows if fnmatchcase(row.id, number)]
+        if not rows:
+            raise NoSuchTarget(f"no unfinished job fits {text!r}.", hint="See: berth jobs")
+        return rows
+    if slash:
+        return await _queue(config.host(where), number, config, access)
+    answers = await asyncio.gather(
+        *(_queue(host, number, config, access) for host in with_queue(config)), return_exceptions=True
+    )
+    rows = [row for answer in answers if isinstance(answer, list) for row in answer]
+    unfinished = [row for row in rows if row.ended_at is None]
+    rows = unfinished if len(unfinished) == 1 else rows
+    if len(rows) > 1:
+        places = ", ".join(f"{row.host}/{row.id}" for row in rows[:_SHOWN])
+        raise UsageError(f"{len(rows)} queues have a job {number}.", hint=f"Say which: {places}")
+    if not rows:
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, NoSuchTarget):
+                raise answer
+        raise NoSuchTarget(f"no queue has a job {number!r}.", hint="See: berth jobs")
+    return rows
+
+
+async def _queue(host: HostConfig, number: str | None, config: Config, access: Access) -> list[JobRow]:
+    """One job of a host, or all of its unfinished ones."""
+    from backend.queues.choose import queue_of
+
+    async with queue_of(config, access, host.name) as queue:
+        if number is None:
+            return await queue.jobs("unfinished")
+        return [(await queue.detail(number)).row]
 
 
 # ------------------------------------------------------------------------------ sessions and GPUs

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backend.actions.registry import Action, Param
-from backend.model import ContainerRow, ContextRow, GpuRow, HostRow, SessionRow
-
-if TYPE_CHECKING:
-    pass
+from backend.model import ContainerRow, ContextRow, GpuRow, HostRow, JobRow, SessionRow
 
 TARGETS: dict[Any, tuple[str, str]] = {
     ContainerRow: (
@@ -25,6 +22,7 @@ TARGETS: dict[Any, tuple[str, str]] = {
     ContextRow: ("CONTEXT", "context"),
     HostRow: ("HOST", "host"),
     SessionRow: ("HOST/SESSION", "session as HOST/NAME"),
+    JobRow: ("HOST/NUMBER", "job as HOST/NUMBER, or NUMBER where only one host has it"),
     GpuRow: ("HOST/INDEX", "GPU as HOST/INDEX"),
 }
 """How a target of each kind is written."""
@@ -194,7 +192,9 @@ def _flag(parser: argparse.ArgumentParser, param: Param) -> None:
         )
         return
     if param.many:
-        about["action"] = "append"
+        about["action"] = "extend" if param.option.several else "append"
+        if param.option.several:
+            about["nargs"] = "+"
     parser.add_argument(
         *names,
         type=param.kind,

@@ -22,6 +22,9 @@ MODULES: tuple[str, ...] = (
     "private",
     "ports",
     "environment",
+    "run",
+    "jobs",
+    "queues",
 )
 """The files that declare actions, one per kind of target."""
 
@@ -33,7 +36,9 @@ ALONE: dict[str, str] = {
     "login": "enter",
     "logs": "logs",
     "root-shell": "enter",
-    "shell": "enter",
+    "run": "run",
+    "sh": "enter",
+    "shell": "run",
 }
 """Verbs that people wait for, and the one file that declares each: the command line then loads no other.
 A test holds it against what is declared."""

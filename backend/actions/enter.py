@@ -72,7 +72,10 @@ async def enter_context(
     return visits.enter(ctx, visits.container_of(context), _which(new, session), user, shell)
 
 
-@action(on=ContainerRow, key="E", applies=_is_running, terminal=True, title="plain shell", group="Enter")
+@action(
+    on=ContainerRow, verb="sh", key="E", title="plain shell", applies=_is_running, terminal=True,
+    group="Enter",
+)  # fmt: skip
 async def shell(
     ctx: ActionContext, container: ContainerRow, *, user: User = None, shell: Shell = None
 ) -> Terminal:

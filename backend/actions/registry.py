@@ -43,6 +43,8 @@ class Option:
     """NAME=VALUE words whose values may be secrets: the activity log keeps the names."""
     many: bool = False
     """On the command line: all that is left, after `--` where it looks like options."""
+    several: bool = False
+    """One flag takes several words."""
 
 
 @dataclass(frozen=True)

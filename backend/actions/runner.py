@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.actions.context import ActionContext, Terminal
 from backend.errors import ActionFailed, BerthError, NoSuchTarget, Refused
+from backend.model import JobRow
 
 if TYPE_CHECKING:
     from backend.actions.registry import Action
@@ -39,6 +40,8 @@ def label(target: Any) -> str:
     """`host/name` of a target, for messages and logs."""
     if target is None:
         return "fleet"
+    if isinstance(target, JobRow):
+        return f"{target.host}/{target.id}"
     host, name = getattr(target, "host", None), getattr(target, "name", None) or getattr(target, "uuid", "")
     return f"{host}/{name}" if host else str(name)
 

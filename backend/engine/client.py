@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from backend.engine.builds import Builds
 from backend.engine.caller import CALL_TIMEOUT
 from backend.engine.execs import Execs
 from backend.engine.files import Files
@@ -40,7 +41,7 @@ class Top(Struct, frozen=True):
     Processes: list[list[str]] | None = None
 
 
-class EngineClient(Execs, Files, Images):
+class EngineClient(Builds, Execs, Files, Images):
     """A host's engine. Containers are named by id or name; a name is never trusted to be one.
 
     Every method raises `NoSuchTarget` where the engine knows no such thing, and `EngineError` with the

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from backend.actions.context import Terminal
+    from backend.actions.context import ActionContext, Terminal
     from backend.model import JobRow
 
 Which = Literal["unfinished", "ended", "all"]
@@ -35,6 +35,8 @@ class Submission:
     """(source on the host, target in the container, read only)."""
     user: str | None = None
     """`UID:GID`; "" is the image's own user; None is whoever submits."""
+    groups: tuple[str, ...] = ()
+    """Further group ids."""
     gpus: int = 0
     gpu_ids: tuple[str, ...] = ()
     cpus: int = 1
@@ -171,11 +173,17 @@ class QueueEngine(Protocol):
     async def resume(self) -> None:
         """The reverse of both; also starts whoever keeps the queue moving."""
 
-    def logs(self, job: str, *, follow: bool = False, tail: int = 0) -> AsyncIterator[bytes]:
-        """What the job wrote, from the beginning (`tail` 0) or its last lines; pieces of bytes."""
+    def follow(
+        self, job: str, *, to_the_end: bool = True, output: bool = True, tail: int = 0
+    ) -> AsyncIterator[JobRow | bytes | str]:
+        """What happens to it until it has ended: its row whenever that changed, pieces of its output, and
+        sentences that people should know. Not `to_the_end`: what there is now."""
 
-    async def terminal(self, job: str) -> Terminal:
-        """A terminal to the running job."""
+    async def terminal(self, ctx: ActionContext, job: str) -> Terminal:
+        """A terminal to the running job: its own where it has one, else a shell beside it."""
 
     async def estimate(self, job: Submission) -> Estimate:
         """When it would start, were it submitted now. Changes nothing."""
+
+    async def close(self) -> None:
+        """Let go of what it holds. Never raises."""

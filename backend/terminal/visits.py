@@ -70,7 +70,7 @@ def enter(
         intro=[f"{name} on {row.host}", *_mounts(ctx, row, context)],
     )
     place = f"{row.host}/{name}"
-    verb = ["berth", "enter" if persistent else "shell", place, *flags(which)]
+    verb = ["berth", "enter" if persistent else "sh", place, *flags(which)]
     verb += ["--user", user] if user else []
     verb += ["--shell", shell] if shell else []
     back = f"berth enter {context.name if context else place}"

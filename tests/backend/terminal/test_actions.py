@@ -45,7 +45,7 @@ async def run(name: str, row: Any, ctx: ActionContext | None = None, **options: 
         ("enter", {"session": 3}, "berth enter h/c --session 3"),
         ("enter", {"user": "eve"}, "berth enter h/c --new --user eve"),
         ("enter", {"shell": "fish"}, "berth enter h/c --new --shell fish"),
-        ("shell", {}, "berth shell h/c"),
+        ("shell", {}, "berth sh h/c"),
         ("root-shell", {}, "berth shell h/c --user 0"),
         ("attach", {}, "berth attach h/c"),
     ],

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.lab
 
 
 def test_what_is_typed_and_printed_arrives_unchanged_and_the_exit_code_comes_out(berth: Berth) -> None:
-    it = berth("shell", "h1/work")
+    it = berth("sh", "h1/work")
     it.expect(PROMPT)
     it.send("echo 'žluťoučký 鯨 🐳'; printf '\\033[31mred\\033[m\\001\\n'\r")
     it.expect("\nžluťoučký 鯨 🐳\r\n".encode())
@@ -28,7 +28,7 @@ def test_what_is_typed_and_printed_arrives_unchanged_and_the_exit_code_comes_out
 
 
 def test_the_window_s_size_is_the_size_inside_down_to_one_cell(berth: Berth) -> None:
-    it = berth("shell", "h1/work", size=(97, 31))
+    it = berth("sh", "h1/work", size=(97, 31))
     it.expect(PROMPT)
     it.send("stty size\r")
     it.expect(b"31 97")
@@ -41,7 +41,7 @@ def test_the_window_s_size_is_the_size_inside_down_to_one_cell(berth: Berth) -> 
 
 
 def test_control_keys_reach_the_inside(berth: Berth) -> None:
-    it = berth("shell", "h1/work")
+    it = berth("sh", "h1/work")
     it.expect(PROMPT)
     it.send(
         'sh -c \'trap "echo got-int" INT; trap "echo got-quit" QUIT; echo on; while :; do sleep 0.1; done\'\r'
@@ -58,7 +58,7 @@ def test_control_keys_reach_the_inside(berth: Berth) -> None:
 
 
 def test_paste_and_mouse_bytes_are_not_touched(berth: Berth) -> None:
-    it = berth("shell", "h1/work")
+    it = berth("sh", "h1/work")
     it.expect(PROMPT)
     it.send("stty raw -echo; echo ready; dd bs=1 count=24 2>/dev/null | od -An -tx1; stty sane\r")
     it.expect(b"\nready")
@@ -144,7 +144,7 @@ def test_being_told_to_end_restores_the_terminal_first(berth: Berth) -> None:
 
 
 def test_no_shell_is_left_inside_when_its_visitor_is_gone(berth: Berth, host: Host) -> None:
-    it = berth("shell", "h1/other")
+    it = berth("sh", "h1/other")
     it.expect(PROMPT)
     assert shells_in(host, "other")
     os.kill(it.pid, signal.SIGKILL)
@@ -157,14 +157,14 @@ def test_no_shell_is_left_inside_when_its_visitor_is_gone(berth: Berth, host: Ho
 
 
 def test_an_image_without_any_shell_is_said_to_be_one(berth: Berth, bare: str) -> None:
-    for verb in ("enter", "shell"):
+    for verb in ("enter", "sh"):
         it = berth(verb, f"h1/{bare}")
         it.expect(b"berth: bare has no shell (tried: bash sh).")
         assert it.wait() == 127
 
 
 def test_a_shell_the_image_lacks_is_replaced_and_said(berth: Berth) -> None:
-    it = berth("shell", "h1/work", "--shell", "zsh -l")
+    it = berth("sh", "h1/work", "--shell", "zsh -l")
     it.expect(b"this image has no zsh.")
     it.expect(PROMPT)
     it.send("exit 127\r")  # the shell's own, not the engine's
@@ -172,7 +172,7 @@ def test_a_shell_the_image_lacks_is_replaced_and_said(berth: Berth) -> None:
     assert b"no shell" not in it.output
 
 
-@pytest.mark.parametrize("verb", ["enter", "shell", "attach"])
+@pytest.mark.parametrize("verb", ["enter", "sh", "attach"])
 def test_a_container_that_cannot_be_entered_says_why(berth: Berth, host: Host, verb: str) -> None:
     host.docker("create", "--name", "idle", "busybox:latest", "sleep", "1d")
     try:
@@ -229,7 +229,7 @@ def test_a_tmux_server_that_dies_gives_the_terminal_back(berth: Berth, host: Hos
 
 
 def test_much_output_arrives_whole_and_stops_at_once(berth: Berth) -> None:
-    it = berth("shell", "h1/work")
+    it = berth("sh", "h1/work")
     it.expect(PROMPT)
     it.send("seq 1 200000; echo end-$((1 + 1))\r")
     text = it.expect(b"end-2", timeout=60)

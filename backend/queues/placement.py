@@ -1,0 +1,91 @@
+"""Where a job starts soonest: `--host any`, `--host tag:T`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from backend.errors import ActionFailed, BerthError, NoSuchTarget, UsageError
+from backend.queues.base import Estimate, Submission
+from backend.queues.choose import has_queue, queue_of, with_queue
+from backend.text import duration
+
+if TYPE_CHECKING:
+    from backend.actions.context import Access
+    from backend.config import Config
+
+ANY = "any"
+TAG = "tag:"
+_WAIT = 15.0
+"""Seconds a host may take to say when; one that is silent is not chosen."""
+_NEVER = float("inf")
+
+
+def candidates(config: Config, where: str) -> list[str]:
+    """Names of the hosts that `any`, `tag:T` or a name mean. Raises `NoSuchTarget`, `UsageError`."""
+    if where == ANY:
+        found = [host.name for host in with_queue(config) if not host.read_only]
+        if not found:
+            raise NoSuchTarget("no host has a queue.", hint="See `queue` and `engine` in hosts.yaml.")
+        return found
+    if where.startswith(TAG):
+        tag = where.removeprefix(TAG)
+        found = [host.name for host in with_queue(config) if tag in host.tags and not host.read_only]
+        if not found:
+            tags = sorted({tag for host in with_queue(config) for tag in host.tags})
+            raise NoSuchTarget(
+                f"no host with a queue has the tag {tag!r}.", hint=f"Tags: {', '.join(tags) or 'none'}"
+            )
+        return found
+    host = config.host(where)
+    if not has_queue(host):
+        raise UsageError(f"{where} has no queue.", hint="See `queue`, `engine` and `skip` in hosts.yaml.")
+    return [where]
+
+
+async def estimates(config: Config, access: Access, hosts: list[str], job: Submission) -> list[Estimate]:
+    """What each host says, side by side; soonest first, those where it cannot run last."""
+
+    async def one(name: str) -> Estimate:
+        try:
+            async with asyncio.timeout(_WAIT), queue_of(config, access, name) as queue:
+                return await queue.estimate(job)
+        except BerthError as error:
+            return Estimate(name, None, possible=False, why=error.message)
+        except TimeoutError:
+            return Estimate(name, None, possible=False, why=f"no answer within {_WAIT:.0f} s")
+
+    found = await asyncio.gather(*(one(name) for name in hosts))
+    order = {name: place for place, name in enumerate(hosts)}
+    return sorted(
+        found,
+        key=lambda each: (
+            not each.possible,
+            _NEVER if each.start is None else each.start,
+            order[each.host],
+        ),
+    )
+
+
+async def choose(config: Config, access: Access, where: str, job: Submission) -> tuple[str, list[str]]:
+    """The host, and lines that say why. A host that was named is not asked."""
+    hosts = candidates(config, where)
+    if where in hosts:
+        return where, []
+    found = await estimates(config, access, hosts, job)
+    best = found[0]
+    lines = [said(each) for each in found]
+    if not best.possible:
+        raise ActionFailed("no host can run this job. " + "; ".join(lines))
+    return best.host, [f"chosen: {best.host}", *lines]
+
+
+def said(estimate: Estimate) -> str:
+    """`h100-1: starts at once: 2 of 8 GPUs are free`."""
+    if not estimate.possible:
+        when = "not possible"
+    elif estimate.start is None:
+        when = "start unknown"
+    else:
+        when = "starts at once" if estimate.start < 1 else f"starts in {duration(estimate.start)}"
+    return f"{estimate.host}: {when}" + (f": {estimate.why}" if estimate.why else "")

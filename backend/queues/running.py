@@ -1,0 +1,190 @@
+"""`berth run` and `berth shell`: submit, wait for the turn, show the output, end with the job's exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json as json_
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend.errors import HostError
+from backend.logs.writing import Writer
+from backend.queues.asking import Asked
+from backend.queues.choose import queue_of
+from backend.queues.submitting import Submitted, submit
+from backend.text import duration, printable
+
+if TYPE_CHECKING:
+    from backend.access import StandaloneAccess
+    from backend.model import JobRow
+
+CANCELLED = 130
+_TIMEOUT = 124
+"""As `timeout(1)` says it."""
+_AGAIN = (1.0, 2.0, 5.0, 10.0)
+"""Seconds until a lost host is asked again."""
+
+
+async def run(
+    access: StandaloneAccess,
+    rows: Sequence[object],
+    *,
+    json: bool,
+    host: str | None = None,
+    detach: bool = False,
+    snapshot: bool = False,
+    **options: Any,
+) -> int:
+    """Submit a job; follow it to its end unless `detach`. The exit code is the job's."""
+    _ = rows
+    done = await submit(
+        access.config,
+        access,
+        Asked(**options),
+        host=host,
+        folder=Path.cwd(),
+        say=_say,
+        snapshot=snapshot,
+    )
+    if json:
+        print(json_.dumps([{"host": done.host, "id": number, "name": done.name} for number in done.ids]))
+    if detach or len(done.ids) > 1 or json:
+        if not json:
+            for number in done.ids:
+                print(f"{done.host}/{number}", flush=True)
+            _say(f"queued on {done.host}. See: berth jobs; berth job logs -f {done.host}/{done.ids[0]}")
+        return 0
+    _say(f"waiting to be scheduled as <{done.ids[0]}> on {done.host} (Ctrl+C ends the job)")
+    return await _foreground(access, done)
+
+
+async def _foreground(access: StandaloneAccess, done: Submitted) -> int:
+    """Follow the job; Ctrl+C ends it. A terminal that goes away leaves it alone."""
+    interrupted = asyncio.Event()
+    async with _on_interrupt(interrupted):
+        following = asyncio.create_task(_follow(access, done))
+        stopping = asyncio.create_task(interrupted.wait())
+        await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not interrupted.is_set():
+            return await following
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+        async with queue_of(access.config, access, done.host) as queue:
+            for line in await queue.cancel(done.ids):
+                _say(line)
+    return CANCELLED
+
+
+@asynccontextmanager
+async def _on_interrupt(event: asyncio.Event) -> AsyncIterator[None]:
+    """Ctrl+C sets the event meanwhile; a second one is what it always was."""
+    loop = asyncio.get_running_loop()
+    before = signal.getsignal(signal.SIGINT)
+
+    def first() -> None:
+        event.set()
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, before)
+
+    loop.add_signal_handler(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        if not event.is_set():
+            loop.remove_signal_handler(signal.SIGINT)
+            signal.signal(signal.SIGINT, before)
+
+
+async def _follow(access: StandaloneAccess, done: Submitted) -> int:
+    """Show what happens until the job has ended, over lost links too."""
+    (number,) = done.ids
+    told = _Told(done)
+    writer = Writer(sys.stdout.fileno())
+    for again in range(1_000_000):
+        try:
+            passed = 0
+            async with queue_of(access.config, access, done.host) as queue:
+                async for piece in queue.follow(number, output=not done.to_file):
+                    if isinstance(piece, bytes):
+                        new = piece[max(0, told.bytes - passed) :]
+                        passed += len(piece)
+                        told.bytes += len(new)
+                        await writer.write(new)
+                    elif isinstance(piece, str):
+                        _say(piece)
+                    else:
+                        passed = told.row(piece, passed)
+            if told.last is not None and told.last.ended_at is not None:
+                await writer.flush()
+                return told.close()
+        except HostError as error:
+            if not again or told.link_up:
+                _say(f"{error} The job goes on; looking for it again.")
+            told.link_up = False
+        await asyncio.sleep(_AGAIN[min(again, len(_AGAIN) - 1)])
+    return 1
+
+
+class _Told:
+    """What the person knows of the job."""
+
+    def __init__(self, done: Submitted) -> None:
+        self._done = done
+        self._reason = ""
+        self._attempt = 0
+        self.last: JobRow | None = None
+        self.bytes = 0
+        """Of the present attempt's output."""
+        self.link_up = True
+
+    def row(self, row: JobRow, passed: int) -> int:
+        """The job as it is now; how many bytes of its attempt came by since the link was made."""
+        self.link_up = True
+        if row.attempt > self._attempt:
+            if self._attempt:
+                _say(f"attempt {self._attempt} failed; attempt {row.attempt} begins")
+            self._attempt, self.bytes, passed = row.attempt, 0, 0
+        if row.state in ("queued", "held") and row.reason and row.reason != self._reason:
+            self._reason = row.reason
+            _say(f"waits: {row.reason}{_expected(row)}")
+        if row.state == "running" and (self.last is None or self.last.state != "running"):
+            where = f", output in {self._done.to_file}" if self._done.to_file else ""
+            _say(f"job {row.id} runs on {row.node or row.host}{where}")
+        self.last = row
+        return passed
+
+    def close(self) -> int:
+        """Say how it ended; berth's exit code."""
+        row = self.last
+        if row is None:
+            return 1
+        if row.state == "completed":
+            return 0
+        why = f": {row.reason}" if row.reason else ""
+        code = f" with exit code {row.exit_code}" if row.exit_code is not None else ""
+        _say(f"job {row.id} ended, {row.state}{code}{why}")
+        if row.state == "cancelled":
+            return CANCELLED
+        if row.state == "timeout":
+            return _TIMEOUT
+        return row.exit_code if row.exit_code and 0 < row.exit_code < 256 else 1
+
+
+def _expected(row: JobRow) -> str:
+    if row.expected_start is None:
+        return ""
+    from datetime import UTC, datetime
+
+    left = (row.expected_start - datetime.now(UTC)).total_seconds()
+    return f" (expected in {duration(left)})" if left > 1 else ""
+
+
+def _say(line: str) -> None:
+    print(f"berth: {printable(line)}", file=sys.stderr, flush=True)

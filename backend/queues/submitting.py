@@ -1,0 +1,97 @@
+"""From what a person asks to a job in a queue: the project is brought to the host, the host is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backend.config.schema import LOCAL
+from backend.errors import NoSuchTarget, Refused, UsageError
+from backend.queues import asking, placement
+from backend.queues.asking import Asked
+from backend.queues.choose import queue_of, with_queue
+
+if TYPE_CHECKING:
+    from backend.actions.context import Access
+    from backend.config import Config
+    from backend.projects import Project
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """Jobs that are queued."""
+
+    host: str
+    ids: tuple[str, ...]
+    name: str
+    to_file: str = ""
+    """The file on the host that takes the output, where there is one."""
+
+
+async def submit(
+    config: Config,
+    access: Access,
+    asked: Asked,
+    *,
+    host: str | None,
+    folder: Path | None,
+    say: Say,
+    snapshot: bool = False,
+    interactive: bool = False,
+) -> Submitted:
+    """Queue what was asked. `folder`: where to look for a project, None for none.
+
+    Raises `UsageError` for what makes no sense, before anything is brought anywhere.
+    """
+    project = _project(folder, asked)
+    job = asking.read(asked, project.defaults if project else None, interactive=interactive)
+    if not job.image and project is None:
+        raise UsageError(
+            "there is no project here, and no image is named.",
+            hint="Make one: berth init. Or name an image of the host: berth run --image IMAGE -- COMMAND",
+        )
+    if not job.command and not interactive and project is not None:
+        raise UsageError("nothing to run is named.", hint='For example: berth run -- hello.sh "a b"')
+    chosen, why = await placement.choose(config, access, host or default_host(config), job)
+    if config.settings.read_only or config.host(chosen).read_only:
+        raise Refused(f"run: host {chosen} is read-only.", hint="See read_only in hosts.yaml.")
+    for line in why:
+        say(line)
+    to_file = ""
+    if project is not None:
+        from backend.projects.bring import bring, output_file
+
+        ready = await bring(project, access, chosen, snapshot=snapshot, say=say)
+        job = asking.in_project(job, ready)
+        if asked.outfile_name or project.defaults.to_file:
+            to_file = output_file(ready, asked.outfile_name or job.name)
+            job = replace(job, outfile=to_file)
+    jobs = asking.swept(job, asked)
+    async with queue_of(config, access, chosen) as queue:
+        ids = await queue.submit(jobs)
+    return Submitted(chosen, tuple(ids), job.name, to_file)
+
+
+def default_host(config: Config) -> str:
+    """Where jobs go where no host is said: this machine, or the only one there is."""
+    names = [host.name for host in with_queue(config)]
+    if LOCAL in names:
+        return LOCAL
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise NoSuchTarget("no host has a queue.", hint="See `queue` and `engine` in hosts.yaml.")
+    raise UsageError("which host?", hint=f"Say --host {'|'.join(names[:6])}, --host any or --host tag:TAG.")
+
+
+def _project(folder: Path | None, asked: Asked) -> Project | None:
+    if folder is None:
+        return None
+    from backend.projects.rp import find
+
+    found = find(folder)
+    return None if asked.image and found is None else found
