@@ -1,0 +1,300 @@
+"""The folder of the queue: where it is, whom it belongs to, and whether it can be trusted.
+
+Whoever may use the engine may use the queue, so the folder has the group of the engine's socket. What it
+holds decides what runs on the machine as whom: a folder that somebody else could have laid out for us is
+refused. It is opened once and checked through the open descriptor; what is in it is reached from there.
+"""
+
+from __future__ import annotations
+
+import errno
+import grp
+import os
+import pwd
+import stat
+from typing import List, Optional, Tuple
+
+from .. import discovery
+from .errors import FailedError, MissingError, QueueError, RefusedError
+
+ENVIRONMENT = "BERTH_QUEUE_DIR"
+SYSTEM = "/var/lib/berth"
+SHARED = "/var/tmp/berth"  # noqa: S108  # kept over a boot, and checked before it is used
+FOLDER_MODE = 0o2770
+FILE_MODE = 0o660
+DATABASE = "queue.db"
+_GROUPS = ("docker", "podman")
+"""Groups that may own a folder while the engine's socket, which would tell, is away."""
+
+
+class Place:
+    """An open folder that was found trustworthy."""
+
+    def __init__(self, path: str, descriptor: int, gid: int, socket: str) -> None:
+        self.path = path
+        self.gid = gid
+        """The group that shares it."""
+        self.socket = socket
+        """The engine's socket; empty while there is none."""
+        self._descriptor = descriptor
+        self.database = os.path.join(path, DATABASE)
+        self.lock = os.path.join(path, "keeper.lock")
+        self.doorbell = os.path.join(path, "doorbell")
+        self.logs = os.path.join(path, "logs")
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def __enter__(self) -> Place:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open(self, name: str, flags: int = os.O_RDWR | os.O_CREAT, mode: int = FILE_MODE) -> int:
+        """A descriptor of a file right in the folder. Raises OSError; a link is never followed."""
+        flags |= os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            descriptor = os.open(name, flags | os.O_EXCL, mode, dir_fd=self._descriptor)
+        except FileExistsError:
+            return os.open(name, flags & ~os.O_CREAT, dir_fd=self._descriptor)
+        if flags & os.O_CREAT:
+            os.fchmod(descriptor, mode)  # whatever the umask is
+        return descriptor
+
+    def stat(self, name: str) -> Optional[os.stat_result]:
+        """What is there under this name, a link as itself; None for nothing."""
+        try:
+            return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def rename(self, old: str, new: str) -> bool:
+        """Rename within the folder; False where there is no `old`."""
+        try:
+            os.rename(old, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def names(self) -> List[str]:
+        """What is in the folder."""
+        return os.listdir(self._descriptor)
+
+    def check(self) -> None:
+        """Raise RefusedError if the path leads somewhere else by now."""
+        try:
+            found = os.stat(self.path, follow_symlinks=False)
+        except OSError:
+            found = None
+        held = os.fstat(self._descriptor)
+        if found is None or (found.st_dev, found.st_ino) != (held.st_dev, held.st_ino):
+            raise RefusedError(f"{self.path} was replaced while it was in use.", "Try again.")
+
+    def make_logs(self) -> str:
+        """The folder of the logs, made if need be."""
+        try:
+            os.mkdir("logs", FOLDER_MODE, dir_fd=self._descriptor)
+            os.chmod("logs", FOLDER_MODE, dir_fd=self._descriptor)
+        except FileExistsError:
+            pass
+        found = self.stat("logs")
+        if found is None or not stat.S_ISDIR(found.st_mode):
+            raise RefusedError(f"{self.logs} is no folder.", "Move it away.")
+        return self.logs
+
+
+def exists() -> bool:
+    """Whether there is a folder: cheap, and nothing is looked at."""
+    return os.path.lexists(_wanted(None)[0]) or os.path.lexists(_own())
+
+
+def find(socket: str = "", engine: str = "auto", create: bool = True) -> Place:
+    """The queue of this machine. `socket` and `engine` say which engine, as for the agent.
+
+    Raises MissingError where there is none and `create` is false, RefusedError for one that cannot be
+    trusted or that we have no right to, FailedError where the disk does not let us.
+    """
+    socket, owner = engine_socket(socket, engine)
+    path, _ = _wanted(owner)
+    gid = owner.st_gid if owner is not None else None
+    descriptor = _open(path)
+    if descriptor is None:
+        if not create:
+            raise MissingError("there is no queue here yet.", "Submit a job: berth run")
+        if gid is None:
+            raise MissingError(
+                "there is no container engine here that could run jobs.",
+                "Start Docker or Podman; berth doctor says what is missing.",
+            )
+        descriptor = _make(path, gid)
+    try:
+        gid = _trusted(path, os.fstat(descriptor), gid)
+        place = Place(path, descriptor, gid, socket)
+        place.check()
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return place
+
+
+def engine_socket(explicit: str = "", kind: str = "auto") -> Tuple[str, Optional[os.stat_result]]:
+    """The engine's socket and what it is; an empty path and None where there is none."""
+    for path in discovery.candidates(kind, explicit):
+        try:
+            found = os.stat(path)
+        except OSError:
+            continue
+        if stat.S_ISSOCK(found.st_mode):
+            return path, found
+    return explicit, None
+
+
+def _wanted(engine: Optional[os.stat_result]) -> Tuple[str, bool]:
+    """The path, and whether somebody chose it."""
+    chosen = os.environ.get(ENVIRONMENT, "")
+    if chosen:
+        return os.path.abspath(chosen), True
+    if engine is not None and engine.st_uid not in (0, -1) and engine.st_uid == os.getuid():
+        return _own(), False
+    return (SYSTEM if os.path.lexists(SYSTEM) else SHARED), False
+
+
+def _own() -> str:
+    """The folder of a person whose engine is theirs alone (rootless): it must not bar others' shared one."""
+    return f"{SHARED}-{os.getuid()}"
+
+
+def _open(path: str) -> Optional[int]:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            what = "a link" if os.path.islink(path) else "no folder"
+            raise RefusedError(f"{path} is {what}: it is not used.", "Move it away.") from None
+        if isinstance(error, PermissionError):
+            raise _no_right(path) from None
+        raise _failed(path, error) from None
+
+
+def _make(path: str, gid: int) -> int:
+    """Make the folder under another name, and give it its own once all is right with it."""
+    if os.getuid() != 0 and gid not in (os.getgid(), *os.getgroups()):
+        raise RefusedError(
+            f"{user()} may not use the container engine here: not in group {group(gid)}.",
+            f"Ask for: sudo usermod -aG {group(gid)} {user()}, then log in again.",
+        )
+    fresh = f"{path}.{os.getpid()}.new"
+    try:
+        os.mkdir(fresh, 0o700)
+        try:
+            os.chown(fresh, -1, gid)
+            os.chmod(fresh, FOLDER_MODE)
+            if not os.path.lexists(path):
+                os.rename(fresh, path)  # an empty folder of somebody else who was as quick is replaced
+        finally:
+            if os.path.lexists(fresh):
+                os.rmdir(fresh)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EPERM, errno.ENOTDIR):
+            raise _failed(path, error) from None
+        if not os.path.lexists(path):
+            raise _failed(path, error) from None
+    descriptor = _open(path)
+    if descriptor is None:
+        raise FailedError(f"{path} was removed as soon as it was made.", "Try again.")
+    return descriptor
+
+
+def _trusted(path: str, found: os.stat_result, gid: Optional[int]) -> int:
+    """The folder's group, if the folder can be used at all; see `find` for what is raised."""
+    me = os.getuid()
+    if found.st_mode & 0o002:
+        raise RefusedError(
+            f"{path} can be written by everybody: it is not used.",
+            f"sudo chmod 2770 {path}, or move it away.",
+        )
+    shared = [gid] if gid is not None else [_gid(name) for name in _GROUPS]
+    if found.st_uid not in (0, me) and not any(_member(found.st_uid, one) for one in shared):
+        raise RefusedError(
+            f"{path} belongs to {user(found.st_uid)}, who has no right to the engine: it is not used.",
+            f"sudo mv {path} {path}.old",
+        )
+    if gid is not None and found.st_gid != gid and found.st_uid == me and not os.environ.get(ENVIRONMENT):
+        found = _repair(path, found, gid)
+    if me not in (0, found.st_uid) and found.st_gid not in (os.getgid(), *os.getgroups()):
+        raise _no_right(path)
+    if me != 0 and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        try:
+            readonly = bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+        except OSError:
+            readonly = False
+        if readonly:
+            raise FailedError(f"{path} is on a file system that is read-only.", "Mount it writable.")
+        raise _no_right(path)
+    return found.st_gid
+
+
+def _repair(path: str, found: os.stat_result, gid: int) -> os.stat_result:
+    """Give a folder of ours the group of the engine: it was made by hand, or for another engine."""
+    try:
+        os.chown(path, -1, gid, follow_symlinks=False)
+        os.chmod(path, FOLDER_MODE)
+        return os.stat(path, follow_symlinks=False)
+    except OSError:
+        return found  # whoever lacks rights because of that is told so
+
+
+def _member(uid: int, gid: int) -> bool:
+    """Whether the user is in the group."""
+    try:
+        entry = pwd.getpwuid(uid)
+        return gid >= 0 and gid in os.getgrouplist(entry.pw_name, entry.pw_gid)
+    except (KeyError, OSError):
+        return False
+
+
+def _gid(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return -1
+
+
+def group(gid: int) -> str:
+    """The group's name, else its number."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def user(uid: Optional[int] = None) -> str:
+    """The user's name, else the number; ours without one."""
+    uid = os.getuid() if uid is None else uid
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _no_right(path: str) -> QueueError:
+    try:
+        name = group(os.stat(path).st_gid)
+    except OSError:
+        name = ""
+    hint = f"Ask for: sudo usermod -aG {name} {user()}, then log in again." if name else "Ask its owner."
+    return RefusedError(f"{user()} may not use the queue in {path}.", hint)
+
+
+def _failed(path: str, error: OSError) -> QueueError:
+    if error.errno == errno.ENOSPC:
+        return FailedError(f"no room for the queue in {path}: the disk is full.", "Free some space there.")
+    if error.errno == errno.EROFS:
+        return FailedError(f"{path} is on a file system that is read-only.", "Mount it writable.")
+    return FailedError(f"{path}: {error.strerror or error}.", f"Is {os.path.dirname(path)} writable?")

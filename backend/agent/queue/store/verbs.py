@@ -1,0 +1,267 @@
+"""What people change: submit, cancel, hold, move, edit, retry, the queue's settings.
+
+Who may do so is decided in `api`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+
+from ..errors import MissingError, UsageError
+from ..jobs import ACTIVE, AFTER_ANY, AFTER_OK, CANCELLED, ENDED, HELD, QUEUED, WAITING, Job
+from ..plan import Limits
+from .lifecycle import Lifecycle, waiting_again
+from .rows import IllegalError, compact
+
+_FIELDS = frozenset(
+    "name priority request begin_at after retries array_limit".split(),
+)
+"""What `edit` changes of a waiting job."""
+
+
+class Verbs(Lifecycle):
+    """Changes that people ask for. `by` is who asked."""
+
+    def submit(self, jobs: Sequence[Job], by: str, now: Optional[float] = None) -> List[int]:
+        """Queue all of them or none; their numbers.
+
+        In `after` and `array`, -1 is the first of these jobs, -2 the second. Raises UsageError for a job
+        that waits for itself, in whatever way, or for one that is not there; IllegalError while draining.
+        """
+        now = time.time() if now is None else now
+        with self._change():
+            draining = self.limits().draining
+            if draining:
+                raise IllegalError(f"the queue takes no new jobs: {draining}.", "berth queue resume")
+            first = self._take_ids(len(jobs))
+            numbers = list(range(first, first + len(jobs)))
+            ready = [_numbered(job, first + at, first, len(jobs)) for at, job in enumerate(jobs)]
+            self._check_after(ready, set(numbers))
+            for job in ready:
+                new = job._replace(
+                    state=HELD if job.state == HELD else QUEUED, position=float(job.id), submitted_at=now
+                )
+                text = "submitted, held" if new.state == HELD else "submitted"
+                self._insert(new, self._spec_number(new.spec), by, text, now)
+        return numbers
+
+    def cancel(self, numbers: Iterable[int], by: str) -> Dict[int, str]:
+        """End jobs: `cancelled` waited, `stopping` runs and is ended by the keeper, `ended` had ended before.
+
+        Raises MissingError, and changes nothing then.
+        """
+        out: Dict[int, str] = {}
+        now = time.time()
+        with self._change():
+            for number in dict.fromkeys(numbers):
+                job, _, _ = self._one(number)
+                if job.state in ENDED:
+                    out[number] = "ended"
+                elif job.state in WAITING:
+                    new = job._replace(state=CANCELLED, cancel_by=by, ended_at=now)
+                    self._put(job, new, by, "cancelled while it waited", now=now)
+                    out[number] = CANCELLED
+                else:
+                    if not job.cancel_by:
+                        self._put(job, job._replace(cancel_by=by), by, "its end was asked for", now=now)
+                    out[number] = "stopping"
+        return out
+
+    def hold(self, numbers: Iterable[int], by: str) -> List[Job]:
+        """Let waiting jobs wait until they are released. Raises IllegalError for others."""
+        return self._between(numbers, by, HELD, "held")
+
+    def release(self, numbers: Iterable[int], by: str) -> List[Job]:
+        """The reverse of `hold`."""
+        return self._between(numbers, by, QUEUED, "released")
+
+    def _between(self, numbers: Iterable[int], by: str, state: str, text: str) -> List[Job]:
+        out = []
+        with self._change():
+            for number in dict.fromkeys(numbers):
+                job, _, _ = self._one(number)
+                if job.state not in WAITING:
+                    raise IllegalError(f"job {number} does not wait: it is {job.state}.")
+                if job.state != state:
+                    job = self._put(job, job._replace(state=state), by, text, now=time.time())
+                out.append(job)
+        return out
+
+    def move(
+        self, number: int, where: str, other: Optional[int] = None, *, by: str, among: Optional[str] = None
+    ) -> Job:
+        """Change a waiting job's turn: `first`, `last`, `before` or `after` the job `other`.
+
+        The jobs that change places are those of the same priority, and of the owner `among` if given: they
+        share out the places that they have, so that everybody else keeps theirs.
+        """
+        with self._change():
+            job, _, _ = self._one(number)
+            pool = self._select(
+                "jobs.state IN ('queued', 'held') AND jobs.priority = ? AND (? IS NULL OR jobs.owner = ?) "
+                "ORDER BY jobs.position, jobs.id",
+                (job.priority, among, among),
+            )
+            order = [each.id for each in pool]
+            if number not in order:
+                raise IllegalError(f"job {number} does not wait: it is {job.state}.")
+            order.remove(number)
+            order.insert(self._target(order, job, where, other), number)
+            places = sorted({each.position for each in pool})
+            if len(places) < len(pool):  # after an adoption two may share one
+                places = [places[0] + at / len(pool) for at in range(len(pool))]
+            by_id = {each.id: each for each in pool}
+            for place, each in zip(places, order):
+                old = by_id[each]
+                if old.position != place:
+                    text = (
+                        f"moved {where}{'' if other is None else f' {other}'}" if each == number else "moved"
+                    )
+                    self._put(old, old._replace(position=place), by, text, now=time.time())
+            return self._one(number)[0]
+
+    def _target(self, order: List[int], job: Job, where: str, other: Optional[int]) -> int:
+        if where == "first":
+            return 0
+        if where == "last":
+            return len(order)
+        if where not in ("before", "after") or other is None:
+            raise UsageError(f"{where!r} is no place.", "Say first, last, before NUMBER or after NUMBER.")
+        if other == job.id:
+            raise UsageError(f"job {other} cannot go {where} itself.")
+        if other not in order:
+            found, _, _ = self._one(other)
+            if found.state not in WAITING:
+                raise UsageError(f"job {other} does not wait: it is {found.state}.")
+            if found.priority != job.priority:
+                raise UsageError(
+                    f"job {other} has priority {found.priority}, job {job.id} has {job.priority}: places "
+                    "are changed among equals.",
+                    f"berth job edit {job.id} --priority {found.priority}",
+                )
+            raise IllegalError(f"job {other} is not yours: places are changed among your own jobs.")
+        return order.index(other) + (where == "after")
+
+    def edit(self, number: int, by: str, **changes: Any) -> Job:
+        """Change fields of a waiting job; of one that runs, `name` and the time limit only.
+
+        Fields: name, priority, request, begin_at, after, retries, array_limit.
+        """
+        unknown = set(changes) - _FIELDS
+        if unknown:
+            raise UsageError(
+                f"{sorted(unknown)[0]} cannot be changed.", "Can be: " + ", ".join(sorted(_FIELDS))
+            )
+        with self._change():
+            job, _, _ = self._one(number)
+            if job.state in ENDED:
+                raise IllegalError(f"job {number} has ended: it is {job.state}.", f"berth job retry {number}")
+            new = job._replace(**changes)
+            if job.state in ACTIVE:
+                same = new.request._replace(time_limit=job.request.time_limit)
+                if same != job.request or new._replace(name=job.name, request=job.request) != job:
+                    raise IllegalError(
+                        f"job {number} is {job.state}: only its name and time limit can change."
+                    )
+            if "after" in changes:
+                self._check_after([new], set())
+            return self._put(job, new, by, "changed: " + ", ".join(sorted(changes)), now=time.time())
+
+    def retry(self, number: int, by: str) -> Job:
+        """Queue an ended job once more, as it was, last in line, with all its retries."""
+        with self._change():
+            job, _, _ = self._one(number)
+            if job.state not in ENDED:
+                raise IllegalError(f"job {number} has not ended: it is {job.state}.")
+            row = self._sql("SELECT max(position) FROM jobs WHERE state IN ('queued', 'held')")
+            new = waiting_again(job)._replace(
+                position=max(float(row[0][0] or 0) + 1, float(job.id)), submitted_at=time.time()
+            )
+            return self._put(job, new, by, "queued once more", now=time.time(), failures=0, losses=0)
+
+    # -- the queue itself
+
+    def set_limits(self, by: str, **changes: Any) -> Limits:
+        """Change some of the fields of `Limits`."""
+        with self._change():
+            old = self.limits()
+            new = old._replace(**changes)
+            if new != old:
+                usual = Limits()._asdict()
+                kept = {key: value for key, value in new._asdict().items() if value != usual[key]}
+                self._set_meta("limits", compact(kept))
+                said = ", ".join(f"{key} = {changes[key] or 'none'}" for key in sorted(changes))
+                self._event(None, 0, "", "", by, said, time.time(), dict(changes))
+            return new
+
+    def forget(self, older_than: float) -> List[int]:
+        """Remove jobs that ended before this time and that nobody waits for; their numbers."""
+        with self._change() as connection:
+            wanted = {one for job in self.unfinished_now() for one, _ in job.after}
+            rows = self._sql("SELECT id FROM jobs WHERE ended_at < ?", (older_than,))
+            gone = [number for (number,) in rows if number not in wanted]
+            connection.executemany("DELETE FROM jobs WHERE id = ?", [(number,) for number in gone])
+            connection.execute("DELETE FROM specs WHERE id NOT IN (SELECT spec FROM jobs)")
+            self._specs.clear()
+        return gone
+
+    def unfinished_now(self) -> List[Job]:
+        """The same as `unfinished`, inside a transaction."""
+        return self._select("jobs.state IN ('queued', 'held', 'starting', 'running')", ())
+
+    def notice_seen(self, by: str) -> None:
+        """People know of the database that was set aside."""
+        with self._change():
+            self._set_meta("notice", "")
+            self._event(None, 0, "", "", by, "read that the database was set aside", time.time())
+        self.notice = ""
+
+    # -- dependencies
+
+    def _check_after(self, jobs: Sequence[Job], fresh: Set[int]) -> None:
+        """Raise for what can never come true. `fresh`: numbers of this submit."""
+        edges: Dict[int, Tuple[int, ...]] = {job.id: tuple(one for one, _ in job.after) for job in jobs}
+        for job in jobs:
+            for number, kind in job.after:
+                if kind not in (AFTER_OK, AFTER_ANY):
+                    raise UsageError(f"after {number}: {kind!r} is neither {AFTER_OK} nor {AFTER_ANY}.")
+                if number not in fresh and number not in edges:
+                    found = self.get(number)
+                    if found is None:
+                        raise MissingError(f"after {number}: there is no job {number}.", "See: berth jobs")
+        for job in jobs:
+            self._no_cycle(job.id, edges)
+
+    def _no_cycle(self, start: int, edges: Dict[int, Tuple[int, ...]]) -> None:
+        """Raise UsageError if `start` waits for itself. `edges` learns what is read."""
+        seen: Set[int] = set()
+        waiting = list(edges[start])
+        while waiting:
+            number = waiting.pop()
+            if number == start:
+                raise UsageError(
+                    f"job {start} would wait for itself (after {', '.join(map(str, edges[start]))})."
+                )
+            if number in seen:
+                continue
+            seen.add(number)
+            if number not in edges:
+                found = self.get(number)
+                done = found is None or found.state in ENDED
+                edges[number] = () if done else tuple(one for one, _ in found.after)  # type: ignore[union-attr]
+            waiting.extend(edges[number])
+
+
+def _numbered(job: Job, number: int, first: int, count: int) -> Job:
+    """The job with its number, and those of the others of its submit in place of -1, -2 ..."""
+
+    def real(one: int, what: str) -> int:
+        if one >= 0:
+            return one
+        if -one > count:
+            raise UsageError(f"{what} {one}: this submit has {count} jobs.", "-1 is the first of them.")
+        return first - one - 1
+
+    after = tuple((real(one, "after"), kind) for one, kind in job.after)
+    return job._replace(id=number, after=after, array=real(job.array, "array"))
