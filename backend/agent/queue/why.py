@@ -81,7 +81,7 @@ def lacking_rest(room: Room, request: Request) -> str:
 def first(room: Room, kept: Kept) -> str:
     """What is added for the job that goes next."""
     blockers = {room.holders[gpu].job.id: room.holders[gpu].job for gpu in kept.gpus if gpu in room.holders}
-    if not blockers:
+    if not blockers or kept.job.request.gpu_ids:
         return "first in line"
     if len(blockers) == 1:
         (job,) = blockers.values()
