@@ -341,3 +341,15 @@ async def test_a_host_key_to_decide_on_is_shown_in_full():
         await pilot.pause()
         await pilot.pause()
         assert "SHA256:abcdef" in app.pane.text
+
+
+def test_a_number_and_its_unit_stay_together_where_it_is_narrow() -> None:
+    from tui.cells import bar, number, text_of
+    from tui.detail.page import Sheet
+
+    sheet = Sheet()
+    sheet.field("cpu", bar(10, 15), number(3.0, 0, 7, " %"), (("of 2 CPUs", "dim"),))
+    narrow = [text_of(line).rstrip() for line in sheet.lines(34)]
+    assert [line.split() for line in narrow[1:]] == [["3", "%", "of", "2", "CPUs"]]
+    assert len(sheet.lines(60)) == 1
+    assert all(len(text_of(line)) <= 14 for line in sheet.lines(14))

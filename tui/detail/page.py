@@ -86,9 +86,8 @@ class Sheet:
         self._blocks.append(lambda width: [cell] if width_of(cell) <= width else wrap(cell, width))
 
     def field(self, name: str, *values: Cell) -> None:
-        """`name        value value`; a long value goes on below itself."""
-        value = join(*values)
-        self._blocks.append(lambda width: _field(name, value, width))
+        """`name        value value`; a long value goes on below, a number keeps its unit."""
+        self._blocks.append(lambda width: _field(name, values, width))
 
     def text(self, cell: Cell) -> None:
         """A paragraph."""
@@ -116,14 +115,30 @@ class Sheet:
         return [line for block in self._blocks for line in block(max(2, width))]
 
 
-def _field(name: str, value: Cell, width: int) -> list[Cell]:
+def _field(name: str, values: Sequence[Cell], width: int) -> list[Cell]:
     room = width - _KEY_WIDTH - 1
-    if room >= 16 or width_of(value) <= room:
+    if room >= 16 or width_of(join(*values)) <= room:
         label, indent = fit(((name, "key"),), _KEY_WIDTH), " " * (_KEY_WIDTH + 1)
-        first, *rest = wrap(value, room) or [EMPTY]
+        first, *rest = _flow(values, room) or [EMPTY]
         return [(*label, (" ", ""), *first), *(((indent, ""), *line) for line in rest)]
-    below = wrap(value, width - _HANG)
+    below = _flow(values, width - _HANG)
     return [((name, "key"),), *(((" " * _HANG, ""), *line) for line in below)]
+
+
+def _flow(values: Sequence[Cell], room: int) -> list[Cell]:
+    """Values one after another; a line ends between two of them rather than within one."""
+    lines: list[Cell] = []
+    line: Cell = EMPTY
+    for value in values:
+        if width_of(longer := join(line, value)) <= room:
+            line = longer
+            continue
+        *whole, rest = wrap(value, room) or [EMPTY]
+        lines += [line] * bool(line) + whole
+        line = rest
+        if line and not whole:  # what was padded to stand below others begins a line now
+            line = ((line[0][0].lstrip(" "), line[0][1]), *line[1:])
+    return lines + [line] * bool(line)
 
 
 def _table(
