@@ -185,6 +185,23 @@ def test_small_jobs_do_not_hold_up_a_large_one():
     }
 
 
+def test_free_gpus_are_kept_first_then_those_that_are_free_soonest_then_of_the_oldest_jobs():
+    busy = [
+        running(1, [0], started_at=500.0),
+        running(2, [1], started_at=100.0),
+        running(3, [2], time_limit=2000.0),
+    ]
+    for gpus, text in ((2, "job 3 of ann"), (3, "jobs 2 and 3"), (4, "jobs 1, 2 and 3")):
+        made = planned([*busy, job(4, gpus=gpus), job(5, gpus=1)])
+        assert started(made) == []
+        assert made.reasons[4] == f"needs {gpus} GPUs, 1 is free; first in line, after {text}"
+    ends = planned(
+        [*busy, job(4, gpus=2), job(5, gpus=1, time_limit=1000.0), job(6, gpus=1, time_limit=999.0)]
+    )
+    assert started(ends) == [5]
+    assert ends.expected == {4: 2000.0, 6: None}
+
+
 def test_a_job_that_is_surely_over_in_time_goes_ahead():
     ahead = [running(1, [0], time_limit=600.0, started_at=NOW), job(2, gpus=4)]
     quick = job(3, gpus=1, time_limit=600.0)
