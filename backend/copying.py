@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.actions.context import ActionContext
+from backend.config.paths import expanded
 from backend.errors import ActionFailed, BerthError, NoSuchTarget, Refused, UsageError
 from backend.model import ContainerRow
 from backend.pack import measure, pack
@@ -90,7 +91,7 @@ async def copy_out(
 
 def _place_here(target: str, name: str) -> Path:
     """Where a copy goes: into an existing folder, or to a new name in one."""
-    path = Path(target or ".").expanduser()
+    path = expanded(target or ".")
     if path.is_dir():
         return path.resolve() / name
     if target.endswith("/"):
@@ -133,7 +134,7 @@ async def copy_in(
 
 
 def _source_here(source: str) -> Path:
-    path = Path(source).expanduser()
+    path = expanded(source)
     if not path.exists():
         raise NoSuchTarget(f"{source} is not on this machine.")
     path = path.resolve()

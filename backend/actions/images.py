@@ -37,7 +37,9 @@ async def check_keys(ctx: ActionContext, engine: EngineClient, name: str, kind: 
 
 def local(file: str) -> Path:
     """A path on this machine, with `~` expanded."""
-    return Path(file).expanduser()
+    from backend.config.paths import expanded
+
+    return expanded(file)
 
 
 def length(path: Path) -> int:

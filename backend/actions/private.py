@@ -31,13 +31,14 @@ async def install_private(
 ) -> str:
     """Put your git identity and SSH keys into the container: folders 0700, keys 0600, owned by the user.
 
-    They are in the container only, never in an image; `private rm` takes them out again.
+    They are in the container only, never in an image; `private rm` takes them out again. A .gitconfig that
+    was there is set aside meanwhile, and still read.
     """
     from backend.private import install
 
     engine = await ctx.engine(row.host)
-    done = await install(engine, row.id, keys=key, git=git, user=user)
-    for line in done:
+    done, notes = await install(engine, row.id, keys=key, git=git, user=user)
+    for line in [*done, *notes]:
         ctx.report(line)
     return f"{len(done)} private things are in {row.name} on {row.host}"
 
@@ -52,7 +53,7 @@ async def install_private(
 async def remprivate(ctx: ActionContext, row: ContainerRow) -> str:
     """Shred and remove SSH keys, git identity and tokens from the container, and prove it.
 
-    Fails naming what is still there.
+    Fails naming what is still there. What is mounted into the container stays, but for what berth put there.
     """
     from backend import toolkit
     from backend.images import keys

@@ -39,11 +39,17 @@ def cache_dir() -> Path:
 
 
 def absolute(path: Path, base: Path | None = None) -> Path:
-    """`path` with `~` expanded, and made absolute from `base` (default: the current folder).
+    """`path` with `~` expanded, and made absolute from `base` (default: the current folder)."""
+    # Not resolve(): a link in the path is the user's choice and stays.
+    return Path(os.path.normpath((base or Path.cwd()) / expanded(path)))
+
+
+def expanded(path: str | Path) -> Path:
+    """A path of this machine as people write it, with `~` expanded.
 
     A `~name` nobody here is called, or a `~` without a home, is left as it is written.
     """
+    path = Path(path)
     with contextlib.suppress(RuntimeError):
-        path = path.expanduser()
-    # Not resolve(): a link in the path is the user's choice and stays.
-    return Path(os.path.normpath((base or Path.cwd()) / path))
+        return path.expanduser()
+    return path

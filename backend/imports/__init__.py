@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from backend.config.paths import expanded
 from backend.imports.draft import ContextDraft, HostDraft, Imported
 
 KINDS = ("container-juggle", "docker", "ssh", "dok", "rp")
@@ -24,7 +25,7 @@ def read(kind: str, path: Path | None = None, host: str | None = None) -> Import
         "dok": dok.read,
         "rp": rp.read,
     }
-    where = (path or Path(USUAL[kind])).expanduser()
+    where = expanded(path or USUAL[kind])
     if not where.exists():
         raise ConfigError(f"{where}: is not there.", hint=f"Usually: {USUAL[kind]}")
     return readers[kind](where, host)

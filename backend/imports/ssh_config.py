@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from backend.config.paths import expanded
 from backend.errors import ConfigError
 from backend.imports.draft import HostDraft, Imported
 
@@ -20,7 +21,7 @@ _FORGES = ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org")
 def read(path: Path, host: str | None = None) -> Imported:
     """Read an ssh configuration file, or the folder that holds `config`."""
     file = path / "config" if path.is_dir() else path
-    usual = Path("~/.ssh/config").expanduser()
+    usual = expanded("~/.ssh/config")
     if file.resolve() != usual.resolve():
         raise ConfigError(
             f"{file}: is not the file that ssh and berth read ({usual}).",
@@ -59,9 +60,9 @@ def _file(file: Path, hosts: dict[str, HostDraft], notes: list[str], depth: int)
 
 
 def _matches(pattern: str) -> list[Path]:
-    place = Path(pattern).expanduser()
+    place = expanded(pattern)
     if not place.is_absolute():
-        place = Path("~/.ssh").expanduser() / place
+        place = expanded("~/.ssh") / place
     return sorted(Path(place.anchor).glob(str(place.relative_to(place.anchor))))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncssh
 
 from backend.config import HostConfig
+from backend.config.paths import expanded
 from backend.errors import ActionFailed, HostKeyChanged, HostKeyUnknown
 
 DEFAULT = Path("~/.ssh/known_hosts")
@@ -147,7 +148,7 @@ def add(path: Path, own: str, key: str) -> None:
     except (ValueError, IndexError, asyncssh.KeyImportError):
         raise ActionFailed("that is not a host key.") from None
     try:
-        _append(path.expanduser(), f"{names} {bare[0]} {bare[1]}\n".encode())
+        _append(expanded(path), f"{names} {bare[0]} {bare[1]}\n".encode())
     except OSError as error:
         raise ActionFailed(
             f"the host key cannot be added to {path}: {error.strerror}.",
@@ -174,6 +175,6 @@ def files(host: HostConfig, from_config: Sequence[str] | None) -> tuple[Path, ..
     `from_config` is `UserKnownHostsFile` of the ssh configuration; `none` and /dev/null change nothing here.
     """
     if host.known_hosts is not None:
-        return (host.known_hosts.expanduser(), *GLOBAL)
-    named = [Path(name).expanduser() for name in from_config or () if name not in ("none", "/dev/null")]
-    return (*(named or [DEFAULT.expanduser()]), *GLOBAL)
+        return (expanded(host.known_hosts), *GLOBAL)
+    named = [expanded(name) for name in from_config or () if name not in ("none", "/dev/null")]
+    return (*(named or [expanded(DEFAULT)]), *GLOBAL)

@@ -12,6 +12,7 @@ import asyncssh
 from msgspec import structs
 
 from backend.config import HostConfig
+from backend.config.paths import expanded
 from backend.errors import LoginRefused, Unreachable
 from backend.link import hostkeys
 
@@ -90,8 +91,8 @@ def _read_config(host: HostConfig, label: str) -> asyncssh.SSHClientConnectionOp
         given["port"] = host.sshport
     if host.username is not None:
         given["username"] = host.username
-    files = [path for path in (each.expanduser() for each in CONFIGS) if os.access(path, os.R_OK)]
-    own = files[:1] if files and files[0] == CONFIGS[0].expanduser() else []
+    files = [path for path in map(expanded, CONFIGS) if os.access(path, os.R_OK)]
+    own = files[:1] if files and files[0] == expanded(CONFIGS[0]) else []
     for attempt in (files, own):
         try:
             found = asyncssh.SSHClientConnectionOptions(
@@ -128,16 +129,16 @@ def _fixed() -> dict[str, Any]:
 def _identities(host: HostConfig, from_config: Sequence[str], label: str) -> tuple[Path, ...]:
     """Key files to try; one named in hosts.yaml must be there."""
     if host.identity_file is not None:
-        path = host.identity_file.expanduser()
+        path = expanded(host.identity_file)
         if not os.access(path, os.R_OK):
             raise LoginRefused(
                 f"{label}: the key file {path} {'cannot be read' if path.exists() else 'does not exist'}.",
                 hint="Mend `identity_file:` in hosts.yaml.",
             )
         return (path,)
-    named = [Path(name).expanduser() for name in from_config]
+    named = [expanded(name) for name in from_config]
     if not named:
-        named = [Path("~/.ssh", name).expanduser() for name in ("id_ed25519", "id_ecdsa", "id_rsa")]
+        named = [expanded(Path("~/.ssh", name)) for name in ("id_ed25519", "id_ecdsa", "id_rsa")]
     return tuple(path for path in named if os.access(path, os.R_OK))
 
 

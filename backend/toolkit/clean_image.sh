@@ -8,7 +8,8 @@ for home in $homes; do
     remove "$home/.cache" "$home/.bash_history" "$home/.zsh_history" "$home/.python_history" "$home/.lesshst" \
         "$home/.viminfo" "$home/.wget-hsts" "$home/.local/share/Trash" "$home/.npm" "$home/.jupyter/lab/workspaces"
     [ "${1:-}" = "--keep-private" ] && continue
-    remove "$home/.netrc" "$home/.git-credentials" "$home/.gitconfig" "$home/.docker/config.json" \
+    remove "$home/.netrc" "$home/.git-credentials" "$home/.gitconfig" "$home/.gitconfig.before-berth" \
+        "$home/.berth-private" "$home/.docker/config.json" \
         "$home/.aws/credentials" "$home/.config/gh" "$home/.gnupg" "$home/.huggingface/token"
     for key in "$home"/.ssh/*; do
         [ -f "$key" ] || continue

@@ -1,5 +1,9 @@
 # Shred and remove private things from a container: SSH keys, git identity, tokens.
 # remprivate.sh [--dry-run] [-h|--help]
+#
+# Runs as root on homes of others: links are never followed. What is mounted into the container belongs to the
+# host and stays, unless berth put it there (it is listed in .berth-private then). A .gitconfig that berth set
+# aside comes back.
 set -u
 dry=""
 case "${1:-}" in
@@ -9,27 +13,83 @@ case "${1:-}" in
 *) echo "remprivate: unknown option $1" >&2; exit 2 ;;
 esac
 failed=0
-destroy() {
-    [ -f "$1" ] || return 0
-    if [ -n "$dry" ]; then echo "would remove $1"; return 0; fi
-    if command -v shred >/dev/null 2>&1; then
-        shred -u -- "$1" 2>/dev/null || rm -f -- "$1"
-    else
-        size=$(wc -c <"$1")
-        dd if=/dev/zero of="$1" bs=1 count="$size" conv=notrunc 2>/dev/null
-        rm -f -- "$1"
-    fi
-    if [ -e "$1" ]; then echo "cannot remove $1" >&2; failed=1; else echo "removed $1"; fi
+
+listed() { # NAME: whether berth put this into $home
+    [ -f "$home/.berth-private" ] && [ ! -L "$home/.berth-private" ] &&
+        grep -qxF -e "$1" "$home/.berth-private"
 }
-homes="/root"
-for home in /home/*; do [ -d "$home" ] && homes="$homes $home"; done
-for home in $homes; do
+
+mounted() { # PATH: whether it is, or is in, something mounted into the container
+    while read -r _ _ _ _ point _; do
+        point=$(printf '%b' "$point")
+        [ "$point" = / ] && continue
+        case "$1" in "$point" | "$point"/*) return 0 ;; esac
+    done </proc/self/mountinfo
+    return 1
+}
+
+ours() { # NAME: whether $home/NAME is there and may be removed; says why not
+    [ -e "$home/$1" ] || [ -L "$home/$1" ] || return 1
+    folder=$(dirname "$home/$1")
+    if [ "$(readlink -f "$folder")" != "$folder" ]; then
+        echo "left alone, it lies behind a link: $home/$1"
+        return 1
+    fi
+    [ -L "$home/$1" ] || [ -f "$home/$1" ] || return 1
+    listed "$1" && return 0
+    mounted "$home/$1" || return 0
+    echo "left alone, it is mounted: $home/$1"
+    return 1
+}
+
+destroy() { # NAME
+    ours "$1" || return 0
+    path=$home/$1
+    if [ -n "$dry" ]; then echo "would remove $path"; return 0; fi
+    if [ -L "$path" ]; then
+        rm -f -- "$path" # only the link: what it leads to may be anybody's
+    elif command -v shred >/dev/null 2>&1; then
+        shred -u -- "$path" 2>/dev/null || rm -f -- "$path"
+    else
+        size=$(wc -c <"$path")
+        dd if=/dev/zero of="$path" bs=1 count="$size" conv=notrunc 2>/dev/null
+        rm -f -- "$path"
+    fi
+    if [ -e "$path" ] || [ -L "$path" ]; then echo "cannot remove $path" >&2; failed=1; else echo "removed $path"; fi
+}
+
+clean() { # HOME
+    home=$(readlink -f "$1") || return 0
+    [ "$home" = / ] && home=""
     for key in "$home"/.ssh/*; do
-        [ -f "$key" ] || continue
-        if head -c 8192 "$key" 2>/dev/null | grep -q "PRIVATE KEY"; then destroy "$key"; destroy "$key.pub"; fi
+        name=.ssh/${key##*/}
+        if [ -f "$key" ] && [ ! -L "$key" ] && head -c 8192 "$key" 2>/dev/null | grep -q "PRIVATE KEY"; then
+            destroy "$name"
+            destroy "$name.pub"
+        fi
     done
-    for file in .netrc .git-credentials .gitconfig .docker/config.json .aws/credentials .config/gh/hosts.yml; do
-        destroy "$home/$file"
+    if [ -e "$home/.gitconfig.before-berth" ] || [ -L "$home/.gitconfig.before-berth" ]; then
+        destroy .gitconfig
+        if [ -n "$dry" ]; then
+            echo "would put back $home/.gitconfig"
+        elif mv -- "$home/.gitconfig.before-berth" "$home/.gitconfig"; then
+            echo "put back $home/.gitconfig"
+        else
+            failed=1
+        fi
+    else
+        destroy .gitconfig
+    fi
+    for name in .netrc .git-credentials .docker/config.json .aws/credentials .config/gh/hosts.yml; do
+        destroy "$name"
     done
-done
+    [ -n "$dry" ] || { [ ! -d "$home/.berth-private" ] && rm -f -- "$home/.berth-private"; }
+}
+
+clean /root
+for each in /home/*; do [ -d "$each" ] && clean "$each"; done
+while IFS=: read -r _ _ _ _ _ each _; do
+    case $each in /root | /home/*) continue ;; esac
+    [ -f "$each/.berth-private" ] && clean "$each"
+done </etc/passwd
 exit $failed

@@ -105,6 +105,65 @@ def test_keys_go_in_with_right_modes_and_come_out_for_good(box, berth, key):
     assert box.docker("exec", "box", "ls", "-A", "/root/.ssh") == ""
 
 
+def test_a_git_configuration_that_was_there_is_kept_and_comes_back(box, berth, key):
+    old = "[alias]\n\tco = checkout\n"
+    box.docker("exec", "box", "sh", "-c", f"printf '{old}' >/root/.gitconfig; chmod 640 /root/.gitconfig")
+    for _ in range(2):  # again is the same
+        said = berth("private", "install", "h1/box", "--key", str(key))
+        assert "/root/.gitconfig was there" in said.stderr
+        written = box.docker("exec", "box", "cat", "/root/.gitconfig")
+        assert "path = .gitconfig.before-berth" in written and "email" in written
+    berth("private", "rm", "h1/box", "--yes")
+    assert box.docker("exec", "box", "cat", "/root/.gitconfig") == old.strip()
+    assert box.docker("exec", "box", "stat", "-c", "%a", "/root/.gitconfig") == "640"
+    assert box.docker("exec", "box", "ls", "-A", "/root").split() == [".gitconfig", ".ssh"]
+
+
+def test_a_key_that_is_there_is_not_replaced(box, berth, key):
+    box.docker("exec", "box", "sh", "-c", "mkdir /root/.ssh; echo mine >/root/.ssh/id_test")
+    said = berth("private", "install", "h1/box", "--key", str(key), code=1).stderr
+    assert "/root/.ssh/id_test is there already" in said
+    assert box.docker("exec", "box", "cat", "/root/.ssh/id_test") == "mine"
+    assert box.docker("exec", "box", "ls", "-A", "/root") == ".ssh"
+
+
+def test_what_belongs_to_the_host_or_lies_behind_a_link_is_not_shredded(box, berth, key):
+    text = key.read_text()
+    box.put("/tmp/home/.ssh/id_host", text)
+    box.put("/tmp/home/.gitconfig", "[user]\nname = host\n")
+    mount = ["-v", "/tmp/home:/home/alice"]
+    box.docker("run", "-d", "--name", "mounted", *mount, "busybox", "sleep", "1d")
+    try:
+        script = (
+            "mkdir -p /home/bob/.ssh /srv; echo precious >/srv/passwd; ln -s /srv/passwd /home/bob/.netrc;"
+            "ln -s /srv /home/bob/.docker; echo x >/srv/config.json"
+        )
+        box.docker("exec", "mounted", "sh", "-c", script)
+        berth("private", "install", "h1/mounted", "--key", str(key))
+        said = berth("private", "rm", "h1/mounted", "--yes").stderr
+        assert "left alone, it is mounted: /home/alice/.ssh/id_host" in said
+        assert "left alone, it lies behind a link: /home/bob/.docker/config.json" in said
+        assert box.docker("exec", "mounted", "cat", "/home/alice/.ssh/id_host") == text.strip()
+        assert "name = host" in box.docker("exec", "mounted", "cat", "/home/alice/.gitconfig")
+        assert box.docker("exec", "mounted", "cat", "/srv/passwd", "/srv/config.json") == "precious\nx"
+        assert box.docker("exec", "mounted", "ls", "-A", "/home/bob", "/root/.ssh").split() == [
+            "/home/bob:", ".docker", ".ssh", "/root/.ssh:"
+        ]  # fmt: skip
+    finally:
+        box.docker("rm", "-f", "mounted")
+
+
+def test_what_berth_put_into_a_mounted_home_goes_again(box, berth, key):
+    mount = ["-v", "/tmp/other-home:/root"]
+    box.docker("run", "-d", "--name", "mounted", *mount, "busybox", "sleep", "1d")
+    try:
+        berth("private", "install", "h1/mounted", "--key", str(key))
+        berth("private", "rm", "h1/mounted", "--yes")
+        assert box.docker("exec", "mounted", "find", "/root", "-type", "f") == ""
+    finally:
+        box.docker("rm", "-f", "mounted")
+
+
 def test_what_is_no_key_is_refused(box, berth, tmp_path):
     (tmp_path / "notes").write_text("hello")
     assert (

@@ -516,6 +516,17 @@ async def test_no_setting_of_ssh_switches_the_check_off(sshd: Sshd, home: Path) 
     assert sshd.public in (home / ".ssh/known_hosts").read_text()
 
 
+async def test_homes_that_are_not_there_in_the_ssh_configuration(sshd: Sshd, home: Path) -> None:
+    ssh_config(
+        home,
+        f"Host box\n  HostName 127.0.0.1\n  Port {sshd.port}\n"
+        f"  IdentityFile ~nobody-of-this-name/id\n  IdentityFile {sshd.user_key}\n"
+        f"  UserKnownHostsFile ~nobody-of-this-name/hosts {sshd.known_hosts}\n",
+    )
+    async with opened(HostConfig(name="box", host="box")) as box:
+        assert (await box.run(["echo", "ok"], timeout=5)).stdout == b"ok\n"
+
+
 async def test_a_broken_ssh_configuration_says_where(sshd: Sshd, home: Path) -> None:
     ssh_config(home, "Host box\n  Port many\n")
     with pytest.raises(Unreachable, match="config line 2"):
