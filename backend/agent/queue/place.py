@@ -80,6 +80,21 @@ class Place:
             return False
         return True
 
+    def remove(self, name: str) -> None:
+        """Remove a file; it may be gone."""
+        try:
+            os.unlink(name, dir_fd=self._descriptor)
+        except FileNotFoundError:
+            pass
+
+    def chmod(self, name: str, mode: int) -> None:
+        """Change the mode of what we have just made there."""
+        os.chmod(name, mode, dir_fd=self._descriptor)
+
+    def fileno(self) -> int:
+        """The open folder."""
+        return self._descriptor
+
     def names(self) -> List[str]:
         """What is in the folder."""
         return os.listdir(self._descriptor)

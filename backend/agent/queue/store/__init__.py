@@ -1,6 +1,8 @@
 """The queue's database: one SQLite file (WAL). Every change of state is one transaction with an event row.
 
     schema      the tables
+    trouble     errors of SQLite and of the system
+    outside     what is kept beside the database
     base        the open file, transactions; a broken one is set aside, a newer one refused
     rows        jobs as rows and back; reading
     lifecycle   what the keeper writes
@@ -15,11 +17,11 @@ opened it. Errors: `StoreError` (also an OSError: not now, try again), `IllegalE
 from __future__ import annotations
 
 from ..place import Place
-from .base import BrokenError, StoreError
 from .lifecycle import KEEPER
 from .lists import Lists
 from .rows import IllegalError
 from .schema import SCHEMA
+from .trouble import BrokenError, StoreError
 from .verbs import Verbs
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
-import re
 import secrets
 import sqlite3
 import time
@@ -13,28 +11,13 @@ from contextlib import contextmanager
 from typing import Any, Iterator, List, Optional, Sequence, Tuple
 from urllib.parse import quote
 
-from ..errors import FailedError, QueueError, RefusedError
+from ..errors import QueueError, RefusedError
 from ..place import DATABASE, Place
-from . import schema
+from . import outside, schema
+from .trouble import BUSY, BrokenError, StoreError, translated
 
-_BUSY = 20.0
-"""Seconds to wait for others that write."""
 _PARTS = ("", "-wal", "-shm")
 _LOCK = "queue.lock"
-_ID_FILE = "queue.id"
-"""Holds the ids of the databases that were here, the present one first: by them the containers of a lost one
-are known."""
-_FORMER = 20
-_LOG = re.compile(r"(\d{1,15})(?:\.\d+)?\.log\Z")
-_QUEUE_ID = re.compile(r"[0-9a-f]{8}\Z")
-
-
-class StoreError(FailedError):
-    """The database cannot be used now."""
-
-
-class BrokenError(StoreError):
-    """The database could not be read; it was set aside, or will be when it is opened next."""
 
 
 class Base:
@@ -46,6 +29,7 @@ class Base:
         self._connection: Optional[sqlite3.Connection] = None
         self.queue_id = ""
         """8 hexadecimal digits; another database has another one."""
+        self._bound = 0
         self.notice = ""
         """What people should know: that a broken database was set aside."""
 
@@ -78,20 +62,14 @@ class Base:
                 self.close()
                 aside = self._set_aside()
                 reason = str(error)
-            os.close(self._file(DATABASE))
+            os.close(outside.file(self._place, DATABASE))
             self._connect()
             if aside:
                 self._note_loss(aside, reason)
 
-    def _file(self, name: str) -> int:
-        try:
-            return self._place.open(name)
-        except OSError as error:
-            raise translated(error, self._place.path) from None
-
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        descriptor = self._file(_LOCK)
+        descriptor = outside.file(self._place, _LOCK)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
@@ -106,7 +84,7 @@ class Base:
         try:
             # never made here: it would have another mode
             address = f"file:{quote(self._place.database)}?mode=rw"
-            connection = sqlite3.connect(address, timeout=_BUSY, isolation_level=None, uri=True)
+            connection = sqlite3.connect(address, timeout=BUSY, isolation_level=None, uri=True)
             self._connection = connection
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
             if version > schema.SCHEMA:
@@ -118,7 +96,7 @@ class Base:
             self._inode = (found.st_dev, found.st_ino)
             self.queue_id = self._meta("queue_id")
             self.notice = self._meta("notice")
-            if not _QUEUE_ID.match(self.queue_id):
+            if not outside.QUEUE_ID.match(self.queue_id):
                 raise BrokenError("it has no id")
         except (sqlite3.Error, QueueError) as error:
             self.close()
@@ -130,21 +108,8 @@ class Base:
             schema.upgrade(connection)
             if not self._meta("queue_id"):
                 self._set_meta("queue_id", secrets.token_hex(4))
-                self._set_meta("next_id", str(self._highest_log() + 1))
-                self._set_meta("former", " ".join(self._succeed(self._meta("queue_id"))))
-
-    def _succeed(self, queue_id: str) -> List[str]:
-        """Write down the new id; those of the databases before it, the latest first."""
-        descriptor = self._file(_ID_FILE)
-        try:
-            with os.fdopen(descriptor, "r+", encoding="ascii", errors="replace") as file:
-                former = [word for word in file.read(4096).split() if _QUEUE_ID.match(word)][:_FORMER]
-                file.seek(0)
-                file.truncate()
-                file.write("\n".join([queue_id, *former]) + "\n")
-        except OSError as error:
-            raise translated(error, self._place.path) from None
-        return former
+                self._set_meta("next_id", str(outside.highest(self._place) + 1))
+                self._set_meta("former", " ".join(outside.succeed(self._place, self._meta("queue_id"))))
 
     @property
     def former(self) -> Tuple[str, ...]:
@@ -181,6 +146,11 @@ class Base:
             self._place.rename(DATABASE + part, name + part)
         return name
 
+    def _reserve(self, upto: int) -> None:
+        """Numbers below `upto` may be given."""
+        if upto > self._bound:
+            self._bound = outside.reserve(self._place, upto)
+
     def _note_loss(self, aside: str, reason: str) -> None:
         text = f"the database could not be read ({reason}); it was set aside as {aside}"
         with self._transaction() as connection:
@@ -191,14 +161,6 @@ class Base:
                 (time.time(), text),
             )
         self.notice = text
-
-    def _highest_log(self) -> int:
-        """The highest number of a job whose output is here: it is not given again."""
-        try:
-            names = os.listdir(self._place.logs)
-        except OSError:
-            return 0
-        return max((int(match.group(1)) for match in map(_LOG.match, names) if match), default=0)
 
     def close(self) -> None:
         """Close it; opened again by the next call that needs it."""
@@ -291,31 +253,3 @@ class Base:
     def _set_meta(self, key: str, value: str) -> None:
         assert self._connection is not None
         self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
-
-
-def translated(error: Exception, folder: str) -> QueueError:
-    """What SQLite or the system says, for people."""
-    if isinstance(error, QueueError):
-        return error
-    text = str(error).lower()
-    code = getattr(error, "errno", None)
-    if code == errno.ENOSPC or "disk is full" in text:
-        return StoreError(f"no room for the queue in {folder}: the disk is full.", "Free some space there.")
-    if code == errno.EROFS or "readonly" in text or "read-only" in text:
-        return StoreError(f"the queue in {folder} cannot be written.", "Is its file system read-only?")
-    if "locked" in text or "busy" in text:
-        return StoreError(
-            f"another process has held the queue's database in {folder} for {_BUSY:.0f} s.",
-            "fuser -v there names it. Is one of them stopped (state T in ps)?",
-        )
-    if isinstance(error, sqlite3.OperationalError):
-        broken = "malformed" in text
-    else:
-        broken = isinstance(error, sqlite3.DatabaseError) and not isinstance(
-            error, (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.NotSupportedError)
-        )
-    if broken:
-        return BrokenError(f"the queue's database in {folder} is damaged ({error}).", "Try again.")
-    if code in (errno.EACCES, errno.EPERM) or "unable to open" in text:
-        return StoreError(f"the queue in {folder} cannot be opened: {error}.", "Do you have the right to it?")
-    return StoreError(f"the queue in {folder}: {error}.", "Look at the disk's health (dmesg) there.")

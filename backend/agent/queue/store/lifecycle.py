@@ -23,6 +23,7 @@ from .rows import IllegalError, Rows
 
 KEEPER = "keeper"
 """Who did what no person did."""
+_ADOPTED = "state attempt container started_at gpus cpus memory".split()
 _TOLERANCE = (5.0, 0.02)
 """An expected start that moved by less (seconds, and share of the wait) is not written again."""
 
@@ -187,18 +188,36 @@ class Lifecycle(Rows):
             if not row or row[0][0] != text:
                 self._put(job, job, KEEPER, text, now=time.time(), data={"of": attempt})
 
-    def adopt(self, job: Job, text: str, now: float) -> Job:
-        """Take in a running job that the database does not know, with its booking.
+    def adopt(self, job: Job, container: str, now: float) -> Job:
+        """Take in a job that has a container of which the database does not know, with its booking.
 
-        It keeps its number if that is free, else it gets a new one.
+        Either the job itself is not known (its database was lost: numbers are never given twice in a folder,
+        so it keeps its own), or its row waits and knows of fewer attempts (an older database was put back).
+        Raises IllegalError where the row says otherwise.
         """
+        text = f"adopted: it runs in container {container[:12]}"
         with self._change():
-            number = job.id if job.id > 0 and self.get(job.id) is None else self._take_ids(1)
-            self._skip_ids(number)
-            state = job.state if job.state in ACTIVE else RUNNING
-            new = job._replace(id=number, state=state, after=(), position=job.position or float(number))
-            self._insert(new, self._spec_number(new.spec), KEEPER, text, now)
-            return new
+            new = job._replace(
+                state=RUNNING,
+                container=container,
+                after=(),
+                started_at=job.started_at or now,
+                ended_at=None,
+                position=job.position or float(job.id),
+            )
+            row = self.get(job.id)
+            if row is None:
+                self._skip_ids(job.id)
+                self._insert(new, self._spec_number(new.spec), KEEPER, text, now)
+                return new
+            if row.state not in WAITING or row.attempt >= job.attempt or row.owner != job.owner:
+                raise IllegalError(f"job {job.id} is {row.state}: it cannot be adopted.")
+            booked = row._replace(
+                **{key: getattr(new, key) for key in _ADOPTED}, reason="", expected_start=None
+            )
+            starting = row._replace(state=STARTING)
+            self._put(row, starting, KEEPER, text, now=now)
+            return self._put(starting, booked, KEEPER, text, now=now)
 
     def set_waiting(
         self, reasons: Mapping[int, str], expected: Optional[Mapping[int, Optional[float]]] = None
@@ -235,11 +254,13 @@ class Lifecycle(Rows):
         """The first of `count` new numbers."""
         first = int(self._meta("next_id") or 1)
         self._set_meta("next_id", str(first + count))
+        self._reserve(first + count)
         return first
 
     def _skip_ids(self, number: int) -> None:
         if number >= int(self._meta("next_id") or 1):
             self._set_meta("next_id", str(number + 1))
+            self._reserve(number + 1)
 
     def skip_ids(self, numbers: Iterable[int]) -> None:
         """Never give these numbers, nor lower ones: containers of a lost database have them."""
