@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from tests.lab.spec import LabError
 
 PROMPT = "berth-test$ "
 """What the shell in it says when it waits."""
+_MESSAGES_STAY = 2.0
+"""Seconds that berth's messages stay at least: a failed test shows what they said."""
 _DROPPED = ("TMUX", "TMUX_PANE", "COLUMNS", "LINES", "NO_COLOR")
 
 
@@ -87,18 +90,22 @@ class Terminal:
     def until(self, what: str | Callable[[str], object], *, seconds: float = 30, pane: str = "") -> str:
         """Wait until this stands on the screen, as text or as a pattern of `match`; the screen."""
         check = (lambda screen: what in screen) if isinstance(what, str) else what
-        seen = ""
+        seen = early = ""
+        began = time.monotonic()
 
         def look() -> bool:
-            nonlocal seen
+            nonlocal seen, early
             seen = self.screen(pane)
+            if time.monotonic() < began + _MESSAGES_STAY:
+                early = seen
             return bool(check(seen))
 
         try:
             wait_for(look, "", seconds=seconds)
         except LabError:
             name = what if isinstance(what, str) else getattr(what, "pattern", what)
-            raise AssertionError(f"waited {seconds:.0f} s in vain for {name!r} on\n{seen}") from None
+            said = f"{early}\nand at last\n{seen}"
+            raise AssertionError(f"waited {seconds:.0f} s in vain for {name!r} on\n{said}") from None
         return seen
 
     def until_gone(self, text: str, *, seconds: float = 30, pane: str = "") -> str:

@@ -158,17 +158,15 @@ def commit_and_recreate(it: Terminal, host: Host) -> None:
 def choose(it: Terminal, what: str) -> None:
     """Take a line of the menu of all that can be done to this row."""
     it.keys("x")
-    menu = it.until("enter choose · esc cancel").splitlines()
-    top = next(place for place, line in enumerate(menu) if "╭─ h1/train " in line)
-    left = menu[top].index("╭─ h1/train ")
-    place = next(
-        place for place, line in enumerate(menu[top + 1 :]) if line[left + 4 :].startswith(f"{what} ")
-    )
-    it.keys(*["Down"] * place, "Enter")
+    it.until("type to find")
+    it.text(what)
+    it.until_gone("Stop the container (SIGTERM")
+    it.keys("Enter")
     it.until("ctrl+s do it")
 
 
 def remove_all(it: Terminal, hosts: list[Host]) -> None:
+    it.until("─ Containers 3 ")
     mark_all(it)
     it.keys("C-d")
     it.until("Remove serve on p1")
