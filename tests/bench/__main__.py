@@ -95,6 +95,7 @@ _MEASURE: dict[str, Callable[[Path, bool], list[Figure]]] = {
     "wall": _module("wall_cost"),
     "terminals": _module("terminal_cost"),
     "actions": _module("actions_cost"),
+    "queue": _module("queue"),
 }
 
 if __name__ == "__main__":
