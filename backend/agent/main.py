@@ -21,8 +21,8 @@ from .probe.tmux import TmuxWatch
 from .probe.usage import UsageProbe
 from .roster import Roster
 
-_WARM_UP = (0.5, 3)
-"""Rates need two samples, of containers that the engine names a moment later: the first ones come soon."""
+_WARM_UP = 0.25
+"""Seconds between the first samples: rates need two."""
 _DISK_EVERY = 30.0
 _DISK_WAIT = 5.0
 _TMUX_EVERY = 5.0
@@ -74,10 +74,13 @@ class Agent:
         self._disk_root = ""
         self._disk_done = False
         self._ticks = 0
+        self._warm_ups = 2
+        """Samples that are still to come soon, not after an interval."""
+        self._all_known = False
         self._usage_samples = 0
         self._tick_timer = loop.later(0, lambda: None)
         self._commands = LineSplitter(self._command, 65536)
-        self._roster.on_change = lambda: self._usage.sync(self._roster.running())
+        self._roster.on_change = self._roster_changed
         self._engine.on_root = self._engine_root
 
     def run(self, stdin: int | None = 0) -> None:
@@ -109,14 +112,25 @@ class Agent:
     def _tick(self) -> None:
         """Everything that is read each interval."""
         self._ticks += 1
-        wait = _WARM_UP[0] if self._ticks < _WARM_UP[1] else self._interval
-        self._tick_timer.cancel()
-        self._tick_timer = self._loop.later(min(wait, self._interval), self._tick)
+        self._warm_ups -= 1
+        self._tick_in(_WARM_UP if self._warm_ups > 0 else self._interval)
         if self._host is not None:
             self._guard("host", lambda: self._outbox.section("host", self._host.sample()))
         self._guard("usage", self._sample_usage)
         self._guard("gpus", self._gpus.tick)
         self._guard("engine", lambda: self._engine.tick(self._usage.contradictions()))
+
+    def _tick_in(self, seconds: float) -> None:
+        self._tick_timer.cancel()
+        self._tick_timer = self._loop.later(min(seconds, self._interval), self._tick)
+
+    def _roster_changed(self) -> None:
+        self._usage.sync(self._roster.running())
+        if self._roster.complete and not self._all_known:
+            self._all_known = True
+            self._loop.later(0.0, lambda: self._guard("usage", self._sample_usage))
+            self._warm_ups = max(1, self._warm_ups)
+            self._tick_in(_WARM_UP)
 
     def _sample_usage(self) -> None:
         memory = self._host.mem_total if self._host is not None else 0
@@ -187,8 +201,7 @@ class Agent:
             return
         if name == "interval":
             self._interval = argument
-            self._tick_timer.cancel()
-            self._tick_timer = self._loop.later(min(argument, _WARM_UP[0]), self._tick)
+            self._tick_in(_WARM_UP)
         elif name == "ping":
             self._outbox.message("pong", {"id": argument}, key=("pong", argument))
         elif name == "watch":

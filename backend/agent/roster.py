@@ -7,11 +7,11 @@ from typing import Any, Callable
 from .containers import Entry
 from .emit import Outbox
 from .grants import HostGpus
-from .loop import Loop
+from .loop import Loop, Timer
 from .owner import Owners
 
 _PAUSE = 0.1
-"""While many containers change at once, seconds between two lines."""
+"""While details still come, seconds between two lines."""
 _REQUIRED = ("id", "name", "image", "state")
 
 
@@ -23,7 +23,7 @@ class Roster:
         self._outbox = outbox
         self._owners = owners
         self._gpus = HostGpus()
-        self._due = False
+        self._due: Timer | None = None
         self._listed = False
         self.entries: dict[str, Entry] = {}
         self.on_change: Callable[[], Any] = lambda: None
@@ -73,7 +73,9 @@ class Roster:
 
     def emit(self) -> None:
         """Send the section if it changed. Nothing is sent before the engine's first list."""
-        self._due = False
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
         if not self._listed:
             return
         self.on_change()
@@ -88,9 +90,13 @@ class Roster:
         entry.wire["gpus"] = entry.grant.resolve(self._gpus) if entry.grant else []
 
     def _soon(self) -> None:
-        if not self._due:
-            self._due = True
-            self._loop.later(0.0 if self.complete else _PAUSE, self.emit)
+        """Tell of it: at once where everything is known, even if a line was put off before."""
+        complete = self.complete
+        if self._due is not None and complete:
+            self._due.cancel()
+            self._due = None
+        if self._due is None:
+            self._due = self._loop.later(0.0 if complete else _PAUSE, self.emit)
 
 
 def _compact(wire: dict[str, Any]) -> dict[str, Any]:
