@@ -31,7 +31,7 @@ from tui.toasts import Folding
 
 if TYPE_CHECKING:
     from backend.config import Config
-    from backend.model import HostSnapshot
+    from backend.model import FleetState, HostSnapshot
     from tui.access import FleetAccess
     from tui.doing import Doing
     from tui.follow import FleetLike
@@ -128,7 +128,10 @@ class BerthApp(App[int]):
             self._garbage.start()
 
     def _tick(self) -> None:
-        self.desk.tick()
+        try:
+            self.desk.tick()
+        except Exception as error:
+            self.report(error)
         if self._garbage is not None:
             self._garbage.tidy(time.monotonic() - self._key_at)
 
@@ -165,10 +168,7 @@ class BerthApp(App[int]):
             try:
                 async for state in fleet.updates():
                     await self._let_keys_go_first()
-                    self.desk.live = True
-                    self.sources.history.feed(state)
-                    self.sources.state = state
-                    self.desk.show()
+                    self._take(state)
                     if self.doing is None:
                         self.call_after_refresh(self._begin_doing, fleet)
                     await asyncio.sleep(1 / REFRESH)
@@ -176,6 +176,16 @@ class BerthApp(App[int]):
             finally:
                 self.fleet = None
                 await self._end_doing()
+
+    def _take(self, state: FleetState) -> None:
+        """Show a new state. A bug in a view must not be the last thing that is seen of the fleet."""
+        try:
+            self.desk.live = True
+            self.sources.history.feed(state)
+            self.sources.state = state
+            self.desk.show()
+        except Exception as error:
+            self.report(error)
 
     async def _warm(self) -> None:
         """Have the rows of views that are not shown ready for when they are, in steps no key waits for."""

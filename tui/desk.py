@@ -197,7 +197,7 @@ class Desk(Stage):
     def action_filter(self) -> None:
         """Type a filter."""
         view = self.view
-        self.run_worker(view.warm_search(), group="search", exclusive=True)
+        self.run_worker(view.warm_search(), group="search", exclusive=True, exit_on_error=False)
         self.prompt.ask("filter", view.filter_text)
 
     def action_command(self) -> None:

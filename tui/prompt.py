@@ -103,6 +103,11 @@ class Prompt(Horizontal):
         """Hide the line."""
         self.screen.remove_class("-asking")
 
+    def on_descendant_blur(self) -> None:
+        """Keys go elsewhere (a click, another view): the line would only look as if it took them."""
+        if self.app.app_focus and self.screen.focused is not self._input:
+            self.close()
+
     def hint(self, text: str, *, error: bool = False) -> None:
         """Say something behind the input."""
         self._hint.update(Content(printable(text)))

@@ -45,7 +45,10 @@ class View:
         """`2030-01-01 14:02 (3 h ago)`, in the local time; today without the date."""
         if when is None:
             return plain(None)
-        here, today = when.astimezone(), self.now.astimezone()
+        try:
+            here, today = when.astimezone(), self.now.astimezone()
+        except (OverflowError, ValueError, OSError):  # the first and the last day there is have no local time
+            return plain(f"{when.isoformat(' ', 'minutes')[:16]} UTC")
         stamp = here.strftime("%H:%M:%S" if here.date() == today.date() else "%Y-%m-%d %H:%M")
         return ((stamp, ""), (f"  {words.age(when, self.now)} ago", "dim"))
 

@@ -17,11 +17,13 @@ from backend.activity import ActivityRow
 from backend.config import Config
 from backend.history import History
 from backend.model import ContainerRow, ContextRow, FleetState, GpuRow, HostSnapshot, SessionRow
-from tui.cells import text_of
+from tui.cells import plain, text_of
+from tui.columns import Cell
 from tui.detail import activity, container, context, gpu, host, session
 from tui.detail.lines import Lines
 from tui.detail.page import Curve, Page, Sheet, View
 from tui.plots import HistoryPlot
+from tui.reports import describe
 
 Target = HostSnapshot | GpuRow | ContainerRow | ContextRow | SessionRow | ActivityRow
 """What there are details of."""
@@ -110,13 +112,13 @@ class DetailPane(Container):
         if drawn == self._drawn:
             return
         self._drawn = drawn
-        page = PAGES[type(target)](target, view) if target is not None else _nothing()
+        page, text = _laid_out(target, view, lines.room)
         if page.key != self._key:
             self._key = page.key
             lines.scroll_to(0, 0, animate=False, immediate=True)
         self.border_title = Content(text_of(page.title))
         self._show_curves(page)
-        lines.set_lines(page.sheet.lines(lines.room))
+        lines.set_lines(text)
 
     def _show_curves(self, page: Page) -> None:
         """Give each plot its curve, one at a time: drawing is slow enough to be felt by whoever types."""
@@ -167,6 +169,19 @@ def _name(target: Target | None) -> Hashable:
             return ActivityRow, target.id
         case SessionRow():
             return SessionRow, target.host, target.socket, target.id
+
+
+def _laid_out(target: Target | None, view: View, room: int) -> tuple[Page, list[Cell]]:
+    """The page of a target and its lines. A bug in one page must not take the dashboard with it."""
+    try:
+        page = PAGES[type(target)](target, view) if target is not None else _nothing()
+        return page, page.sheet.lines(room)
+    except Exception as error:
+        title, said = describe(error)
+        sheet = Sheet()
+        sheet.text(plain(f"! {title}", "bad"))
+        sheet.text(plain(said))
+        return Page(("bug", _name(target)), (("Details", ""),), sheet), sheet.lines(room)
 
 
 def _nothing() -> Page:

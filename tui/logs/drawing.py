@@ -61,7 +61,10 @@ def said_time(at: datetime | None, how: Times) -> str:
     width = _TIME_WIDTH[how]
     if at is None:
         return " " * width
-    here = at.astimezone()
+    try:
+        here = at.astimezone()
+    except (OverflowError, ValueError, OSError):  # the first and the last day there is have no local time
+        here = at
     return here.isoformat(sep=" ", timespec="milliseconds")[:23][-width:]
 
 

@@ -21,6 +21,7 @@ from tui.logs.state import LogState
 from tui.logs.view import LogView
 from tui.logs.words import ALL, COMMANDS, PATTERNS, PRESETS, Part, complete_command, parse_command
 from tui.prompt import Prompt
+from tui.reports import describe
 
 REFRESH = 0.1
 """Seconds between two pages that are drawn because lines came."""
@@ -119,8 +120,9 @@ class LogScreen(Screen[None]):
 
         try:
             await self._reader(wants).run(take, self._status)
-        except BerthError as error:
-            self.app.notify(printable(str(error)), title=error.title, severity="error", markup=False)
+        except Exception as error:
+            title, said = describe(error)
+            self.app.notify(printable(said, 400), title=title, severity="error", markup=False)
 
     def _status(self, index: int, status: Status) -> None:
         self.state.states[index] = status
@@ -285,7 +287,8 @@ class LogScreen(Screen[None]):
 
     def _save(self, where: str) -> None:
         lines = self.state.lines(sorted(self.view.marks) or self.buffer.numbers())
-        self.run_worker(take.save(self.app, lines, self.state.targets, where), group="save")
+        save = take.save(self.app, lines, self.state.targets, where)
+        self.run_worker(save, group="save", exit_on_error=False)
 
     # ------------------------------------------------------------------------------------ the rest
 

@@ -57,23 +57,23 @@ class Watchman:
         return state
 
     async def run(self) -> None:
-        """Follow the fleet until the app ends."""
-        try:
-            await self._run()
-        except Exception as error:
-            self._app.report(error)
-
-    async def _run(self) -> None:
+        """Follow the fleet until the app ends. What goes wrong once must not end it."""
         renewed = time.monotonic()
         while True:
             await asyncio.sleep(_CHECK)
             now = time.monotonic()
-            self._tell(self.alarms.check(self.state, now))
-            self._capture()
-            if now - renewed >= RENEW:
-                renewed = now
-                self.feed.renew()
-            self._say()
+            try:
+                self._check(now)
+                if now - renewed >= RENEW:
+                    renewed = now
+                    self.feed.renew()
+            except Exception as error:
+                self._app.report(error)
+
+    def _check(self, now: float) -> None:
+        self._tell(self.alarms.check(self.state, now))
+        self._capture()
+        self._say()
 
     # -------------------------------------------------------------------------------------------- watches
 
