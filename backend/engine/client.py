@@ -58,6 +58,14 @@ class EngineClient(Builds, Execs, Files, Images):
         """`docker` or `podman`."""
         self.version = version
 
+    @property
+    def program(self) -> list[str]:
+        """The program on the host that speaks to this very engine, for what only it can do there.
+
+        Without the socket a user's own engine would answer where this is the machine's.
+        """
+        return [self.kind, "-H" if self.kind == "docker" else "--url", f"unix://{self.socket}"]
+
     # ------------------------------------------------------------------------------------ looking
 
     async def containers(self, *, all: bool = True) -> list[_ANY]:

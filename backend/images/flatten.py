@@ -14,16 +14,22 @@ from backend.errors import ActionFailed, BerthError
 from backend.text import printable
 from backend.whole import whole
 
-_PIPE = 'set -e; "$1" export -- "$2" | "$1" import "${@:4}" - "$3"'
+_PIPE = """
+container=$1 reference=$2 words=$3
+shift 3
+"${@:1:words}" export -- "$container" | "${@:1:words}" import "${@:words + 1}" - "$reference"
+"""
 """export | import on the host; every word is an argument of its own, none is ever part of the script."""
 
 
-def changes(config: Mapping[str, Any]) -> list[str]:
+def changes(config: Mapping[str, Any], kind: str = "docker") -> list[str]:
     """Dockerfile instructions that give a plain file system the configuration of an image.
 
-    Kept: ENV, ENTRYPOINT, CMD, WORKDIR, USER, LABEL, EXPOSE, VOLUME, STOPSIGNAL.
+    Kept: ENV, ENTRYPOINT, CMD, WORKDIR, USER, LABEL, EXPOSE, VOLUME, STOPSIGNAL. `kind` is the engine's:
+    Podman takes off the outer quotes of a value and leaves the rest as it is (podman, pkg/util/utils.go).
     """
-    lines = [f"ENV {name}={_quoted(value)}" for name, _, value in _pairs(config.get("Env"))]
+    quoted = _quoted if kind == "docker" else '"{}"'.format
+    lines = [f"ENV {name}={quoted(value)}" for name, _, value in _pairs(config.get("Env"))]
     for word, key in (("ENTRYPOINT", "Entrypoint"), ("CMD", "Cmd")):
         if config.get(key):
             lines.append(f"{word} {json.dumps(config[key])}")
@@ -31,7 +37,7 @@ def changes(config: Mapping[str, Any]) -> list[str]:
         if config.get(key):
             lines.append(f"{word} {config[key]}")
     labels = config.get("Labels") or {}
-    lines += [f"LABEL {_quoted(name)}={_quoted(value)}" for name, value in labels.items()]
+    lines += [f"LABEL {quoted(name)}={quoted(value)}" for name, value in labels.items()]
     lines += [f"EXPOSE {port}" for port in config.get("ExposedPorts") or {}]
     lines += [f"VOLUME {json.dumps([path])}" for path in config.get("Volumes") or {}]
     return [line for line in lines if "\n" not in line and "\r" not in line]
@@ -79,7 +85,7 @@ async def flatten(
             done = await engine.exec(container, ["sh", "-c", script, "clean_image", *option], user="0")
             for line in done.stdout.decode("utf-8", "replace").splitlines():
                 report(printable(line, 300))
-        return await _reimport(engine, container, reference, changes(config))
+        return await _reimport(engine, container, reference, changes(config, engine.kind))
     finally:
         with suppress(BerthError):
             await whole(engine.remove(container, force=True))
@@ -87,7 +93,9 @@ async def flatten(
 
 async def _reimport(engine: EngineClient, container: str, reference: str, lines: list[str]) -> str:
     words = [word for line in lines for word in ("--change", line)]
-    argv = ["bash", "-o", "pipefail", "-c", _PIPE, "flatten", engine.kind, container, reference, *words]
+    program = engine.program
+    argv = ["bash", "-e", "-o", "pipefail", "-c", _PIPE, "flatten", container, reference, str(len(program))]
+    argv += [*program, *words]
     done = await engine.link.run(argv, timeout=3600)
     if done.returncode:
         said = printable(done.stderr.decode("utf-8", "replace").strip(), 300)

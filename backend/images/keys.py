@@ -49,7 +49,7 @@ async def find(
 ) -> list[Find]:
     """All finds. Raises `ActionFailed` where it could not be looked at to the end: then nothing is proven."""
     verb = {"image": "save", "container": "export"}[kind]
-    argv = ["python3", "-c", toolkit.source("find_keys.py"), engine.kind, verb, name]
+    argv = ["python3", "-c", toolkit.source("find_keys.py"), verb, name, *engine.program]
     process = await engine.link.start(argv)
     finds: list[Find] = []
     done = False

@@ -1,9 +1,10 @@
 """Find private keys in an image or a container, layer by layer, without unpacking anything to disk.
 
-    find_keys.py ENGINE save IMAGE
-    find_keys.py ENGINE export CONTAINER
+    find_keys.py save IMAGE ENGINE [OPTION...]
+    find_keys.py export CONTAINER ENGINE [OPTION...]
 
-Runs where the engine is: only what was found travels. Prints one JSON object per line:
+ENGINE is the program to ask and how, `docker -H unix:///run/docker.sock`. Runs where it is: only what was
+found travels. Prints one JSON object per line:
 `{"found": {"layer", "path", "kind", "blocking"}}` for each find, `{"read": bytes}` now and then,
 `{"done": {"files", "bytes"}}` at the end; exits 1 where the engine's command failed. Files over 1 MiB are no
 keys.
@@ -82,16 +83,16 @@ def scan(archive: tarfile.TarFile, layer: str) -> int:
 
 
 def is_layer(member: tarfile.TarInfo) -> bool:
-    """Whether a member of `save` may be a layer: `ID/layer.tar`, or a blob of an OCI layout."""
-    return member.isfile() and (member.name.endswith("layer.tar") or "blobs/" in member.name)
+    """Whether a member of `save` may be a layer: `ID/layer.tar`, Podman's `DIGEST.tar`, or an OCI blob."""
+    return member.isfile() and (member.name.endswith(".tar") or "blobs/" in member.name)
 
 
-def main(engine: str, verb: str, name: str) -> int:
+def main(verb: str, name: str, *engine: str) -> int:
     """Scan; the exit code."""
-    child = subprocess.Popen([engine, verb, "--", name], stdout=subprocess.PIPE)
+    child = subprocess.Popen([*engine, verb, "--", name], stdout=subprocess.PIPE)
     assert child.stdout is not None
     pipe = Counted(child.stdout)
-    files = 0
+    files = layers = 0
     try:
         with tarfile.open(fileobj=pipe, mode="r|") as outer:  # type: ignore[call-overload]  # read() is enough
             if verb == "export":
@@ -100,10 +101,11 @@ def main(engine: str, verb: str, name: str) -> int:
                 for member in outer:
                     if not is_layer(member):
                         continue
-                    layer = member.name.replace("/layer.tar", "").rpartition("/")[2]
+                    layer = member.name.replace("/layer.tar", "").rpartition("/")[2].replace(".tar", "")
                     try:
                         with tarfile.open(fileobj=outer.extractfile(member), mode="r|*") as inner:
                             files += scan(inner, layer[:12])
+                            layers += 1
                     except tarfile.ReadError:
                         continue  # a blob that is no layer: a manifest or a configuration
     except tarfile.ReadError:
@@ -112,9 +114,12 @@ def main(engine: str, verb: str, name: str) -> int:
         pass
     if child.wait():
         return 1
+    if verb == "save" and not layers:
+        sys.stderr.write("no layer was found in it")  # of a form that nobody knows here
+        return 1
     say({"done": {"files": files, "bytes": pipe.bytes}})
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:4]))
+    sys.exit(main(*sys.argv[1:]))

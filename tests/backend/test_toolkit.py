@@ -45,16 +45,16 @@ def tar_of(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def engine_that_says(folder: Path, data: bytes, code: int = 0) -> str:
-    """A stand-in for `docker save|export -- NAME`."""
+def engine_that_says(folder: Path, data: bytes, code: int = 0) -> list[str]:
+    """A stand-in for `docker -H unix:///socket save|export -- NAME`."""
     (folder / "data").write_bytes(data)
     program = folder / "engine"
-    program.write_text(f'#!/bin/sh\n[ "$2" = -- ] || exit 9\ncat {folder}/data\nexit {code}\n')
+    program.write_text(f'#!/bin/sh\n[ "$1$4" = -H-- ] || exit 9\ncat {folder}/data\nexit {code}\n')
     program.chmod(0o755)
-    return str(program)
+    return [str(program), "-H", "unix:///socket"]
 
 
-@pytest.mark.parametrize("layout", ["abc/layer.tar", "blobs/sha256/abc"])
+@pytest.mark.parametrize("layout", ["abc/layer.tar", "blobs/sha256/abc", "abc.tar"])
 def test_keys_are_found_in_layers_with_path_and_layer(tmp_path: Path, layout: str):
     inner = tar_of(
         {"root/.ssh/id": KEY, "usr/lib/python3/test/key.pem": KEY, "root/.netrc": b"x", "etc/motd": b"hi"}
@@ -62,7 +62,7 @@ def test_keys_are_found_in_layers_with_path_and_layer(tmp_path: Path, layout: st
     image = tar_of({"manifest.json": b"[]", layout: inner, "blobs/sha256/config": b"{}"})
     lines = [
         json.loads(line)
-        for line in run("find_keys.py", engine_that_says(tmp_path, image), "save", "x").stdout.splitlines()
+        for line in run("find_keys.py", "save", "x", *engine_that_says(tmp_path, image)).stdout.splitlines()
     ]
     found = {line["found"]["path"]: line["found"] for line in lines if "found" in line}
     assert found["/root/.ssh/id"] == {
@@ -77,8 +77,14 @@ def test_keys_are_found_in_layers_with_path_and_layer(tmp_path: Path, layout: st
 
 
 def test_a_failing_engine_proves_nothing(tmp_path: Path):
-    done = run("find_keys.py", engine_that_says(tmp_path, b"", code=3), "export", "x")
+    done = run("find_keys.py", "export", "x", *engine_that_says(tmp_path, b"", code=3))
     assert done.returncode == 1 and "done" not in done.stdout
+
+
+def test_an_image_of_a_form_that_is_not_known_proves_nothing(tmp_path: Path):
+    image = tar_of({"manifest.json": b"[]", "layers/abc": tar_of({"root/.ssh/id": KEY})})
+    done = run("find_keys.py", "save", "x", *engine_that_says(tmp_path, image))
+    assert done.returncode == 1 and "no layer" in done.stderr and "done" not in done.stdout
 
 
 @pytest.mark.parametrize("name", ["clean_image.sh", "remprivate.sh"])
