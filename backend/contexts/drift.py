@@ -32,10 +32,14 @@ _DEFAULTS: dict[str, set[object]] = {
     "NetworkMode": {"default", "bridge"},
     "Runtime": {"runc", "io.containerd.runc.v2", "oci"},
     "IpcMode": {"private", "shareable"},
-    "ShmSize": {64 * 2**20},
+    "ShmSize": {64 * 2**20, 65536000},
     "PidMode": {"private"},
 }
 """What engines write where nothing was asked for."""
+_PODMAN_DROPS = {"AUDIT_WRITE", "MKNOD", "NET_RAW"}
+"""Podman gives less than Docker, and says so as if it had been asked for."""
+_MOUNTED = {"rw", "rprivate", "rbind", "nosuid", "nodev", ""}
+"""Options of a mount that say what is so anyway; Podman writes them all."""
 
 
 def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[Difference]:
@@ -50,7 +54,7 @@ def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[Dif
         _image(wanted["Image"], config.get("Image") or ""),
         _value("workdir", wanted.get("WorkingDir") or config.get("WorkingDir"), config.get("WorkingDir")),
         *(_value(what, _plain(key, asked.get(key)), _plain(key, has.get(key))) for what, key in _VALUES),
-        *(_items(what, asked.get(key), has.get(key)) for what, key in _LISTS),
+        *(_items(what, _words(key, asked.get(key)), _words(key, has.get(key))) for what, key in _LISTS),
         _items("ports", _ports(asked.get("PortBindings")), _ports(has.get("PortBindings"))),
         _items("gpus", _gpus(asked), _gpus(has)),
         _items("env", wanted.get("Env"), _same_names(wanted.get("Env"), config.get("Env"))),
@@ -70,6 +74,24 @@ def by_uuid(found: Mapping[str, Any], uuids: Mapping[str, str]) -> dict[str, Any
 
 def _plain(key: str, value: Any) -> Any:
     return None if not value or value in _DEFAULTS.get(key, set()) else value
+
+
+def _words(key: str, value: Any) -> list[str]:
+    words = [str(each) for each in value or ()]
+    if key == "Binds":
+        return [_mount(each) for each in words]
+    if key.startswith("Cap"):
+        words = [each.removeprefix("CAP_") for each in words]
+        if key == "CapDrop" and set(words) >= _PODMAN_DROPS:
+            return [each for each in words if each not in _PODMAN_DROPS]
+    return words
+
+
+def _mount(bind: str) -> str:
+    source, _, rest = bind.partition(":")
+    target, _, options = rest.partition(":")
+    said = sorted(set(options.split(",")) - _MOUNTED)
+    return ":".join([source, target, *([",".join(said)] if said else [])])
 
 
 def _image(wanted: str, found: str) -> Difference | None:

@@ -178,6 +178,20 @@ def test_an_engine_s_longer_name_of_the_image_is_no_drift(written):
     assert drift.differences(body, inspected({**body, "Image": "registry.example/img:latest"})) != []
 
 
+def test_what_podman_writes_of_itself_is_no_drift():
+    body = made(context(mounts=("/a:/b:ro", "vol:/v")))
+    host = {
+        **body["HostConfig"],
+        "Binds": ["vol:/v:nosuid,nodev,rbind,rprivate,rw", "/a:/b:ro,rprivate,rbind"],
+        "CapDrop": ["CAP_MKNOD", "CAP_AUDIT_WRITE", "CAP_NET_RAW"],
+        "ShmSize": 65536000,
+    }
+    assert drift.differences(body, inspected({**body, "HostConfig": host})) == []
+    host |= {"Binds": ["vol:/v", "/a:/b"], "CapDrop": ["CAP_MKNOD"]}
+    found = drift.differences(body, inspected({**body, "HostConfig": host}))
+    assert [each.what for each in found] == ["mounts", "cap_drop"]
+
+
 @pytest.mark.parametrize(
     ("now", "what"),
     [

@@ -17,17 +17,36 @@ known_term() {
   export TERM;
 };
 
-# find_engine KIND SOCKET: sets path, and url where the socket is not the usual one.
+usable() { [ -S "$1" ] && [ -r "$1" ] && [ -w "$1" ]; };
+
+# find_engine KIND SOCKET: sets path, and url where the program would not go to that socket by itself. Without
+# a socket it is the one that the rest of berth takes, in the order of backend/engine/connect.py.
 find_engine() {
   cli=$1;
   url=${2:+unix://$2};
-  if [ "$cli" = auto ]; then
-    cli=docker;
-    if command -v podman >/dev/null 2>&1; then
-      if [ -w /var/run/docker.sock ] || [ -n "${DOCKER_HOST:-}" ]; then :; else cli=podman; fi;
-      command -v docker >/dev/null 2>&1 || cli=podman;
-    fi;
-  fi;
+  runtime=${XDG_RUNTIME_DIR:-/run/user/$(id -u)};
+  case $cli,$url,${DOCKER_HOST:-} in
+    docker,, | auto,,)
+      for each in /run/docker.sock /var/run/docker.sock "$runtime/docker.sock" "$HOME/.docker/run/docker.sock"; do
+        if usable "$each"; then cli=docker; url=unix://$each; break; fi;
+      done;;
+    auto,,?*) cli=docker;;
+  esac;
+  case $cli,$url in
+    podman, | auto,)
+      if usable /run/podman/podman.sock; then
+        cli=podman;
+        [ "$(id -u)" = 0 ] || url=unix:///run/podman/podman.sock;
+      elif [ "$cli" = auto ]; then
+        cli=docker;
+        if usable "$runtime/podman/podman.sock" || { command -v podman && [ -z "$(command -v docker)" ]; } >/dev/null 2>&1; then
+          cli=podman;
+        fi;
+      fi;;
+    auto,*)
+      case $url in *podman*) cli=podman;; *) cli=docker;; esac;
+      command -v "$cli" >/dev/null 2>&1 || { [ "$cli" = docker ] && cli=podman || cli=docker; };;
+  esac;
   path=$(command -v "$cli") || quit 127 "the program $cli is not installed on this host, which a shell in a container needs.";
   flag=-H;
   [ "$cli" = docker ] || flag=--url;
@@ -141,7 +160,16 @@ case $mode in
     find_engine "$1" "$2"; container=$3 keys=$4 user= shells=bash;
     facts=$(engine container inspect -f "{{.State.Status}}:{{.Config.Tty}}:{{.Config.OpenStdin}}" "$container" 2>/dev/null) || why 1;
     case $facts in
-      running:true:*) engine attach --detach-keys "$keys" "$container";;
+      running:true:*)
+        exec 3>&1;
+        said=$(engine attach --detach-keys "$keys" "$container" 2>&1 >&3);
+        code=$?;
+        case $said in
+          *"detached from container"* | *"read escape sequence"*) exit 0;;
+          "") ;;
+          *) printf "%s" "$said"; echo;;
+        esac;
+        exit "$code";;
       running:false:true) engine attach --detach-keys "$keys" --sig-proxy=false "$container";;
       running:*) quit 1 "the process of $container has neither a terminal nor open input. What it prints is in its logs.";;
       *) why 1;;
