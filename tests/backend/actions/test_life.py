@@ -283,3 +283,12 @@ def test_dangerous_actions_name_host_and_target_and_every_key_is_known():
     assert dangerous >= {"stop", "restart", "kill", "remove", "recreate", "signal-process"}
     keys = {each.key: each.name for each in ours if each.danger and each.key not in ("s", "r")}
     assert all(key.startswith("ctrl+") for key in keys if key)
+
+
+async def test_processes_that_come_and_go_while_they_are_looked_at_are_no_error(
+    docker: EngineClient, act: Act
+):
+    made = await new(docker, "web", "sh", "-c", "while :; do true & true; done")
+    for _ in range(5):
+        result = await act(docker, "top", made)
+        assert result.ok, result
