@@ -199,7 +199,7 @@ class _Planner:
     def _wake_at(self) -> Optional[float]:
         """The next begin time or limit; soon where GPUs that nothing tells of are waited for."""
         wakes = self.gate.times + [job.ends_at for job in self.active if job.ends_at is not None]
-        outside = self.room.machine.error or any(gpu.busy or gpu.broken for gpu in self.room.machine.gpus)
+        outside = self.room.machine.error or any(self.room.outside(gpu) for gpu in self.room.machine.gpus)
         if outside and any(alike.request.gpus for alike in self.groups):
             wakes.append(self.now + LOOK_AGAIN)
         return min((when for when in wakes if when > self.now), default=None)

@@ -56,7 +56,7 @@ class Room:
             gpu.id: gpu for gpu in machine.gpus if not gpu.busy and not gpu.broken
         }
         self._counted = [] if machine.error else [gpu for gpu in machine.gpus if gpu.vendor == self.vendor]
-        self._unkept = [gpu for gpu in self._counted if not self.lost(gpu)]
+        self._unkept = list(self._counted)
         allowed = sorted(machine.cpus, key=lambda cpu: cpu.id)[max(0, cpus) :]
         self.free_cpus: Dict[int, Cpu] = {cpu.id: cpu for cpu in allowed}
         self.cpu_count = len(self.free_cpus)
@@ -145,6 +145,8 @@ class Room:
         """(time it is free, GPU) of those to keep, or None where there are not enough."""
         if not request.gpus:
             return []
+        if not self.kept:
+            self._unkept = [gpu for gpu in self._counted if not self.lost(gpu)]
         unkept = self._unkept
         if request.gpu_ids:
             kept = self._kept_gpus()
@@ -158,20 +160,25 @@ class Room:
 
     def lost(self, gpu: Gpu) -> bool:
         """Whether nothing can be expected of it."""
-        return bool(gpu.busy or gpu.broken) and gpu.since + PATIENCE <= self.now
+        return self.outside(gpu) and gpu.since + PATIENCE <= self.now
+
+    def outside(self, gpu: Gpu) -> bool:
+        """Whether it is no job of the queue that keeps it from others. The container of the job that has it
+        may well look like a stranger's."""
+        return bool(gpu.broken or (gpu.busy and gpu.id not in self.holders))
 
     def free_at(self, gpu: Gpu) -> float:
         """When it is free at the latest."""
         if gpu.id in self.free_gpus:
             return self.now
         holder = self.holders.get(gpu.id)
-        return NEVER if holder is None or gpu.busy or gpu.broken else holder.end
+        return NEVER if holder is None or gpu.broken else holder.end
 
     def _turn(self, gpu: Gpu) -> Tuple[float, bool, float, int, str]:
         holder = self.holders.get(gpu.id)
         started = (holder.job.started_at or self.now) if holder is not None else 0.0
-        since = gpu.since if gpu.busy or gpu.broken else started
-        return (self.free_at(gpu), bool(gpu.busy or gpu.broken), since, gpu.number, gpu.id)
+        outside = self.outside(gpu)
+        return (self.free_at(gpu), outside, gpu.since if outside else started, gpu.number, gpu.id)
 
     def _when(self, cpus: int, memory: int) -> float:
         """When so much is free, if nothing else starts."""

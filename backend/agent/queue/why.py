@@ -101,7 +101,7 @@ def behind(room: Room, request: Request, kept: Sequence[Kept]) -> str:
 def _lacking_count(room: Room, request: Request, free: int) -> str:
     needs = f"needs {number(request.gpus, 'GPU')}"
     gpus = room.candidates(request)
-    culprits = [gpu for gpu in gpus if gpu.broken or gpu.busy]
+    culprits = [gpu for gpu in gpus if room.outside(gpu)]
     if culprits and len(gpus) - len(culprits) < request.gpus:
         return f"{_culprit(room, culprits)}; {needs}"
     return f"{needs}, {_are(free)} free"
@@ -115,7 +115,7 @@ def _lacking_named(room: Room, request: Request) -> str:
             return f"GPU {one} is not there: {room.machine.error or 'another cannot be read'}"
         if one not in room.free_gpus:
             gpus.append(gpu)
-    outside = [gpu for gpu in gpus if gpu.busy or gpu.broken]
+    outside = [gpu for gpu in gpus if room.outside(gpu)]
     return _culprit(room, outside or gpus) if gpus else ""
 
 
@@ -125,7 +125,7 @@ def _culprit(room: Room, gpus: Sequence[Gpu]) -> str:
     holder = room.holders.get(gpu.id)
     if gpu.broken:
         text = f"GPU {gpu.number} is broken: {gpu.broken}"
-    elif gpu.busy:
+    elif room.outside(gpu):
         text = f"GPU {gpu.number} is used by {gpu.busy}"
     elif holder is not None:
         text = f"GPU {gpu.number} is used by job {holder.job.id} of {holder.job.owner}"

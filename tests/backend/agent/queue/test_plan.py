@@ -304,9 +304,13 @@ def test_a_broken_gpu_is_never_given():
 
 
 def test_a_booked_gpu_that_looks_busy_is_no_conflict():
-    host = changed(machine(gpus=1), 0, busy="python (pid 9) of bob", since=NOW)
-    made = planned([running(1, [0]), job(2, gpus=1)], host)
+    """Its own container's process, to whoever does not know whose it is."""
+    host = changed(machine(gpus=1), 0, busy="python (pid 9) of bob", since=0.0)
+    made = planned([running(1, [0], time_limit=5000.0), job(2, gpus=1)], host)
     assert made.starts == () and made.doomed == {}
+    assert made.reasons == {2: "needs 1 GPU, none is free; first in line, after job 1 of ann"}
+    assert made.expected == {2: 5000.0}
+    assert made.wake_at == 5000.0  # nothing outside the queue is waited for
 
 
 def test_a_driver_that_does_not_answer_dooms_nobody():
