@@ -74,13 +74,18 @@ def _act(argv: list[str]) -> int:
         from backend.projects.rpargs import translate
 
         argv = translate(argv, len(argv) - len(words(argv)))
-    gc.freeze()
-    gc.disable()  # one short run: looking for garbage costs more than it frees
+    _short_run()
     verb = next((word for word in words(argv)[:1] if word in ALONE), None)
     argv, rest = split(argv, words(argv), load(verb))
     options = parser(separated=rest is not None, verb=verb).parse_args(argv)
     gc.enable()
     return ending.run(run_verb(options, _prepare(options), rest or ()))
+
+
+def _short_run() -> None:
+    """Looking for garbage would cost more than it frees."""
+    gc.freeze()
+    gc.disable()
 
 
 def _open_dashboard(options: argparse.Namespace, dashboard: Dashboard | None) -> int:
@@ -106,6 +111,8 @@ def _prepare(options: argparse.Namespace) -> Config:
 
 
 def _list(options: argparse.Namespace) -> int:
+    if options.watch is None:
+        _short_run()
     from backend import ending
     from backend.lists import Request, show
 

@@ -41,9 +41,11 @@ class Fleet:
         interval: float | None = None,
         opener: Opener = link.open,
         remember: bool = False,
+        pace: float = PUBLISH_EVERY,
     ) -> None:
         """`only`: names of hosts (`NoSuchTarget` for one that is none); `interval`: seconds between samples.
 
+        `pace`: seconds between two published states at least.
         `remember` starts with what the last fleet that remembered saw, called stale, and saves on the way.
         """
         hosts = config.hosts if only is None else tuple(config.host(name) for name in dict.fromkeys(only))
@@ -54,6 +56,7 @@ class Fleet:
         self.on_pane: Callable[[str, PaneChange], None] = lambda host, change: None
         """Gets what changes in watched panes: the host's name and the change."""
         self._remember = remember
+        self._pace = pace
         self._saved_at = time.monotonic()
         self._supervisors = {
             host.name: Supervisor(
@@ -211,7 +214,7 @@ class Fleet:
         if self._timer is not None or self._closed:
             return
         loop = asyncio.get_running_loop()
-        wait = self._published_at + PUBLISH_EVERY - loop.time()
+        wait = self._published_at + self._pace - loop.time()
         if wait <= 0:
             self._publish()
         else:

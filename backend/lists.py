@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from backend import link, picture
 from backend.config import Config
-from backend.fleet import Fleet, settled
+from backend.fleet import PUBLISH_EVERY, Fleet, settled
 from backend.gpurows import FREE_MEMORY, RUNNING
 from backend.lastcontext import last_context
 from backend.model import (
@@ -40,6 +40,8 @@ _LINGER = 2.0
 """Seconds to wait at most for what needs a second sample, once all else is there."""
 _PACE = 0.2
 """Seconds between two outputs of `--watch`, at least."""
+_AT_ONCE = 0.005
+"""Seconds between two states of a single look: what came is shown, not kept until more comes."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,8 @@ async def show(config: Config, request: Request, *, opener: Opener = link.open) 
         return 0
     interval = request.watch or ONCE_INTERVAL
     builder = RowBuilder(config.contexts, last_context=last_context())
-    async with Fleet(config, only=chosen, interval=interval, opener=opener) as fleet:
+    pace = PUBLISH_EVERY if request.watch else _AT_ONCE
+    async with Fleet(config, only=chosen, interval=interval, opener=opener, pace=pace) as fleet:
         deadline = time.monotonic() + request.timeout
         await fleet.settle(request.timeout)
         left = min(_LINGER, deadline - time.monotonic())

@@ -18,14 +18,17 @@ import contextlib
 import json
 import re
 import sys
+import threading
 import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from typing import Any
 
 from backend.errors import AgentFailed, Unreachable
 from backend.link import Link, LinkProcess
+from backend.link.threads import in_thread
 from backend.wire import Section
 
 START_TIMEOUT = 20.0
@@ -43,6 +46,8 @@ _FIND = (
 )
 """For `sh -c`: the first Python that is new enough."""
 
+
+_making = threading.Lock()
 
 _NOT_THERE = re.compile(r"python\S*: (command )?not found", re.IGNORECASE)
 """csh says so with status 1."""
@@ -67,6 +72,19 @@ class Agent:
     """What it says from now on."""
     accept: Callable[[Section], Section | None] = _as_it_is
     """What a section tells about the host, None for nothing."""
+
+
+@cache
+def prepare() -> None:
+    """Begin to make the zipapp in a thread, once: it is wanted as soon as a host answers."""
+    threading.Thread(target=_zipapp, name="zipapp", daemon=True).start()
+
+
+def _zipapp() -> tuple[bytes, str]:
+    from backend import bundle
+
+    with _making:
+        return bundle.agent_zipapp()
 
 
 async def start(link: Link, args: Sequence[str]) -> Agent:
@@ -105,11 +123,9 @@ async def find_python(link: Link) -> str:
 
 async def _ship(link: Link, python: str, args: Sequence[str]) -> Agent:
     """Start the agent with this Python."""
-    from backend import bundle
-
-    data, digest = bundle.agent_zipapp()
     process = await link.start([python, "-c", _ONE_LINER])
     try:
+        data, digest = await in_thread(_zipapp)
         loader = resources.files("backend").joinpath("loader.py").read_text("utf-8")
         header = {"name": digest, "size": len(data), "crc": zlib.crc32(data), "args": list(args)}
         lines = aiter(process)

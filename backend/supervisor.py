@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from backend import backoff, picture
+from backend import backoff, picture, shipping
 from backend.config import HostConfig
 from backend.errors import HostError, HostKeyChanged, HostKeyUnknown, LoginRefused, Unreachable
 from backend.link import Link
@@ -106,6 +106,8 @@ class Supervisor:
             await asyncio.get_running_loop().create_future()
         while True:
             try:
+                if not self.host.local:
+                    shipping.prepare()
                 connection = await self._opener(self.host)
                 try:
                     await self._session(connection)
