@@ -74,41 +74,22 @@ async def context_set(
     """
     import yaml
 
-    from backend.contexts import files
+    from backend.contexts import editing, files
 
     if not values:
         raise UsageError("nothing to set.", hint="Write KEY=VALUE, as in gpus=2.")
-    text = files.existing(ctx.config, row.name).read_text(encoding="utf-8")
+    text = files.text_of(ctx.config, row.name)
     for pair in values:
         key, equals, written = pair.partition("=")
         if not equals or not key.isidentifier():
             raise UsageError(f"{pair[:60]!r} is not KEY=VALUE.")
         try:
             value = yaml.safe_load(written) if written else None
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: what looks like a date and is none
             value = written
-        text = _set(text, key, value)
+        text = editing.with_value(text, key, value)
     files.change(ctx.config, row.name, text)
     return f"changed {row.name}"
-
-
-def _set(text: str, key: str, value: object) -> str:
-    """`text` with one top-level key replaced, added at the end, or removed (None)."""
-    import yaml
-
-    root = yaml.compose(text, Loader=yaml.CSafeLoader)
-    fresh = "" if value is None else yaml.safe_dump({key: value}, sort_keys=False, allow_unicode=True)
-    lines = text.splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        lines[-1] += "\n"
-    if not isinstance(root, yaml.MappingNode) or root.flow_style:
-        raise ConfigError("the file is not written as one key a line.", hint="Use: berth context edit")
-    for name, node in root.value:
-        if name.value == key:
-            first = name.start_mark.line
-            last = node.end_mark.line + (1 if node.end_mark.column else 0)
-            return "".join([*lines[:first], fresh, *lines[max(last, first + 1) :]])
-    return "".join([*lines, fresh])
 
 
 @action(on=ContextRow, verb="context edit", key="ctrl+e", bulk=False, group=GROUP)
@@ -116,9 +97,7 @@ async def context_edit(ctx: ActionContext, row: ContextRow) -> str:
     """Open its file in $VISUAL or $EDITOR; what would be an error is never saved."""
     from backend.contexts import editing, files
 
-    file = files.existing(ctx.config, row.name)
-    before = file.read_text(encoding="utf-8")
-    draft = before
+    draft = before = files.text_of(ctx.config, row.name)
     while True:
         draft = await editing.edit(ctx, draft, f"{row.name}.yaml")
         if draft == before:

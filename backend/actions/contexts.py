@@ -161,15 +161,11 @@ async def context_history(ctx: ActionContext, row: ContextRow) -> str:
 @action(on=ContextRow, verb="context toggle", key="T", bulk=False, group=GROUP)
 async def toggle_env(ctx: ActionContext, row: ContextRow) -> str:
     """Switch shells in its container between the tuned environment and a raw one."""
-    import yaml
-
-    from backend.contexts import files
+    from backend.contexts import editing, files
 
     profile = "raw" if row.profile == "tuned" else "tuned"
-    text = files.existing(ctx.config, row.name).read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if not line.startswith("profile:")]
-    fresh = yaml.safe_dump({"profile": profile})
-    files.change(ctx.config, row.name, "\n".join([*lines, fresh]))
+    text = files.text_of(ctx.config, row.name)
+    files.change(ctx.config, row.name, editing.with_value(text, "profile", profile))
     return f"shells in {row.name} are {profile} now"
 
 

@@ -8,8 +8,8 @@ removed one in the folder `.trash` beside the contexts.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -96,7 +96,8 @@ def new(config: Config, name: str, text: str) -> Context:
     context = check(config, name, text)
     if target.exists():
         raise ActionFailed(f"a context {name} exists already.", hint=f"See: berth context show {name}")
-    atomic.write(target, text)
+    with _on_disk():
+        atomic.write(target, text)
     return context
 
 
@@ -104,10 +105,11 @@ def change(config: Config, name: str, text: str) -> Context:
     """Put another text in the place of a context's; the old one goes to its history."""
     target = existing(config, name)
     context = check(config, name, text)
-    before = target.read_text(encoding="utf-8")
+    before = text_of(config, name)
     if before != text:
-        _keep(name, "replaced", before)
-        atomic.write(target, text)
+        with _on_disk():
+            _keep(name, "replaced", before)
+            atomic.write(target, text)
     return context
 
 
@@ -120,13 +122,25 @@ def existing(config: Config, name: str) -> Path:
     return target
 
 
+def text_of(config: Config, name: str) -> str:
+    """What is written in the file of a context. Raises `NoSuchTarget`; `ConfigError` for no text."""
+    file = existing(config, name)
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}.") from None
+    except ValueError:
+        raise ConfigError(f"{file}: is no UTF-8 text.") from None
+
+
 def remove(config: Config, name: str) -> Path:
     """Move a context's file to the trash; where it is now."""
     source = existing(config, name)
     trash = source.parent / TRASH
-    trash.mkdir(mode=0o700, exist_ok=True)
     target = trash / f"{name}@{datetime.now(UTC):{_STAMP}}.yaml"
-    source.replace(target)
+    with _on_disk():
+        trash.mkdir(mode=0o700, exist_ok=True)
+        source.replace(target)
     if last_context() == name:
         forget()
     return target
@@ -148,8 +162,9 @@ def restore(config: Config, name: str) -> Path:
         raise NoSuchTarget(f"no removed context is called {name}.", hint=f"In the trash: {there}.")
     if target.exists():
         raise ActionFailed(f"a context {name} exists again.", hint="Remove or rename that one first.")
-    check(config, name, versions[0].read_text(encoding="utf-8"))
-    versions[0].replace(target)
+    with _on_disk():
+        check(config, name, versions[0].read_text(encoding="utf-8", errors="replace"))
+        versions[0].replace(target)
     return target
 
 
@@ -157,8 +172,9 @@ def restore(config: Config, name: str) -> Path:
 
 
 def created(name: str, command: str) -> None:
-    """Put on record which command made the context's container."""
-    _keep(name, "created", command + "\n")
+    """Put on record which command made the context's container. It is made: a full disk is no failure."""
+    with suppress(OSError):
+        _keep(name, "created", command + "\n")
 
 
 def history(config: Config, name: str) -> list[Version]:
@@ -178,6 +194,15 @@ def _version(path: Path) -> Version | None:
             return Version(at=at, kind="created", path=str(path), summary=path.read_text().strip()[:2000])
         return Version(at=at, kind="replaced", path=str(path))
     return None
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    """A disk that is full or read-only is no bug."""
+    try:
+        yield
+    except OSError as error:
+        raise ActionFailed(f"{error.filename or 'the disk'}: {error.strerror or error}.") from None
 
 
 def _folder(name: str) -> Path:

@@ -86,7 +86,10 @@ def _with(text: str, entries: dict[str, dict[str, Any]]) -> str | None:
     """`text` with entries at the end of its `hosts` mapping; None where that is not safe."""
     import yaml
 
-    root = yaml.compose(text, Loader=yaml.CSafeLoader) if text.strip() else None
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader) if text.strip() else None
+    except (yaml.YAMLError, RecursionError):
+        return None
     if root is None:
         return f"{text}hosts:\n{_dump(entries, 2)}"
     if not isinstance(root, yaml.MappingNode) or root.flow_style:

@@ -59,7 +59,11 @@ def parse(file: Path) -> tuple[dict[str, str], list[str]]:
     """The exported names of a script that are plain values, and notes on all other lines."""
     values: dict[str, str] = {}
     notes: list[str] = []
-    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        return {}, [f"{file}: cannot be read: {error.strerror}."]
+    for number, line in enumerate(text.splitlines(), 1):
         match = _EXPORT.match(line)
         if match is None:
             if not _HARMLESS.match(line):
@@ -109,7 +113,7 @@ def _context(
 def _host_of(file: Path, values: dict[str, str], hosts: dict[str, HostDraft]) -> str:
     """The nick of the context's host: the one hosts.yaml has for it, or a new one."""
     address, nick = values["hostname"], values.get("hostnick") or ""
-    port = int(values["sshport"]) if values.get("sshport", "").isdigit() else 22
+    port = int(values["sshport"]) if re.fullmatch("[0-9]{1,5}", values.get("sshport", "")) else 22
     for name, draft in hosts.items():
         same = draft.values.get("host") == address and draft.values.get("sshport", 22) == port
         if same or (nick and name == nick and draft.values.get("host") == address):
@@ -138,6 +142,7 @@ def _hosts(file: Path) -> tuple[dict[str, HostDraft], list[str]]:
             if user and "username" not in fresh:
                 fresh["username"] = user
             drafts[str(name)] = HostDraft(name=str(name), values=fresh, source=str(file))
-    except (yaml.YAMLError, AttributeError, TypeError, ValueError, OSError) as error:
-        return {}, [f"{file}: cannot be read as hosts ({str(error).splitlines()[0]}), passed over."]
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError, OSError, RecursionError) as error:
+        said = " ".join(str(error).split())[:200]
+        return {}, [f"{file}: cannot be read as hosts ({said}), passed over."]
     return drafts, []

@@ -32,7 +32,7 @@ def _one(file: Path) -> tuple[HostDraft | None, str]:
         name, endpoint = str(meta["Name"]), str(meta["Endpoints"]["docker"]["Host"])
         parts = urlsplit(endpoint)
         port = parts.port
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         return None, f"{file}: is no docker context ({error!r}), passed over."
     if parts.scheme == "ssh" and parts.hostname:
         values: dict[str, object] = {"host": parts.hostname}

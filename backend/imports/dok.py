@@ -42,7 +42,8 @@ def read(path: Path, host: str | None = None) -> Imported:
         run = found.get("run") or {}
         entries = run.get("images") or {}
         common = _words(run.get("environments"), "-e")
-    except (yaml.YAMLError, AttributeError, ValueError, OSError) as error:
+        entries = dict(entries.items())
+    except (yaml.YAMLError, AttributeError, ValueError, OSError, RecursionError) as error:
         raise ConfigError(f"{file}: cannot be read: {' '.join(str(error).split())[:200]}.") from None
     contexts: list[ContextDraft] = []
     notes: list[str] = []
@@ -51,7 +52,11 @@ def read(path: Path, host: str | None = None) -> Imported:
             notes.append(f"{file}: run.images.{name}: names no image, passed over.")
             continue
         notes += [f"{file}: run.images.{name}.{key}: left out." for key in entry if key not in _KNOWN]
-        values = _values(entry, host or "local", common)
+        try:
+            values = _values(entry, host or "local", common)
+        except ValueError as error:
+            notes.append(f"{file}: run.images.{name}: {error}, passed over.")
+            continue
         contexts.append(ContextDraft(name=str(name), values=values, source=str(file)))
     if found.get("build"):
         notes.append(f"{file}: build: image recipes are no contexts; left out.")

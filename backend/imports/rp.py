@@ -24,7 +24,11 @@ def read(path: Path, host: str | None = None) -> Imported:
     notes = [f"{project}/.rp/info.json: {key}: left out." for key in info if key not in _KNOWN]
     taken = {name}
     paths = project / ".rp" / "paths.json"
-    for each in (_json(paths) if paths.exists() else []) or []:
+    more = (_json(paths) if paths.exists() else []) or []
+    if not isinstance(more, list):
+        notes.append(f"{paths}: is no list, left out.")
+        more = []
+    for each in more:
         last = Path(str(each)).name
         if not Path(str(each)).is_absolute() or not last:
             notes.append(f"{paths}: {str(each)[:80]!r} is no absolute path, left out.")
@@ -46,8 +50,11 @@ def read(path: Path, host: str | None = None) -> Imported:
     ):
         if info.get(theirs):
             values[ours] = f"{info[theirs]}{unit}" if unit else info[theirs]
-    if info.get("gpus"):
-        values["gpus"] = int(info["gpus"])
+    if gpus := info.get("gpus"):
+        if isinstance(gpus, int) or (isinstance(gpus, str) and gpus.isascii() and gpus.isdigit()):
+            values["gpus"] = int(gpus)
+        else:
+            notes.append(f"{project}/.rp/info.json: gpus: {str(gpus)[:80]!r} is no number, left out.")
     draft = ContextDraft(name=name, values=values, source=str(project))
     return Imported(contexts=(draft,), notes=tuple(notes))
 
@@ -59,5 +66,5 @@ def _json(file: Path) -> Any:
         raise ConfigError(
             f"{file}: cannot be read: {error.strerror}.", hint="Is this an rp project?"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{file}: is no JSON: {error}.") from None

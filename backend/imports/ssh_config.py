@@ -5,6 +5,7 @@ Address, port, user, keys and jumps stay where they are: berth reads them from ~
 
 from __future__ import annotations
 
+import glob
 import shlex
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from backend.config.paths import expanded
 from backend.errors import ConfigError
 from backend.imports.draft import HostDraft, Imported
 
-_DEPTH = 16
-"""How deep files may include files; ssh itself stops there."""
+_FILES = 500
+"""Files that are read at most."""
 _FORGES = ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org")
 """Hosts one cannot log in to: people have them in their file for their keys."""
 
@@ -29,17 +30,20 @@ def read(path: Path, host: str | None = None) -> Imported:
         )
     hosts: dict[str, HostDraft] = {}
     notes: list[str] = []
-    _file(file, hosts, notes, 0)
+    _file(file, hosts, notes, set())
     if not hosts and not notes:
         raise ConfigError(f"{file}: names no host.", hint="Patterns such as `Host *` are no hosts.")
     return Imported(hosts=tuple(hosts.values()), notes=tuple(notes))
 
 
-def _file(file: Path, hosts: dict[str, HostDraft], notes: list[str], depth: int) -> None:
+def _file(file: Path, hosts: dict[str, HostDraft], notes: list[str], seen: set[Path]) -> None:
+    """Read a file and those it includes, each once: they may include each other."""
+    first = not seen
+    seen.add(file.resolve())
     try:
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
-        if depth == 0:
+        if first:
             raise ConfigError(f"{file}: cannot be read: {error.strerror}.") from None
         notes.append(f"{file}: cannot be read: {error.strerror}.")
         return
@@ -53,17 +57,18 @@ def _file(file: Path, hosts: dict[str, HostDraft], notes: list[str], depth: int)
         if keyword == "host":
             for name in words[1:]:
                 _name(name, f"{file}:{number}", hosts, notes)
-        elif keyword == "include" and depth < _DEPTH:
+        elif keyword == "include":
             for pattern in words[1:]:
                 for included in _matches(pattern):
-                    _file(included, hosts, notes, depth + 1)
+                    if included.resolve() not in seen and len(seen) < _FILES:
+                        _file(included, hosts, notes, seen)
 
 
 def _matches(pattern: str) -> list[Path]:
     place = expanded(pattern)
     if not place.is_absolute():
         place = expanded("~/.ssh") / place
-    return sorted(Path(place.anchor).glob(str(place.relative_to(place.anchor))))
+    return sorted(map(Path, glob.glob(str(place))))  # noqa: PTH207  # which takes not every pattern
 
 
 def _name(name: str, where: str, hosts: dict[str, HostDraft], notes: list[str]) -> None:

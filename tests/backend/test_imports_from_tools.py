@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from backend import imports
 from backend.config import load
@@ -237,3 +243,90 @@ def test_nothing_there_is_a_clear_error(kind, tmp_path):
         imports.read(kind, tmp_path / "missing")
     with pytest.raises(ConfigError):
         imports.read(kind, tmp_path)
+
+
+# ------------------------------------------------------------------------------------ any content
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text("ab='\"$#\n-", max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=2), inner, max_size=3),
+    max_leaves=6,
+)
+reused = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+
+
+def read_or_refuse(kind: str, path: Path) -> None:
+    """Nothing but what was found, or an error that names the file."""
+    try:
+        found = imports.read(kind, path)
+    except ConfigError as error:
+        assert str(path) in str(error)
+    else:
+        for draft in (*found.hosts, *found.contexts):
+            assert isinstance(draft.name, str) and yaml.safe_dump(draft.values)
+
+
+@reused
+@given(
+    st.dictionaries(st.sampled_from(["name", "tag", "gpus", "cpu", "memory", "docker_shm"]), ANYTHING),
+    ANYTHING,
+)
+def test_rp_with_any_values(tmp_path: Path, info: dict[str, Any], paths: Any) -> None:
+    (tmp_path / ".rp").mkdir(exist_ok=True)
+    (tmp_path / ".rp" / "info.json").write_text(json.dumps(info))
+    (tmp_path / ".rp" / "paths.json").write_text(json.dumps(paths))
+    read_or_refuse("rp", tmp_path)
+
+
+@reused
+@given(
+    ANYTHING | st.dictionaries(st.text("ab"), st.fixed_dictionaries({"image": ANYTHING, "volumes": ANYTHING,
+        "environments": ANYTHING, "gpus": ANYTHING, "cpuset": ANYTHING})),
+    ANYTHING,
+)  # fmt: skip
+def test_dok_with_any_values(tmp_path: Path, images: Any, common: Any) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump({"run": {"images": images, "environments": common}}))
+    read_or_refuse("dok", tmp_path)
+
+
+@reused
+@given(ANYTHING, ANYTHING)
+def test_docker_with_any_values(tmp_path: Path, meta: Any, endpoint: Any) -> None:
+    folder = tmp_path / "contexts" / "meta" / "x"
+    folder.mkdir(parents=True, exist_ok=True)
+    for content in (meta, {"Name": meta, "Endpoints": {"docker": {"Host": endpoint}}}):
+        (folder / "meta.json").write_text(json.dumps(content))
+        read_or_refuse("docker", tmp_path)
+
+
+@reused
+@given(
+    ANYTHING, st.dictionaries(st.sampled_from(["hostname", "image_id", "sshport", "x"]), st.text("a1²$ '"))
+)
+def test_container_juggle_with_any_values(tmp_path: Path, hosts: Any, values: dict[str, str]) -> None:
+    (tmp_path / "hosts.yaml").write_text(yaml.safe_dump({"hosts": hosts}))
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in values.items()]
+    (tmp_path / "a.bash").write_text("".join(lines))
+    read_or_refuse("container-juggle", tmp_path)
+
+
+def test_ssh_files_that_include_each_other_are_read_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = tmp_path / ".ssh" / "config.d"
+    folder.mkdir(parents=True)
+    (tmp_path / ".ssh" / "config").write_text("Include config.d/*\nInclude a**b ~nobody-of-this-name/* [\n")
+    for number in range(12):
+        (folder / f"{number}").write_text(f"Host h{number}\nInclude config.d/* ../config config\n")
+    found = imports.read("ssh")
+    assert sorted(host.name for host in found.hosts) == sorted(f"h{number}" for number in range(12))
+
+
+def test_a_context_file_that_cannot_be_read_is_said(tmp_path):
+    (tmp_path / "a.bash").mkdir()
+    found = imports.read("container-juggle", tmp_path)
+    assert "cannot be read" in found.notes[0]
