@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from backend.engine import cdi
 from backend.engine.builds import Builds
 from backend.engine.caller import CALL_TIMEOUT
 from backend.engine.execs import Execs
@@ -158,6 +159,8 @@ class EngineClient(Builds, Execs, Files, Images):
 
         If this is cancelled while the engine creates it, it is removed again.
         """
+        if self.kind == "podman" and cdi.asked(config):
+            config = cdi.named(config, self.version, self.host)
 
         def work(lane: Lane) -> str:
             made: object = lane.create_container_from_config(dict(config), name)  # type: ignore[no-untyped-call]

@@ -213,6 +213,17 @@ def test_it_becomes_one_layer_without_secrets_and_keeps_its_words(p1: Host, bert
     assert inspect(p1, "test/flat:1")["Config"]["WorkingDir"] == "/tmp"
 
 
+def test_gpus_are_refused_and_not_forgotten(p1: Host, berth: Berth):
+    """This Podman would make the container and leave the GPUs out."""
+    before = inspect(p1)["Id"]
+    said = berth("recreate", "p1/pod", "--gpus", "1", "--yes", code=1).stderr
+    assert "gives no GPUs" in said and "podman create --device" in said
+    assert inspect(p1)["Id"] == before and inspect(p1)["State"]["Running"]
+    berth("context", "new", "gpu", "--host", "p1", "--image", "localhost/busybox:latest", "--gpus", "2")
+    assert "gives no GPUs" in berth("up", "gpu", code=1).stderr
+    assert p1.docker("ps", "-a", "--format", "{{.Names}}") == "pod"
+
+
 def test_a_context_there_lives_its_life(p1: Host, berth: Berth):
     berth(
         "context", "new", "ctx", "--host", "p1", "--image", "localhost/busybox:latest", "--mount", "~:/home"

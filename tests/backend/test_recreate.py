@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.errors import UsageError
+from backend.engine import cdi
+from backend.errors import EngineError, UsageError
 from backend.recreate.changes import Changes, apply, give_gpus, port
 from backend.recreate.request import equal_to, first_network, target_of
 
@@ -248,6 +249,20 @@ def test_gpus_are_replaced_and_nothing_else_is():
     assert before["Env"] == ["A=1"]
     give_gpus(before, {})
     assert host["DeviceRequests"] == [{"Driver": "fpga"}] and host["Devices"] == [{"PathOnHost": "/dev/snd"}]
+
+
+@pytest.mark.parametrize("ids", [["GPU-1", "GPU-2"], None])
+def test_podman_is_asked_for_gpus_in_its_own_words_or_not_at_all(ids: Any):
+    wanted = {"HostConfig": {"DeviceRequests": [{"Driver": "", "Capabilities": [["gpu"]], "DeviceIDs": ids}]}}
+    before = copy.deepcopy(wanted)
+    assert cdi.asked(wanted) and not cdi.asked({"HostConfig": {}}) and not cdi.asked({})
+    (made,) = cdi.named(wanted, "5.10.1", "p1")["HostConfig"]["DeviceRequests"]
+    names = [f"nvidia.com/gpu={each}" for each in ids or ["all"]]
+    assert made == {"Driver": "cdi", "DeviceIDs": names} and wanted == before
+    for version in ("4.3.1", "5.3.2", "", "x"):
+        with pytest.raises(EngineError, match="gives no GPUs") as caught:
+            cdi.named(wanted, version, "p1")
+        assert "nvidia.com/gpu=all" in caught.value.hint
 
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
