@@ -29,7 +29,9 @@ def name(queue_id: str, job: Job) -> str:
     return f"berth-{queue_id}-{job.id}-{job.attempt}"
 
 
-def body(job: Job, queue_id: str, gpus: Sequence[Gpu] = (), image: Optional[Dict[str, Any]] = None) -> Any:
+def body(
+    job: Job, queue_id: str, gpus: Sequence[Gpu] = (), image: Optional[Dict[str, Any]] = None
+) -> Dict[str, Any]:
     """The body of `POST /containers/create`.
 
     `gpus` are those booked for it; `image` is the image's `Config`, needed where the job has an `outfile`.
@@ -221,14 +223,21 @@ def inspected(data: Any) -> Optional[Found]:
 def _found(key: str, its_labels: Any, state: Any) -> Optional[Found]:
     if not isinstance(its_labels, dict) or not its_labels.get(jobs.LABEL_QUEUE):
         return None
-    try:
-        number, attempt = int(its_labels[jobs.LABEL_JOB]), int(its_labels[jobs.LABEL_ATTEMPT])
-    except (KeyError, ValueError, TypeError):
+    number, attempt = numbers(its_labels)
+    if not number:
         return None
     known = {"stopped": "exited", "initialized": "created", "configured": "created"}
     text = str(state or "").lower()
     queue = str(its_labels[jobs.LABEL_QUEUE])
     return Found(key, queue, number, attempt, known.get(text, text), labels=its_labels)
+
+
+def numbers(its_labels: Dict[str, Any]) -> Tuple[int, int]:
+    """Job and attempt; zeros where the labels make no sense."""
+    try:
+        return int(its_labels[jobs.LABEL_JOB]), int(its_labels[jobs.LABEL_ATTEMPT])
+    except (KeyError, ValueError, TypeError):
+        return 0, 0
 
 
 def _strings(value: Any) -> List[str]:

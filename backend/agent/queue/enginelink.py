@@ -24,7 +24,7 @@ _BACKOFF = (0.05, 1.0)
 """Seconds between two attempts to reach an engine that is not there."""
 _FULL = 0.2
 """Seconds until a request is tried again whose connection found the engine's backlog full."""
-_ACTIONS = "create start die died destroy remove oom".split()
+_ACTIONS = "create start kill die died destroy remove oom".split()
 _FILTERS = quote(json.dumps({"type": ["container"], "event": _ACTIONS}, separators=(",", ":")))
 _READ = 256 * 1024
 
@@ -43,6 +43,8 @@ class EngineLink:
         self.path = path
         """The socket in use."""
         self.up = False
+        self.why = ""
+        """Why it is not there, once that is known."""
         self.count = 0
         """Requests sent so far."""
         self._events: Optional[Connection] = None

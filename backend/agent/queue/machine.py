@@ -109,6 +109,11 @@ class MachineWatch:
         gpus = tuple(self._gpu(gpu, busy.get(gpu["uuid"]), devices) for gpu in reading.gpus)
         return Machine(self._topology.read(), gpus, self._memory(), self._boot_id(), reading.error)
 
+    def utilisation(self, max_age: float = MAX_AGE) -> Dict[str, float]:
+        """Percent by UUID, of the GPUs whose driver tells it. Blocks as `read` does."""
+        gpus = self._reader.read(max_age).gpus
+        return {gpu["uuid"]: gpu["util_percent"] for gpu in gpus if gpu.get("util_percent") is not None}
+
     def _wire(self, one: Any) -> Dict[str, Any]:
         grant = getattr(one, "grant", None)
         wire: Dict[str, Any] = getattr(one, "wire", one)

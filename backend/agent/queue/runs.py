@@ -1,0 +1,355 @@
+"""One attempt of one job: from its booking, through its container, to its recorded end.
+
+Every step can be the last one before a crash. What was done so far is in the engine (a container of that
+name, created, running or ended), and `recover` goes on from there with a new Run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any, Dict, Optional, Sequence
+
+from ..http_unix import Reply
+from ..loop import Timer
+from . import container, jobs
+from .container import Found, SpecError
+from .enginelink import words
+from .idle import IdleWatch
+from .jobs import Job
+from .machine import Gpu
+from .tasks import Task, sleep
+
+_AGAIN = 5.0
+"""Seconds between two SIGKILLs to a container that does not end (a process stuck in a driver)."""
+_BY_HAND = 60.0
+"""Seconds in which a container's end belongs to a signal that somebody sent it through the engine."""
+_NO_END = frozenset({"SIGUSR1", "SIGUSR2", "SIGCONT", "SIGWINCH", "SIGCHLD", "10", "12", "17", "18", "28"})
+"""Signals that are messages."""
+
+CANCELLED, TIME, IDLE = "cancelled", "time", "idle"
+"""Why the queue itself ended a container."""
+
+
+class Run:
+    """Drives one attempt. All methods are called from the loop."""
+
+    def __init__(self, crew: Any, job: Job, gpus: Sequence[Gpu] = ()) -> None:
+        """`crew` is the keeper's `Crew`: engine, store, loop."""
+        self._crew = crew
+        self.job = job
+        self._gpus = gpus
+        self.container = job.container
+        self.running = False
+        self.begun = False
+        """It was booked by this keeper, which knows what it was given."""
+        self.over = False
+        """Its end is known, recorded or about to be."""
+        self._cause = ""
+        self._task: Optional[Task] = None
+        self._stopper: Optional[Task] = None
+        self._timers: list[Timer] = []
+        self._died: Optional[int] = None
+        self._oom = False
+        self._idle: Optional[IdleWatch] = None
+        self._killed: Dict[str, Any] = {}
+        self._began = 0.0
+        """When it started, on the monotonic clock."""
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """(job, attempt)."""
+        return (self.job.id, self.job.attempt)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it started, whatever happened to the clock on the wall."""
+        return time.monotonic() - self._began if self.running else 0.0
+
+    # -- the beginning
+
+    def begin(self) -> None:
+        """Make its container and start it."""
+        self.begun = True
+        self._task = self._work(self._begin())
+
+    def resume(self, found: Found) -> None:
+        """Go on from the container that is there."""
+        self.container = found.id
+        self._oom = found.oom
+        if found.ended:
+            self._task = self._work(self._end(found.exit_code))
+        elif found.running:
+            self._is_running(found)
+        else:
+            self._task = self._work(self._start())
+
+    def suspend(self) -> None:
+        """The engine went away: nothing can be done before it is back. Its time runs on."""
+        for task in (self._task, self._stopper):
+            if task is not None:
+                task.cancel()
+        self._task = self._stopper = None
+
+    def close(self) -> None:
+        """Forget everything; the container is left as it is."""
+        self.suspend()
+        self._disarm()
+
+    async def _begin(self) -> None:
+        engine, job = self._crew.engine, self.job
+        image: Optional[Dict[str, Any]] = None
+        if job.spec.outfile:
+            reply = await engine.ask("GET", f"/images/{job.spec.image}/json")
+            if reply.error is not None:
+                return
+            image = _config(reply)
+        try:
+            wanted = container.body(job, self._crew.queue_id, self._gpus, image)
+        except SpecError as error:
+            self._record(jobs.FAILED, None, str(error))
+            return
+        name = container.name(self._crew.queue_id, job)
+        reply = await engine.ask("POST", f"/containers/create?name={name}", wanted)
+        if reply.error is not None:
+            return
+        if reply.status == 409:
+            reply = await engine.ask("GET", f"/containers/{name}/json")
+            found = container.inspected(_json(reply))
+            if found is None or (found.queue, found.job, found.attempt) != (self._crew.queue_id, *self.key):
+                self._could_not(f"a container named {name} is in the way", None)
+                return
+            self.resume(found)
+        elif reply.status == 201:
+            self.container = str(_json(reply).get("Id") or name)
+            await self._start()
+        else:
+            self._could_not(words(reply), None)
+
+    async def _start(self) -> None:
+        if self._cause:  # somebody changed their mind meanwhile
+            self._record(*self._verdict(None, ""))
+            return
+        reply = await self._crew.engine.ask("POST", f"/containers/{self.container}/start")
+        if reply.error is not None:
+            return
+        if reply.status in (204, 304):
+            self._is_running(None)
+            if self._died is not None:
+                await self._end(self._died)
+        elif reply.status == 404:
+            self._record(*self._verdict(None, "its container was removed before it started"))
+        else:
+            said = words(reply)
+            found = container.inspected(
+                _json(await self._crew.engine.ask("GET", f"/containers/{self.container}/json"))
+            )
+            self._could_not(said, found.exit_code if found is not None and found.exit_code else None)
+
+    def _could_not(self, said: str, code: Optional[int]) -> None:
+        state, code, error = self._verdict(code, said)
+        self._record(jobs.FAILED if state == jobs.COMPLETED else state, code, error)
+
+    def _is_running(self, found: Optional[Found]) -> None:
+        gone = _elapsed(found) if found is not None else 0.0
+        if not self.running:
+            self._began = time.monotonic() - gone
+        self.running = True
+        started = found.started_at if found is not None else None
+        self._crew.started(self, started)
+        self._arm()
+        if self._cause:
+            self._pursue()
+        elif self.job.spec.idle_limit and self._idle is None:
+            self._work(self._watch_idle(self.job.spec.idle_limit))
+
+    # -- time
+
+    def _arm(self) -> None:
+        """Set the clocks: its warning and its limit. Monotonic, so that no change of the date ends it."""
+        self._unset()
+        spec, limit = self.job.spec, self.job.request.time_limit
+        if limit is not None:
+            left = limit - self.elapsed
+            if spec.warn_signal and left > spec.warn_before:
+                self._timers.append(self._crew.loop.later(left - spec.warn_before, self._warn))
+            self._timers.append(self._crew.loop.later(max(0.0, left), lambda: self.stop(TIME)))
+
+    async def _watch_idle(self, limit: float) -> None:
+        """From the first moment of which it can be told whether it does anything."""
+        reply = await self._crew.engine.ask("GET", f"/containers/{self.container}/json")
+        found = container.inspected(_json(reply))
+        if found is None or not found.running or self.over or self._idle is not None:
+            return
+        idle = IdleWatch(
+            self._crew.loop, limit, self.job.gpus, self._crew.utilisation, lambda: self.stop(IDLE)
+        )
+        self._idle = idle
+        idle.start(found.id, found.pid)
+
+    def _disarm(self) -> None:
+        if self._idle is not None:
+            self._idle.stop()
+            self._idle = None
+        self._unset()
+
+    def _unset(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers = []
+
+    def _warn(self) -> None:
+        self._work(self._signal(self.job.spec.warn_signal))
+
+    def edited(self, job: Job) -> None:
+        """The job's row changed: its limits, or somebody asked for its end."""
+        limit = self.job.request.time_limit
+        self.job = job
+        if self.running and limit != job.request.time_limit:
+            self._arm()
+        if job.cancel_by:
+            self.stop(CANCELLED)
+
+    # -- the end
+
+    def stop(self, cause: str) -> None:
+        """End it: its stop signal, then SIGKILL after its grace. The first cause counts."""
+        if not self._cause and not self.over:
+            self._cause = cause
+            if self.running:
+                self._pursue()
+
+    def _pursue(self) -> None:
+        if self._stopper is None or self._stopper.done:
+            self._stopper = self._work(self._stop())
+
+    async def _stop(self) -> None:
+        await self._signal(self.job.spec.stop_signal)
+        await sleep(self._crew.loop, max(0.0, self.job.spec.grace))
+        while not self.over:
+            await self._signal("SIGKILL")
+            await sleep(self._crew.loop, _AGAIN)
+
+    async def _signal(self, signal: str) -> None:
+        target = f"/containers/{self.container}/kill?signal={signal}"
+        reply = await self._crew.engine.ask("POST", target)
+        if reply.status == 409 and b"paused" in reply.body:
+            await self._crew.engine.ask("POST", f"/containers/{self.container}/unpause")
+            await self._crew.engine.ask("POST", target)
+
+    def event(self, action: str, about: Dict[str, str]) -> None:
+        """The engine told something of its container."""
+        if action == "oom":
+            self._oom = True
+        elif action == "kill" and not self._cause and about.get("signal") not in _NO_END:
+            self._killed = {"signal": about.get("signal"), "at": time.monotonic()}
+        elif action == "die" and not self.over:
+            code = _number(about.get("exitCode", about.get("containerExitCode")))
+            if not self.running:
+                self._died = code
+            else:
+                self._task = self._work(self._end(code))
+        elif action == "destroy" and self.running and not self.over:
+            self.vanished()
+
+    def vanished(self) -> None:
+        """Its container is gone, and nobody saw how it ended."""
+        self._record(*self._verdict(None, "its container was removed by hand"))
+
+    async def _end(self, code: Optional[int]) -> None:
+        """Record its end. What the event says is the engine's own word and comes at once; only an end by
+        SIGKILL is looked at more closely, which takes as long as the engine tidies up."""
+        self.over = True
+        said = ""
+        if code is None or (code == 137 and not self._oom and not self._cause):
+            reply = await self._crew.engine.ask("GET", f"/containers/{self.container}/json")
+            if reply.error is not None:
+                self.over = False
+                return
+            found = container.inspected(_json(reply))
+            if found is not None and found.ended:
+                code = found.exit_code
+                self._oom = self._oom or found.oom
+                said = found.error
+        self._record(*self._verdict(code, said))
+
+    def _verdict(self, code: Optional[int], said: str) -> tuple[str, Optional[int], str]:
+        """State, exit code and error of its end."""
+        job = self.job
+        if self._cause == CANCELLED:
+            return jobs.CANCELLED, code, f"cancelled by {job.cancel_by}" if job.cancel_by else ""
+        if self._cause == TIME:
+            limit = job.request.time_limit or 0.0
+            return jobs.TIMEOUT, code, f"its time limit of {span(limit)} was over"
+        if self._cause == IDLE:
+            return jobs.TIMEOUT, code, f"it did nothing for {span(job.spec.idle_limit or 0.0)}"
+        if code == 0 and not said:
+            return jobs.COMPLETED, code, ""
+        if self._oom:
+            limit_text = f" ({job.memory / 2**30:.3g} GiB)" if job.memory else ""
+            return jobs.FAILED, code, f"it ran out of memory{limit_text}"
+        if self._killed and time.monotonic() - self._killed["at"] < _BY_HAND:
+            return jobs.CANCELLED, code, f"ended by hand: signal {self._killed['signal']} through the engine"
+        return jobs.FAILED, code, said or _meaning(code)
+
+    def _record(self, state: str, code: Optional[int], error: str) -> None:
+        self.over = True
+        self._disarm()
+        if self._stopper is not None:
+            self._stopper.cancel()
+        self._crew.ended(self, state, code, error)
+
+    def _work(self, coroutine: Any) -> Task:
+        return Task(coroutine, lambda error: self._crew.fault(f"job {self.job.id}", error))
+
+
+def span(seconds: float) -> str:
+    """A time as people say it: `90 s`, `5 min`, `1 h 30 min`."""
+    whole = round(seconds)
+    if whole <= 90:
+        return f"{seconds:.3g} s"
+    hours, minutes = divmod(whole // 60, 60)
+    parts = [f"{hours} h" if hours else "", f"{minutes} min" if minutes else ""]
+    return " ".join(part for part in parts if part)
+
+
+def _meaning(code: Optional[int]) -> str:
+    if code is None:
+        return "nobody saw its end"
+    if code in (126, 127):
+        return "its command could not be run" if code == 126 else "its command was not found"
+    if 128 < code < 160:
+        return f"killed by signal {code - 128}, which the queue did not send"
+    return ""
+
+
+def _elapsed(found: Found) -> float:
+    """Seconds a running container has run: by its first process, else by the clock on the wall."""
+    try:
+        with open(f"/proc/{found.pid}/stat", "rb") as file:
+            fields = file.read(2048).rpartition(b")")[2].split()
+        ticks = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks)
+    except (OSError, ValueError, IndexError, AttributeError):
+        return max(0.0, time.time() - found.started_at) if found.started_at else 0.0
+
+
+def _number(text: Any) -> Optional[int]:
+    try:
+        return int(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def _json(reply: Reply) -> Dict[str, Any]:
+    try:
+        data = json.loads(reply.body) if reply.error is None and reply.status < 400 else {}
+    except (ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _config(reply: Reply) -> Dict[str, Any]:
+    config = _json(reply).get("Config")
+    return config if isinstance(config, dict) else {}
