@@ -25,8 +25,12 @@ from backend.model import (
     HostSnapshot,
     HostState,
     HostStats,
+    Job,
+    JobRequest,
+    JobSpec,
     Port,
     Problem,
+    QueueReport,
     TmuxPane,
     TmuxSession,
     Usage,
@@ -187,6 +191,50 @@ def unknown_key(name: str) -> HostSnapshot:
     return HostSnapshot(name=name, address="10.9.9.9", state=HostState.HOST_KEY, error=error)
 
 
+def job(number: int, name: str, **more: Any) -> Job:
+    """A job of alice's that waits for one GPU."""
+    values: dict[str, Any] = {
+        "id": number,
+        "owner": "alice",
+        "name": name,
+        "spec": JobSpec(image="sha256:1", image_name="pytorch:2.4", script=f"{name}.sh"),
+        "request": JobRequest(gpus=1, cpus=8),
+        "submitted_at": NOW.timestamp() - 3600,
+        "position": float(number),
+    }
+    return Job(**{**values, **more})
+
+
+def queue(container_id: str = "") -> QueueReport:
+    """One of each kind."""
+    now = NOW.timestamp()
+    return QueueReport(
+        jobs=(
+            job(
+                42, "train-llm", state="running", container=container_id, started_at=now - 10800, attempt=1,
+                gpus=("GPU-00000000", "GPU-00000001", "GPU-00000002"),
+                request=JobRequest(gpus=3, cpus=24, time_limit=14400.0),
+            ),
+            job(
+                45, "notebook", owner="bob", state="running", started_at=now - 7200, attempt=1,
+                gpus=("GPU-00000003",), spec=JobSpec(tty=True, script="shell"),
+            ),
+            job(
+                51, "eval", request=JobRequest(gpus=2, time_limit=1800.0), expected_start=now + 3600,
+                reason="needs 2 GPUs, 1 is free; first in line",
+            ),
+            job(52, "sweep:lr=0.1", state="held", reason="held"),
+            job(
+                40, "prep", owner="carol", state="failed", exit_code=3, started_at=now - 5000, attempt=1,
+                ended_at=now - 4000, gpus=("GPU-00000006",), error="ended with exit code 3",
+            ),
+        ),
+        waiting=2,
+        active=2,
+        keeper=True,
+    )  # fmt: skip
+
+
 def showcase(step: int = 0) -> FleetState:
     """A fleet with a bit of everything, moving with `step`."""
 
@@ -314,6 +362,7 @@ def showcase(step: int = 0) -> FleetState:
         gpu_report=GpuReport(gpus=tuple(gpus), driver="565.57"),
         processes=tuple(processes),
         sessions=tuple(sessions),
+        queue=queue(train.id),
         tags=("nvidia", "prod"),
         stats=HostStats(cpu_percent=wave(38, 20, 0.3), load1=21.3, mem_used=212 * GIB, mem_total=1007 * GIB),
     )

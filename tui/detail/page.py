@@ -105,6 +105,10 @@ class Sheet:
         if problem.fingerprint:
             self.field("key", plain(problem.fingerprint, "accent"))
 
+    def block(self, make: Callable[[int], Iterable[Cell]]) -> None:
+        """Lines that are made for the width there is."""
+        self._blocks.append(make)
+
     def table(
         self, titles: Sequence[str], rows: Sequence[Sequence[Cell]], aligns: Sequence[Align] = ()
     ) -> None:

@@ -16,16 +16,16 @@ from textual.timer import Timer
 from backend.activity import ActivityRow
 from backend.config import Config
 from backend.history import History
-from backend.model import ContainerRow, ContextRow, FleetState, GpuRow, HostSnapshot, SessionRow
+from backend.model import ContainerRow, ContextRow, FleetState, GpuRow, HostSnapshot, JobRow, SessionRow
 from tui.cells import plain, text_of
 from tui.columns import Cell
-from tui.detail import activity, container, context, gpu, host, session
+from tui.detail import activity, container, context, gpu, host, job, session
 from tui.detail.lines import Lines
 from tui.detail.page import Curve, Page, Sheet, View
 from tui.plots import HistoryPlot
 from tui.reports import describe
 
-Target = HostSnapshot | GpuRow | ContainerRow | ContextRow | SessionRow | ActivityRow
+Target = HostSnapshot | GpuRow | ContainerRow | ContextRow | SessionRow | JobRow | ActivityRow
 """What there are details of."""
 
 PAGES: dict[type, Callable[[Any, View], Page]] = {
@@ -34,6 +34,7 @@ PAGES: dict[type, Callable[[Any, View], Page]] = {
     ContainerRow: container.page,
     ContextRow: context.page,
     SessionRow: session.page,
+    JobRow: job.page,
     ActivityRow: activity.page,
 }
 _PLOTS = 3
@@ -167,6 +168,8 @@ def _name(target: Target | None) -> Hashable:
             return ContainerRow, target.host, target.id
         case ActivityRow():
             return ActivityRow, target.id
+        case JobRow():
+            return JobRow, target.host, target.engine, target.id
         case SessionRow():
             return SessionRow, target.host, target.socket, target.id
 

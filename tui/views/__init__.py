@@ -28,6 +28,7 @@ LISTED = (
     Listed("gpus", 2, "GPUs", "GpusView", ("gpu",)),
     Listed("containers", 3, "Containers", "ContainersView", ("ps", "container")),
     Listed("contexts", 4, "Contexts", "ContextsView", ("context", "ctx")),
+    Listed("jobs", 5, "Jobs", "JobsView", ("job", "queue")),
     Listed("sessions", 7, "Sessions", "SessionsView", ("session", "tmux")),
     Listed("activity", 8, "Activity", "ActivityView", ("act", "history")),
 )

@@ -40,7 +40,7 @@ class ContextsView(ListView):
             words("image", "IMAGE", 22, lambda r: r.image, grow=3, priority=2),
             words("container", "CONTAINER", 16, lambda r: r.container, grow=2, priority=3),
             words("state", "STATE", 9, lambda r: r.state, cell=_state),
-            words("gpus", "GPUS", 6, lambda r: r.gpus, priority=1),
+            words("gpus", "GPUS", 6, lambda r: r.gpus, grow=1, priority=1),
             words("ports", "PORTS", 14, _ports, grow=1, priority=4),
             words("user", "USER", 10, lambda r: r.user, priority=5),
             words("profile", "PROFILE", 7, lambda r: r.profile, priority=6),

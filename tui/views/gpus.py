@@ -45,7 +45,7 @@ class GpusView(ListView):
             figures("util", "UTIL", 14, self._util, lambda r: r.util_percent),
             figures("memory", "MEMORY", 22, _memory, lambda r: r.mem_used, priority=1),
             figures("temp", "TEMP", 5, lambda r: cells.temperature(r.temp_c), lambda r: r.temp_c, priority=6),
-            figures("power", "POWER", 10, _power, lambda r: r.power_w, priority=7),
+            figures("power", "POWER", 11, _power, lambda r: r.power_w, priority=7),
             words("who", "WHO", 12, lambda r: ", ".join(r.owners), cell=_who, grow=1),
             words("what", "WHAT", 14, _what_text, cell=_what, grow=4, priority=2),
             figures("since", "SINCE", 8, _since_cell, _since, priority=5),

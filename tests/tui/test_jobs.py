@@ -1,0 +1,133 @@
+"""Jobs: what runs, waits and ended, and who has which GPU when."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.gpurows import gpu_rows
+from backend.model import JobRow
+from tests.tui.fakes import NOW, showcase
+from tests.tui.helpers import dashboard
+from tui.cells import text_of, width_of
+from tui.detail import timeline
+
+GPUS = gpu_rows(showcase().hosts["h100-1"])
+UUIDS = [gpu.uuid for gpu in GPUS]
+
+
+def _job(number: int, **more: object) -> JobRow:
+    values = {
+        "host": "h",
+        "engine": "docker",
+        "id": str(number),
+        "name": "x",
+        "owner": "ann",
+        "state": "running",
+    }
+    return JobRow(**{**values, **more})  # type: ignore[arg-type]
+
+
+async def test_jobs_are_shown_with_what_runs_first_and_why_the_others_wait(tmp_path: Path) -> None:
+    async with dashboard(showcase(), tmp_path, size=(200, 50)) as board:
+        await board.press("5")
+        assert [row.id for row in board.app.desk.table.rows] == ["42", "45", "51", "52", "40"]
+        assert "#1" in board.text
+        assert "needs 2 GPUs" in board.text
+        assert "failed (3)" in board.text
+
+
+async def test_gpus_that_do_nothing_for_a_job_stand_out(tmp_path: Path) -> None:
+    async with dashboard(showcase(), tmp_path, size=(200, 50)) as board:
+        await board.press("5")
+        assert "GPUs idle 2 h" in board.text
+
+
+async def test_ended_jobs_can_be_left_out(tmp_path: Path) -> None:
+    async with dashboard(showcase(), tmp_path, size=(160, 45)) as board:
+        await board.press("5", "f")
+        assert [row.id for row in board.app.desk.table.rows] == ["42", "45", "51", "52"]
+        await board.press("f")
+        assert len(board.app.desk.table.rows) == 5
+
+
+async def test_details_show_the_gpus_of_the_host_over_time(tmp_path: Path) -> None:
+    async with dashboard(showcase(), tmp_path, size=(160, 60)) as board:
+        await board.press("5", "enter")
+        assert "GPUs of this host" in board.text
+        assert "now" in board.text
+
+
+@pytest.mark.parametrize("size", [(40, 20), (80, 24), (300, 80)])
+async def test_jobs_fit_every_screen(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with dashboard(showcase(), tmp_path, size=size) as board:
+        await board.press("5")
+        assert "42" in board.text
+        assert "train-llm" in board.text
+
+
+def test_a_running_job_is_on_its_gpus_until_its_limit() -> None:
+    now = NOW.timestamp()
+    jobs = [_job(1, started_at=NOW - timedelta(hours=1), gpu_uuids=(UUIDS[1],), gpus=1, time_limit=7200.0)]
+    found = timeline.spans(jobs, UUIDS, now)
+    (span,) = found[UUIDS[1]]
+    assert (span.begin, span.end, span.open, span.coming) == (-3600.0, 3600.0, False, False)
+    assert not any(found[uuid] for uuid in UUIDS if uuid != UUIDS[1])
+
+
+def test_a_waiting_job_comes_on_the_gpus_that_are_free_by_then() -> None:
+    now = NOW.timestamp()
+    jobs = [
+        _job(1, started_at=NOW, gpu_uuids=(UUIDS[0],), gpus=1, time_limit=600.0),
+        _job(2, started_at=NOW, gpu_uuids=(UUIDS[1],), gpus=1, time_limit=60000.0),
+        _job(3, state="queued", gpus=1, expected_start=NOW + timedelta(seconds=600), time_limit=60.0),
+    ]
+    found = timeline.spans(jobs, UUIDS[:2], now)
+    assert [span.job for span in found[UUIDS[0]]] == ["1", "3"]
+    assert found[UUIDS[0]][1].coming
+    assert [span.job for span in found[UUIDS[1]]] == ["2"]
+
+
+def test_a_line_per_gpu_with_the_jobs_numbers_and_an_axis() -> None:
+    now = NOW.timestamp()
+    jobs = [_job(42, started_at=NOW - timedelta(hours=1), gpu_uuids=(UUIDS[0],), gpus=1, time_limit=7200.0)]
+    lines = [text_of(line) for line in timeline.lines(jobs, GPUS, now, 60)]
+    assert len(lines) == len(GPUS) + 1
+    assert lines[0].startswith("GPU 0")
+    assert "42" in lines[0]
+    assert "█" not in lines[1]
+    assert "now" in lines[-1]
+
+
+def test_no_room_is_no_timeline() -> None:
+    assert timeline.lines([], GPUS, 0.0, 20) == []
+    assert timeline.lines([], [], 0.0, 80) == []
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(-1e6, 1e6), st.none() | st.floats(0, 1e7), st.sampled_from(UUIDS), st.booleans()),
+        max_size=12,
+    ),
+    st.integers(28, 200),
+)
+def test_every_line_is_as_wide_as_there_is_room(
+    spans: list[tuple[float, float | None, str, bool]], width: int
+) -> None:
+    jobs = [
+        _job(
+            number,
+            state="queued" if waits else "running",
+            gpus=1,
+            gpu_uuids=() if waits else (uuid,),
+            started_at=None if waits else NOW + timedelta(seconds=at),
+            expected_start=NOW + timedelta(seconds=at) if waits else None,
+            time_limit=limit,
+        )
+        for number, (at, limit, uuid, waits) in enumerate(spans)
+    ]
+    assert {width_of(line) for line in timeline.lines(jobs, GPUS, NOW.timestamp(), width)} == {width}

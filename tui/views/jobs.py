@@ -1,0 +1,162 @@
+"""Jobs (5): the jobs of all queues: those that run, those that wait and why, those that ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from operator import attrgetter
+from typing import Any, ClassVar
+
+from textual.binding import Binding, BindingType
+
+from backend.model import JobRow
+from backend.text import age, duration, printable
+from tui import cells
+from tui.canvas import Look
+from tui.columns import Cell, Column
+from tui.detail.job import state
+from tui.filter import Field
+from tui.views.base import ListView
+from tui.views.make import figures, words
+
+_ORDER = {"running": 0, "starting": 0, "queued": 1, "held": 2}
+ONLY_MINE = "owner:{0}"
+_SOON = 0.9
+"""Share of its time limit after which a job's time stands out."""
+
+
+class JobsView(ListView):
+    """All jobs of all queues."""
+
+    ROW = JobRow
+    KEY = attrgetter("host", "engine", "id")
+    EMPTY: ClassVar[tuple[str, str]] = (
+        "The jobs of all queues: what runs, what waits and why, what ended.",
+        "Nothing is queued. `n` makes a job here; in a shell: berth run --gpus 1 --image IMAGE -- COMMAND",
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f", "only_unfinished", "unfinished", id="only-unfinished"),
+    ]
+
+    def make_columns(self) -> Sequence[Column[Any]]:
+        """All columns."""
+        return (
+            words("host", "HOST", 10, lambda r: r.host, grow=1),
+            words("engine", "ENGINE", 6, lambda r: r.engine, priority=8),
+            figures("id", "ID", 7, lambda r: cells.plain(r.id), _number),
+            words("name", "NAME", 16, lambda r: r.name, grow=3),
+            words("owner", "OWNER", 8, lambda r: r.owner, grow=1, priority=1),
+            words("state", "STATE", 10, lambda r: r.state, cell=state),
+            words("reason", "WHY / WHEN", 22, _reason_text, cell=_reason, grow=4, priority=2),
+            figures("gpus", "GPUS", 14, _gpus, lambda r: r.gpus),
+            figures(
+                "gpu_mem", "GPU MEM", 9, lambda r: cells.size(r.gpu_mem_used), lambda r: r.gpu_mem_used,
+                priority=6,
+            ),
+            figures("cpus", "CPUS", 4, lambda r: cells.number(r.cpus), lambda r: r.cpus, priority=7),
+            figures("mem", "MEM", 9, lambda r: cells.size(r.memory), lambda r: r.memory, priority=7),
+            figures("time", "TIME / LIMIT", 17, _time, _seconds, priority=3),
+            words("command", "COMMAND", 16, lambda r: r.command, grow=2, priority=5),
+            words("node", "NODE", 10, lambda r: r.node, priority=9, optional=True),
+            words("image", "IMAGE", 16, lambda r: r.image, priority=9, optional=True),
+            figures(
+                "submitted", "SUBMITTED", 9, lambda r: cells.age(r.submitted_at), lambda r: r.submitted_at,
+                priority=9, optional=True,
+            ),
+        )  # fmt: skip
+
+    def make_narrow(self) -> Sequence[Column[Any]]:
+        """Which, how it stands."""
+        return (
+            figures("id", "ID", 5, lambda r: cells.plain(r.id), _number),
+            words("name", "NAME", 10, lambda r: r.name, grow=2),
+            words("state", "STATE", 9, lambda r: r.state, cell=state),
+            figures("gpus", "GPUS", 8, _gpus, lambda r: r.gpus),
+        )
+
+    def make_rows(self) -> Sequence[JobRow]:
+        """Those that run, those that wait in their turn, those that ended."""
+        rows = self.sources.builder.jobs(self.sources.state)
+        return sorted(rows, key=lambda row: _ORDER.get(row.state, 3))
+
+    def rank(self, row: JobRow) -> int:
+        """Running, waiting, ended."""
+        return _ORDER.get(row.state, 3)
+
+    def look(self, row: JobRow) -> Look:
+        """What wastes GPUs and what failed stands out; what is over steps back."""
+        if row.stale or row.state in ("completed", "cancelled"):
+            return Look("dim")
+        if row.state in ("failed", "timeout"):
+            return Look("", "bad")
+        return Look("idle", "warn") if row.idle_since else Look()
+
+    def extra_fields(self) -> dict[str, Field]:
+        """`ended:no`, `idle:>10m`, `partition:gpu`."""
+        return {
+            "ended": Field(lambda r: "yes" if r.ended_at else "no", lambda r: r.ended_at),
+            "idle": Field(lambda r: "yes" if r.idle_since else "no", lambda r: r.idle_since),
+            "partition": Field(lambda r: r.partition),
+            "project": Field(lambda r: r.project),
+        }
+
+    def containers_filter(self, row: JobRow) -> str:
+        """Its own."""
+        return f"id:{row.container[:12]}" if row.container else ""
+
+    def action_only_unfinished(self) -> None:
+        """Show only jobs that have not ended, or all again."""
+        self.set_filter("" if self.filter_text == "ended:no" else "ended:no")
+
+
+def _number(row: JobRow) -> tuple[int, ...]:
+    """`12_3` comes after `12_2`."""
+    return tuple(int(part) for part in row.id.split("_") if part.isdecimal())
+
+
+def _gpus(row: JobRow) -> Cell:
+    """How many, and how busy they really are."""
+    if not row.gpus:
+        return cells.EMPTY
+    if row.util_percent is None:
+        return cells.number(row.gpus)
+    return (
+        *cells.bar(row.util_percent, 5),
+        (" ", ""),
+        *cells.percent(row.util_percent),
+        (f" {row.gpus:>2}", ""),
+    )
+
+
+def _reason_text(row: JobRow) -> str:
+    """Why it waits and when it starts; what ended it."""
+    if row.state == "queued":
+        when = ""
+        if row.expected_start is not None:
+            left = (row.expected_start - datetime.now(UTC)).total_seconds()
+            when = f"in {duration(left)}" if left >= 1 else "now"
+        place = f"#{row.place}" if row.place else ""
+        return "  ".join(part for part in (place, when, printable(row.reason)) if part)
+    if row.idle_since is not None:
+        return f"GPUs idle {age(row.idle_since)}"
+    return printable(row.reason)
+
+
+def _reason(row: JobRow) -> Cell:
+    style = "idle" if row.idle_since else "bad" if row.state in ("failed", "timeout") else "dim"
+    return ((_reason_text(row), style),)
+
+
+def _seconds(row: JobRow) -> float | None:
+    if row.started_at is None:
+        return None
+    return ((row.ended_at or datetime.now(UTC)) - row.started_at).total_seconds()
+
+
+def _time(row: JobRow) -> Cell:
+    took = _seconds(row)
+    limit = f"/{duration(row.time_limit)}" if row.time_limit else ""
+    if took is None:
+        return ((limit, "dim"),) if limit else cells.EMPTY
+    late = row.ended_at is None and row.time_limit is not None and took > _SOON * row.time_limit
+    return ((duration(took), "warn" if late else ""), (limit, "dim"))
