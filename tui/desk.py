@@ -106,6 +106,8 @@ class Desk(Stage):
             return self._undoable() or not self.table.has_focus
         if action == "go_back":
             return bool(self._visited)
+        if action in ("containers_here", "copy", "copy_rows"):
+            return self.table.row is not None
         if action == "do":
             return parameters[0] in self._doable()
         return True

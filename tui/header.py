@@ -165,8 +165,8 @@ class KeyBar(Bar):
 
     def _update(self, screen: Screen[Any]) -> None:
         self._due = False
-        if screen is not self.app.screen:
-            return  # keys are a dialog's now, which knows nothing of what can be done to rows
+        if screen is not self.app.screen or screen.has_class("-asking"):
+            return  # keys are a dialog's or the input line's: ours would be wrong for a moment afterwards
         hints = key_hints(screen, self.app.get_key_display)
         if hints != self._hints:
             self._hints = hints

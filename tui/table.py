@@ -275,6 +275,10 @@ class FleetTable(Canvas, can_focus=True):
         if column is not None:
             self.sort_by(column, not self.sort_reverse)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Rows are opened where there are some."""
+        return action != "open" or bool(self._set.rows)
+
     def action_open(self) -> None:
         """Tell that the row under the cursor was chosen."""
         if self.row is not None:

@@ -15,6 +15,7 @@ from tests.tui.helpers import dashboard
 from tests.tui.test_doing import three
 from tui.dialogs import Confirm
 from tui.forms import Form
+from tui.header import KeyBar
 from tui.menu import Menu
 from tui.views import LISTED
 
@@ -216,3 +217,33 @@ async def test_what_is_wrong_in_a_form_is_seen_on_any_screen(tmp_path: Path, siz
         assert "Cancel" in board.text
         await board.press("tab", "y")
         await board.until(lambda: "a host of hosts.yaml" in board.text)
+
+
+async def test_the_footer_of_an_empty_list_offers_nothing_for_rows(tmp_path: Path) -> None:
+    async with dashboard(three(), tmp_path) as board:
+        await board.until(lambda: board.app.doing is not None)
+        await board.press("8")
+        await board.until(lambda: "/ filter" in footer(board.text))
+        for key in ("details", "containers", "copy"):
+            assert key not in footer(board.text)
+        await board.press("3")
+        await board.until(lambda: "details" in footer(board.text))
+        await board.press("slash", "z", "z", "z", "enter")
+        await board.until(lambda: "esc back" in footer(board.text) and "details" not in footer(board.text))
+
+
+async def test_what_is_typed_leaves_nothing_in_the_footer(tmp_path: Path) -> None:
+    async with dashboard(three(), tmp_path) as board:
+        await board.press("3", "slash", "o")
+        board.app.desk.refresh_bindings()
+        await board.pilot.pause()
+        assert not any(hint.action == "cancel" for hint in board.app.desk.query_one(KeyBar)._hints)
+        await board.press("escape")
+        await board.until(lambda: "/ filter" in footer(board.text))
+
+
+async def test_numbers_of_a_gpu_are_whole(tmp_path: Path) -> None:
+    async with dashboard(showcase(), tmp_path, size=(200, 30)) as board:
+        await board.press("2")
+        await board.until(lambda: "/700 W" in board.text)
+        assert "700…" not in board.text
