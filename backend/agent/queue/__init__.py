@@ -3,8 +3,11 @@
 The modules, and who may use whom (arrows of import one way):
 
     jobs        what a job is: Spec, Request, Job, and their JSON. Imports nothing of ours.
-    machine     what the host has and what is busy on it: Machine, and how it is read.
-    plan        plan(jobs, machine, limits, now) -> Plan. Pure: no clock, no disk, no engine.
+    machine     what the host has and what is busy on it: Machine, and MachineWatch, which reads it by
+                topology (CPUs) and gpus (drivers, and who is on them).
+    plan        plan(jobs, machine, limits, now) -> Plan. Pure: no clock, no disk, no engine. Its parts: line
+                (order, who may start), room (what is free and kept), choose (which GPUs and CPUs), forecast
+                (when), why (reasons in words).
     place       the queue's folder: where it is, whom it belongs to, whether it can be trusted.
     store       the SQLite file in it: every change of state is one transaction with an event row.
     api         verbs on the store for people: submit, list, kill ... One JSON object in, one out.
