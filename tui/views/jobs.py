@@ -41,14 +41,14 @@ class JobsView(ListView):
     def make_columns(self) -> Sequence[Column[Any]]:
         """All columns."""
         return (
-            words("host", "HOST", 10, lambda r: r.host, grow=1),
+            words("host", "HOST", 8, lambda r: r.host, grow=1),
             words("engine", "ENGINE", 6, lambda r: r.engine, priority=8),
-            figures("id", "ID", 7, lambda r: cells.plain(r.id), _number),
-            words("name", "NAME", 16, lambda r: r.name, grow=3),
-            words("owner", "OWNER", 8, lambda r: r.owner, grow=1, priority=1),
+            figures("id", "ID", 5, lambda r: cells.plain(r.id), _number),
+            words("name", "NAME", 12, lambda r: r.name, grow=2),
+            words("owner", "OWNER", 8, lambda r: r.owner, grow=1, priority=2),
             words("state", "STATE", 10, lambda r: r.state, cell=state),
-            words("reason", "WHY / WHEN", 22, _reason_text, cell=_reason, grow=4, priority=2),
-            figures("gpus", "GPUS", 14, _gpus, lambda r: r.gpus),
+            words("reason", "WHY / WHEN", 24, _reason_text, cell=_reason, grow=6, priority=1),
+            figures("gpus", "GPUS", 12, _gpus, lambda r: r.gpus),
             figures(
                 "gpu_mem", "GPU MEM", 9, lambda r: cells.size(r.gpu_mem_used), lambda r: r.gpu_mem_used,
                 priority=6,
@@ -121,7 +121,7 @@ def _gpus(row: JobRow) -> Cell:
     if row.util_percent is None:
         return cells.number(row.gpus)
     return (
-        *cells.bar(row.util_percent, 5),
+        *cells.bar(row.util_percent, 3),
         (" ", ""),
         *cells.percent(row.util_percent),
         (f" {row.gpus:>2}", ""),
