@@ -43,15 +43,15 @@ class JobsView(ListView):
         return (
             words("host", "HOST", 8, lambda r: r.host, grow=1),
             words("engine", "ENGINE", 6, lambda r: r.engine, priority=8),
-            figures("id", "ID", 5, lambda r: cells.plain(r.id), _number),
-            words("name", "NAME", 12, lambda r: r.name, grow=2),
+            figures("id", "ID", 4, lambda r: cells.plain(r.id), _number),
+            words("name", "NAME", 10, lambda r: r.name, grow=2),
             words("owner", "OWNER", 8, lambda r: r.owner, grow=1, priority=2),
-            words("state", "STATE", 10, lambda r: r.state, cell=state),
+            words("state", "STATE", 9, lambda r: r.state, cell=state),
             words("reason", "WHY / WHEN", 24, _reason_text, cell=_reason, grow=6, priority=1),
-            figures("gpus", "GPUS", 12, _gpus, lambda r: r.gpus),
+            figures("gpus", "GPUS", 11, _gpus, lambda r: r.gpus),
             figures(
                 "gpu_mem", "GPU MEM", 9, lambda r: cells.size(r.gpu_mem_used), lambda r: r.gpu_mem_used,
-                priority=6,
+                priority=6, optional=True,
             ),
             figures("cpus", "CPUS", 4, lambda r: cells.number(r.cpus), lambda r: r.cpus, priority=7),
             figures("mem", "MEM", 9, lambda r: cells.size(r.memory), lambda r: r.memory, priority=7),
@@ -68,7 +68,7 @@ class JobsView(ListView):
     def make_narrow(self) -> Sequence[Column[Any]]:
         """Which, how it stands."""
         return (
-            figures("id", "ID", 5, lambda r: cells.plain(r.id), _number),
+            figures("id", "ID", 4, lambda r: cells.plain(r.id), _number),
             words("name", "NAME", 10, lambda r: r.name, grow=2),
             words("state", "STATE", 9, lambda r: r.state, cell=state),
             figures("gpus", "GPUS", 8, _gpus, lambda r: r.gpus),
@@ -122,9 +122,8 @@ def _gpus(row: JobRow) -> Cell:
         return cells.number(row.gpus)
     return (
         *cells.bar(row.util_percent, 3),
-        (" ", ""),
         *cells.percent(row.util_percent),
-        (f" {row.gpus:>2}", ""),
+        (f"{row.gpus:>3}", ""),
     )
 
 
