@@ -89,7 +89,7 @@ class GpuReader:
             self._stuck = self._thread.is_alive()
             if not self._stuck:
                 self._thread = None
-        reading = self._reading or Reading()
+        reading = self._reading or Reading(error="GPUs were not asked for yet")
         if self._stuck or self._fault:
             error = self._fault or "the GPU driver does not answer"
             gpus = tuple({**gpu, "error": gpu.get("error") or error} for gpu in reading.gpus)

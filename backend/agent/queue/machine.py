@@ -89,19 +89,22 @@ class MachineWatch:
         """`grants.HostGpus`: what requests of containers can name, after the first `read`."""
         return self._reader.names
 
-    def read(self, containers: Iterable[Any], max_age: float = MAX_AGE, ours: Iterable[str] = ()) -> Machine:
+    def read(
+        self, containers: Iterable[Any], max_age: float = MAX_AGE, ours: Optional[Iterable[str]] = None
+    ) -> Machine:
         """The machine now. `containers`: the engine's, as `containers.Entry` or as the wire's Container.
 
         An Entry's GPUs are found here; a wire dictionary needs its `gpus`. GPUs are asked anew where the last
-        answer is older than `max_age` seconds. The queue's own containers, known by their label or as ids in
-        `ours`, are no strangers: what they hold is booked. They are remembered, so that a process that takes
-        a moment to die with its container is none either. Blocks two seconds at most (ten the first time)
-        where a driver does not answer.
+        answer is older than `max_age` seconds. The queue's own containers are no strangers: what they hold is
+        booked. They are those with the ids `ours`; without it, all with the queue's label. They are
+        remembered, so that a process that takes a moment to die with its container is no stranger either.
+        Blocks two seconds at most (ten the first time) where a driver does not answer.
         """
         reading = self._reader.read(max_age)
         wires = [self._wire(one) for one in containers]
+        if ours is None:
+            ours = [wire["id"] for wire in wires if LABEL_QUEUE in (wire.get("labels") or {})]
         self._ours.update(dict.fromkeys(ours))
-        self._ours.update((wire["id"], None) for wire in wires if LABEL_QUEUE in (wire.get("labels") or {}))
         while len(self._ours) > _REMEMBERED:
             del self._ours[next(iter(self._ours))]
         busy = {**self._claimed(wires, len(reading.gpus)), **self._used(reading.processes, wires)}

@@ -176,7 +176,7 @@ class _Planner:
                 gpus[key] = why.lacking_gpus(room, request)
             text = alike.text or gpus[key] or why.lacking_rest(room, request)
             text = text or why.behind(room, request, alike.kept)
-            over = bool(alike.text) and why.shrunk(request, room.machine)
+            over = bool(alike.text) and why.shrunk(request, room)
             (doomed if over else reasons).update(dict.fromkeys(alike.ids, text))
         if room.kept:
             ahead = room.kept[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Dict, List, Sequence
 
 from .jobs import AFTER_OK, CANCELLED, COMPLETED, ENDED, FAILED, TIMEOUT, Job, Request
-from .machine import Gpu, Machine
+from .machine import Gpu
 from .room import Kept, Room
 
 _NAMED = 3
@@ -141,6 +141,22 @@ def _are(count: int) -> str:
 def unmet(request: Request, room: Room) -> str:
     """What of a request this machine does not have at all; empty if it has everything."""
     machine = room.machine
+    gpus = _unmet_gpus(request, room)
+    if gpus:
+        return gpus
+    if request.cpus > room.cpu_count:
+        reserved = len(machine.cpus) > room.cpu_count
+        return _over(f"asks for {number(request.cpus, 'CPU')}", str(room.cpu_count), reserved)
+    if request.memory and not machine.memory:
+        return "asks for memory; how much this host has is not known"
+    if request.memory > room.memory:
+        reserved = machine.memory > room.memory
+        return _over(f"asks for {size(request.memory)} of memory", size(room.memory), reserved)
+    return ""
+
+
+def _unmet_gpus(request: Request, room: Room) -> str:
+    machine = room.machine
     if request.gpu_ids:
         missing = [one for one in request.gpu_ids if one not in room.gpus]
         if missing and not machine.error and not any(gpu.broken for gpu in machine.gpus):
@@ -149,24 +165,15 @@ def unmet(request: Request, room: Room) -> str:
         have = len(room.candidates(request))
         if request.gpus > have:
             return f"asks for {number(request.gpus, 'GPU')}; this host has {have or 'none'}"
-    if request.cpus > room.cpu_count:
-        return _over(
-            f"asks for {number(request.cpus, 'CPU')}", str(room.cpu_count), len(machine.cpus) > room.cpu_count
-        )
-    if request.memory and not machine.memory:
-        return "asks for memory; how much this host has is not known"
-    if request.memory > room.memory:
-        return _over(
-            f"asks for {size(request.memory)} of memory", size(room.memory), machine.memory > room.memory
-        )
     return ""
 
 
-def shrunk(request: Request, machine: Machine) -> bool:
+def shrunk(request: Request, room: Room) -> bool:
     """Whether what is unmet is the machine's own: settings can be changed again, and need no job's end."""
+    machine = room.machine
     cpus = machine.cpus and request.cpus > len(machine.cpus)
     memory = machine.memory and request.memory > machine.memory
-    return bool(request.gpus or cpus or memory)
+    return bool(_unmet_gpus(request, room) or cpus or memory)
 
 
 def _over(asks: str, have: str, reserved: bool) -> str:

@@ -192,6 +192,11 @@ def test_the_queues_own_containers_are_no_strangers(host):
     assert host.busy(ours=[CONTAINER]) == {}
 
 
+def test_another_queues_containers_are_strangers(host):
+    theirs = container(OURS, ["GPU-1"], labels={LABEL_QUEUE: "87654321"})
+    assert host.busy(theirs, ours=[CONTAINER]) == {1: "container lab of bob"}
+
+
 def test_containers_claim_what_they_asked_for(host):
     assert host.busy(container(gpus=["GPU-0", "GPU-2"])) == {
         0: "container lab of bob",
@@ -276,6 +281,12 @@ def test_a_card_without_a_driver_is_no_machine_without_gpus(tmp_path):
     host.load = lambda: None
     write(tmp_path / "sys", {"bus/pci/devices/0/vendor": "0x10de\n", "bus/pci/devices/0/class": "0x030200\n"})
     assert host.watch.read([]).error == "NVIDIA's driver library is not there"
+
+
+def test_drivers_that_nobody_asked_yet_are_not_taken_for_none(host):
+    made = host.watch.read([], float("inf"))
+    assert (made.gpus, made.error, host.driver.calls) == ((), "GPUs were not asked for yet", [])
+    assert len(host.watch.read([]).gpus) == len(host.watch.read([], float("inf")).gpus) == 4
 
 
 def test_no_card_no_error(tmp_path):

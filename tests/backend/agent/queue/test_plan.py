@@ -360,12 +360,20 @@ def test_a_host_without():
 
 
 def test_what_the_machine_lost_dooms_but_a_setting_does_not():
-    made = planned([job(1, gpus=5), job(2, cpus=63), job(3, cpus=65)], limits=Limits(reserved_cpus=2))
+    line = [job(1, gpus=5), job(2, gpus=1, cpus=63), job(3, cpus=65)]
+    made = planned(line, limits=Limits(reserved_cpus=2))
     assert made.doomed == {
         1: "asks for 5 GPUs; this host has 4",
         3: "asks for 65 CPUs; this host has 62 for jobs",
     }
     assert made.reasons == {2: "asks for 63 CPUs; this host has 62 for jobs"}
+
+
+def test_a_machine_that_could_not_be_read_dooms_nobody():
+    unread = Machine(cpus=(), error="the machine cannot be read")
+    made = planned([job(1, gpus=1, memory=GB), job(2)], unread)
+    assert made.starts == () and made.doomed == {}
+    assert made.reasons.keys() == {1, 2}
 
 
 # --------------------------------------------------------------------------------- two vendors
