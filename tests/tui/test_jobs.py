@@ -38,7 +38,7 @@ async def test_jobs_are_shown_with_what_runs_first_and_why_the_others_wait(tmp_p
         assert [row.id for row in board.app.desk.table.rows] == ["42", "45", "51", "52", "40"]
         assert "#1" in board.text
         assert "needs 2" in board.text
-        assert "failed (3)" in board.text
+        assert "failed 3" in board.text
 
 
 async def test_gpus_that_do_nothing_for_a_job_stand_out(tmp_path: Path) -> None:
