@@ -42,7 +42,7 @@ class Lifecycle(Rows):
         with self._change():
             if self.limits().paused:
                 return []
-            active = self._active()
+            active = self.active_jobs()
             gpus = {gpu for job in active for gpu in job.gpus}
             cpus = {cpu for job in active for cpu in job.cpus}
             taken = sum(job.memory for job in active)
@@ -59,9 +59,6 @@ class Lifecycle(Rows):
                 taken += start.memory
                 booked.append(self._book(found, start, now))
         return booked
-
-    def _active(self) -> List[Job]:
-        return self._select("jobs.state IN ('starting', 'running')", ())
 
     def _bookable(self, job: Job, start: Start, now: float) -> bool:
         """Whether the job is still as the plan saw it."""

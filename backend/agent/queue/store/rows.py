@@ -90,6 +90,10 @@ class Rows(Base):
             out += self._select(f"jobs.id IN ({marks}) AND jobs.state NOT IN {_UNFINISHED}", some)
         return out
 
+    def active_jobs(self) -> List[Job]:
+        """Those that hold resources."""
+        return self._select("jobs.state IN ('starting', 'running')", ())
+
     def latest(self, limit: int, since: float = 0.0) -> List[Job]:
         """The latest that ended, newest first."""
         return self._select("jobs.ended_at >= ? ORDER BY jobs.ended_at DESC LIMIT ?", (since, limit))

@@ -5,6 +5,7 @@ Who may do so is decided in `api`.
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
@@ -195,20 +196,32 @@ class Verbs(Lifecycle):
                 self._event(None, 0, "", "", by, said, time.time(), dict(changes))
             return new
 
-    def forget(self, older_than: float) -> List[int]:
-        """Remove jobs that ended before this time and that nobody waits for; their numbers."""
+    def forget(self, older_than: float) -> Tuple[List[int], List[str]]:
+        """Remove jobs that ended before this time and that nobody waits for: their numbers, their logs."""
+        logs: List[str] = []
         with self._change() as connection:
-            wanted = {one for job in self.unfinished_now() for one, _ in job.after}
-            rows = self._sql("SELECT id FROM jobs WHERE ended_at < ?", (older_than,))
-            gone = [number for (number,) in rows if number not in wanted]
+            unfinished = self._select("jobs.state IN ('queued', 'held', 'starting', 'running')", ())
+            wanted = {one for job in unfinished for one, _ in job.after}
+            gone = []
+            for job in self._select("jobs.ended_at < ?", (older_than,)):
+                if job.id not in wanted and not job.container:
+                    gone.append(job.id)
+                    texts = self._sql("SELECT data FROM events WHERE job = ?", (job.id,))
+                    logs += {path for (text,) in texts for path in [json.loads(text).get("log")] if path}
             connection.executemany("DELETE FROM jobs WHERE id = ?", [(number,) for number in gone])
             connection.execute("DELETE FROM specs WHERE id NOT IN (SELECT spec FROM jobs)")
             self._specs.clear()
-        return gone
+        return gone, logs
 
-    def unfinished_now(self) -> List[Job]:
-        """The same as `unfinished`, inside a transaction."""
-        return self._select("jobs.state IN ('queued', 'held', 'starting', 'running')", ())
+    def remembered(self, key: str) -> str:
+        """A text that was kept with the queue; empty if none was."""
+        row = self._sql("SELECT value FROM meta WHERE key = ?", (f"kept {key}",))
+        return str(row[0][0]) if row else ""
+
+    def remember(self, key: str, text: str) -> None:
+        """Keep a text with the queue."""
+        with self._change():
+            self._set_meta(f"kept {key}", text)
 
     def notice_seen(self, by: str) -> None:
         """People know of the database that was set aside."""
