@@ -55,8 +55,8 @@ class Menu(ModalScreen[str | None]):
     BINDING_GROUP_TITLE = "All actions"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "cancel", id="menu-cancel"),
-        Binding("down,ctrl+n", "list('cursor_down')", "Next", show=False, id="menu-down", priority=True),
-        Binding("up,ctrl+p", "list('cursor_up')", "Previous", show=False, id="menu-up", priority=True),
+        Binding("down", "list('cursor_down')", "Next", show=False, id="menu-down", priority=True),
+        Binding("up", "list('cursor_up')", "Previous", show=False, id="menu-up", priority=True),
         Binding("pagedown", "list('page_down')", "Page down", show=False, id="menu-page-down", priority=True),
         Binding("pageup", "list('page_up')", "Page up", show=False, id="menu-page-up", priority=True),
     ]

@@ -107,7 +107,11 @@ class OutputScreen(Screen[None]):
 
     def action_leave(self) -> None:
         """Back; first out of the search."""
-        if self._needle:
+        field = self.query_one("#output-input", Input)
+        if field.has_focus:
+            field.add_class("-hidden")
+            self.query_one(Lines).focus()
+        elif self._needle:
             self._needle, self._found, self._at = "", [], -1
             self._update()
         else:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from textual.widgets import Button, Input
 
+from backend.activity import ActivityRow
 from backend.config import HostConfig, Settings
 from backend.errors import ConfigError, EngineError
-from tests.tui.fakes import config_of, container, host, state_of
+from tests.tui.fakes import NOW, config_of, container, host, state_of
 from tests.tui.helpers import Board, dashboard
 from tui import doing, keys
 from tui.app import BerthApp
@@ -128,6 +129,23 @@ async def test_the_menu_lists_what_applies_to_this_row(tmp_path: Path, monkeypat
         lines = [line.strip("│ ") for line in board.text.splitlines()]
         assert any(line.startswith("start ") for line in lines)
         assert not any(line.startswith(("! stop ", "pause ")) for line in lines)
+
+
+async def test_escape_leaves_the_search_of_a_page_before_the_page(tmp_path: Path) -> None:
+    async with dashboard(three(), tmp_path) as board:
+        row = ActivityRow(
+            id="1", action="a", title="inspect", target="h1/one", host="h1", state="done",
+            started_at=NOW, output=("first", "second"),
+        )  # fmt: skip
+        board.app.push_screen(OutputScreen(None, row))
+        await board.until(lambda: "second" in board.text)
+        assert "/ search" in board.text.splitlines()[-1]
+        await board.press("slash", "s", "e", "escape")
+        assert isinstance(screen(board), OutputScreen)
+        await board.press("slash", "s", "e", "c", "enter")
+        await board.until(lambda: "1 of 1 for sec" in board.text)
+        await board.press("escape", "escape")
+        await board.until(lambda: isinstance(screen(board), Desk))
 
 
 async def test_read_only_offers_nothing_that_changes(tmp_path: Path, monkeypatch) -> None:

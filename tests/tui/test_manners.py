@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 from textual.widgets import Checkbox
 
 from backend.model import GpuReport
-from tests.tui.fakes import container, contexts, gpu, host, showcase, state_of
+from tests.tui.fakes import NOW, container, contexts, down, gpu, host, showcase, state_of
 from tests.tui.helpers import dashboard
 from tests.tui.test_doing import three
 from tui.dialogs import Confirm
@@ -247,3 +248,11 @@ async def test_numbers_of_a_gpu_are_whole(tmp_path: Path) -> None:
         await board.press("2")
         await board.until(lambda: "/700 W" in board.text)
         assert "700…" not in board.text
+
+
+async def test_a_host_that_is_being_tried_does_not_count_down_to_nothing(tmp_path: Path) -> None:
+    late = down("h3", retry_at=NOW - timedelta(seconds=3))
+    async with dashboard(state_of([late, down("h4")]), tmp_path, size=(130, 20)) as board:
+        lines = {line.split()[1] if line[1] == "!" else "": line for line in board.text.splitlines()}
+        assert "trying" in lines["h3"] and "retry 0" not in board.text
+        assert "retry" in lines["h4"]

@@ -186,9 +186,9 @@ def _note(row: HostRow) -> Cell:
     spans = [(printable(row.error or ""), "")]
     now = datetime.now(UTC)
     if row.retry_at is not None:
-        spans.insert(
-            0, (f"retry {duration(max(0.0, (row.retry_at - now).total_seconds()))} · ".rjust(13), "dim")
-        )
+        wait = (row.retry_at - now).total_seconds()
+        tried = f"retry {duration(wait)}" if wait >= 1 else "trying"
+        spans.insert(0, (f"{tried} · ".rjust(13), "dim"))
     if row.seen_at is not None:
         spans.append((f" · seen {age(row.seen_at, now)} ago", "dim"))
     return tuple(spans)
