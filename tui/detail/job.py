@@ -49,7 +49,7 @@ def page(target: JobRow, view: View) -> Page:
 def state(row: JobRow) -> Cell:
     """The state, and how it ended."""
     text = (
-        f"{row.state} ({row.exit_code})" if row.state == "failed" and row.exit_code is not None else row.state
+        f"{row.state} {row.exit_code}" if row.state == "failed" and row.exit_code is not None else row.state
     )
     return ((text, STYLES.get(row.state, "")),)
 
