@@ -12,7 +12,7 @@ from pathlib import Path
 _SHEBANG = b"#!/usr/bin/env python3\n"
 _TIME = (1980, 1, 1, 0, 0, 0)
 """The first moment a zip file can hold."""
-_MAIN = "from agent.main import main\n\nmain()\n"
+_MAIN = "from agent.__main__ import start\n\nstart()\n"
 _HASH_DIGITS = 16
 
 

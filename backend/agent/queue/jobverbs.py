@@ -9,12 +9,13 @@ from .asked import MOST_JOBS, PRIORITIES, after_of, jobs_of, name_of, request_of
 from .desk import Answer, Desk, Listed, counts
 from .errors import MissingError, RefusedError, UsageError
 from .fields import Fields
-from .images import Images
 from .jobs import ACTIVE, Job, job_json, request_json
 
 
 def submit(desk: Desk, body: Any) -> Answer:
     """`jobs` (see `asked`), and for root `owner`: their numbers."""
+    from .images import Images
+
     fields = Fields(body, "submit", ("jobs", "owner"))
     jobs = jobs_of(fields.data.get("jobs"), desk.owner(fields), Images(desk.place.socket))
     never = desk.never(jobs)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import sqlite3
 import time
 from contextlib import contextmanager
 from typing import Any, Iterator, List, Optional, Sequence, Tuple
-from urllib.parse import quote
 
 from ..errors import QueueError, RefusedError
 from ..place import DATABASE, Place
@@ -83,7 +81,7 @@ class Base:
         self._place.check()
         try:
             # never made here: it would have another mode
-            address = f"file:{quote(self._place.database)}?mode=rw"
+            address = f"file:{_escaped(self._place.database)}?mode=rw"
             connection = sqlite3.connect(address, timeout=BUSY, isolation_level=None, uri=True)
             self._connection = connection
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
@@ -107,7 +105,7 @@ class Base:
         with self._transaction() as connection:
             schema.upgrade(connection)
             if not self._meta("queue_id"):
-                self._set_meta("queue_id", secrets.token_hex(4))
+                self._set_meta("queue_id", os.urandom(4).hex())
                 self._set_meta("next_id", str(outside.highest(self._place) + 1))
                 self._set_meta("former", " ".join(outside.succeed(self._place, self._meta("queue_id"))))
 
@@ -253,3 +251,10 @@ class Base:
     def _set_meta(self, key: str, value: str) -> None:
         assert self._connection is not None
         self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def _escaped(path: str) -> str:
+    """The path in a URI, as far as SQLite cares."""
+    for character in "%?#":
+        path = path.replace(character, f"%{ord(character):02x}")
+    return path
