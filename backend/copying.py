@@ -84,9 +84,10 @@ async def copy_out(
     finally:
         if hidden is not None:
             await asyncio.to_thread(discard, hidden)
-    _name_skipped(ctx, done.skipped)
+    _name_skipped(ctx, done.skipped, done.unnamed)
     files = "1 file" if done.files == 1 else f"{done.files} files"
-    return f"copied {files} ({size(done.bytes)}) from {row.name} on {row.host} to {place}{_but(done.skipped)}"
+    but = _but(len(done.skipped) + done.unnamed)
+    return f"copied {files} ({size(done.bytes)}) from {row.name} on {row.host} to {place}{but}"
 
 
 def _place_here(target: str, name: str) -> Path:
@@ -130,7 +131,7 @@ async def copy_in(
     except OSError as error:
         raise ActionFailed(f"{error.filename or path}: {error.strerror or error}.") from None
     _name_skipped(ctx, skipped)
-    return f"copied {path} ({size(total)}) to {place} in {row.name} on {row.host}{_but(skipped)}"
+    return f"copied {path} ({size(total)}) to {place} in {row.name} on {row.host}{_but(len(skipped))}"
 
 
 def _source_here(source: str) -> Path:
@@ -232,12 +233,12 @@ async def _may_replace(ctx: ActionContext, what: str, there: bool, overwrite: bo
         raise Refused(f"{what} exists and was left as it is.", hint="Say --overwrite to replace it.")
 
 
-def _name_skipped(ctx: ActionContext, skipped: list[str]) -> None:
+def _name_skipped(ctx: ActionContext, skipped: list[str], unnamed: int = 0) -> None:
     for each in skipped[:_NAMED]:
         ctx.report(f"not copied: {each}")
-    if len(skipped) > _NAMED:
-        ctx.report(f"not copied: {len(skipped) - _NAMED} more")
+    if more := max(0, len(skipped) - _NAMED) + unnamed:
+        ctx.report(f"not copied: {more} more")
 
 
-def _but(skipped: list[str]) -> str:
-    return f"; {len(skipped)} not copied" if skipped else ""
+def _but(skipped: int) -> str:
+    return f"; {skipped} not copied" if skipped else ""

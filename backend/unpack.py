@@ -6,13 +6,14 @@ stays inside is passed over and named. Links are made last, so that nothing is e
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, NoReturn, Protocol, Self
 
 from backend.errors import ActionFailed
 
@@ -21,6 +22,16 @@ _END = 1024
 """Bytes of zeros that end an archive."""
 _DEEP = 200
 """Folders inside each other; the kernel's limit on paths is near."""
+_LONG = 4096
+"""Characters of a path: the kernel takes no longer one."""
+_HEADER = 1 << 20
+"""Bytes of one extended header. It holds names and attributes, and is read into memory as a whole."""
+_GLOBAL = 64
+"""Values of global headers: each member gets them all."""
+_NAMED = 1000
+"""Members passed over that are named; the rest is counted."""
+_ENTRIES = 1_000_000
+"""Links and folders, which have to be remembered to the end."""
 
 
 class Readable(Protocol):
@@ -39,7 +50,9 @@ class Unpacked:
     files: int = 0
     bytes: int = 0
     skipped: list[str] = field(default_factory=list)
-    """`path: why` of what was passed over; raw, it came from a host."""
+    """`path: why` of what was passed over, the first of them; raw, it came from a host."""
+    unnamed: int = 0
+    """More that was passed over."""
 
 
 def unpack(stream: Readable, folder: Path, progress: Callable[[int], None]) -> Unpacked:
@@ -57,31 +70,39 @@ class _Unpacker:
         self._folder = folder
         self._progress = progress
         self._done = Unpacked(folder)
-        self._folders: list[tuple[Path, tarfile.TarInfo]] = []
+        self._folders: list[tuple[Path, int, float]] = []
         self._links: list[tuple[Path, str]] = []
 
     def run(self, stream: Readable) -> Unpacked:
         done = self._done
         try:
             whole = _Whole(stream)
-            source: Any = whole
-            with tarfile.open(fileobj=source, mode="r|", bufsize=_CHUNK) as archive:
-                for member in archive:
+            with _open(whole) as archive:
+                while (member := _next(archive)) is not None:
                     self._member(archive, member)
+                    archive.members.clear()  # type: ignore[attr-defined]  # or it remembers them all
             whole.finish()
         except tarfile.TarError as error:
             raise ActionFailed(f"the archive from the container cannot be read: {error}.") from None
         for path, target in self._links:
             self._link(path, target)
-        for path, member in reversed(self._folders):
-            _finish(path, member)
+        for path, mode, mtime in reversed(self._folders):
+            _finish(path, mode | 0o700, mtime)
         if done.root == self._folder or not os.path.lexists(done.root):
             why = f" ({done.skipped[0]})" if done.skipped else ""
             raise ActionFailed(f"nothing came that can be copied{why}.")
         return done
 
     def _skip(self, name: str, why: str) -> None:
-        self._done.skipped.append(f"{name}: {why}")
+        if len(self._done.skipped) < _NAMED:
+            self._done.skipped.append(f"{name[:_LONG]}: {why}")
+        else:
+            self._done.unnamed += 1
+
+    def _remember(self, what: list[Any], entry: tuple[Any, ...]) -> None:
+        if len(what) >= _ENTRIES:
+            raise ActionFailed(f"the archive from the container holds over {_ENTRIES} folders or links.")
+        what.append(entry)
 
     def _member(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         parts = _parts(member.name)
@@ -98,14 +119,16 @@ class _Unpacker:
             return self._skip(member.name, "comes twice")
         if member.isdir():
             path.mkdir(mode=0o700)
-            self._folders.append((path, member))
+            self._remember(self._folders, (path, member.mode, member.mtime))
+        elif member.issparse():
+            self._skip(member.name, "a file with holes, whose size anybody could claim")
         elif member.isreg():
             source = archive.extractfile(member)
             assert source is not None
             self._write(source, path)
-            _finish(path, member)
+            _finish(path, member.mode | 0o400, member.mtime)
         elif member.issym():
-            self._links.append((path, member.linkname))
+            self._remember(self._links, (path, member.linkname[: _LONG + 1]))
         elif member.islnk():
             self._hard_link(path, member)
         else:
@@ -159,6 +182,8 @@ class _Unpacker:
             return self._skip(name, f"a link out of the folder, to {target}")
         if os.path.lexists(path):
             return self._skip(name, "comes twice")
+        if len(os.fsencode(target)) >= _LONG:
+            return self._skip(name, "a link to a path that is too long")
         path.symlink_to(target)
         self._done.files += 1
         return None
@@ -166,20 +191,64 @@ class _Unpacker:
 
 def _parts(name: str) -> tuple[str, ...] | None:
     """The parts of a member's path, or None if it is not plainly inside."""
-    if name.startswith("/") or "\0" in name:
+    if name.startswith("/") or "\0" in name or len(name) > _LONG:
         return None
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
     return None if ".." in parts or not parts or len(parts) > _DEEP else parts
 
 
-def _finish(path: Path, member: tarfile.TarInfo) -> None:
-    """Give it its time and permissions: never set-uid, and always such that we can remove it again."""
-    least = 0o700 if member.isdir() else 0o400
-    path.chmod((member.mode & 0o777) | least)
+def _finish(path: Path, mode: int, mtime: float) -> None:
+    """Give it its time and permissions, never set-uid."""
+    path.chmod(mode & 0o777)
     try:
-        os.utime(path, (member.mtime, member.mtime))
+        os.utime(path, (mtime, mtime))
     except (OverflowError, OSError, ValueError):
         return  # a time this system cannot store is not worth a failure
+
+
+class _Bounded(tarfile.TarInfo):
+    """A member whose header is only read if it has a size that headers have."""
+
+    _EXTENDED = (
+        *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+        *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+    )
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """The header in a block of 512 bytes."""
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in cls._EXTENDED and not 0 <= found.size <= _HEADER:
+            raise tarfile.ReadError(f"a header of {found.size} bytes")
+        if found.type == tarfile.GNUTYPE_SPARSE:  # its map may go on for ever
+            raise tarfile.ReadError("a file with holes")
+        return found
+
+    def _proc_gnusparse_10(self, *args: object) -> NoReturn:
+        """What tarfile calls for a map of holes that stands in the data, of whatever length."""
+        raise tarfile.ReadError("a file with holes")
+
+
+@contextlib.contextmanager
+def _header() -> Iterator[None]:
+    """Raises `tarfile.TarError` for whatever is wrong in a header: no numbers, headers of headers."""
+    try:
+        yield
+    except (ValueError, OverflowError, LookupError, RecursionError) as error:
+        raise tarfile.ReadError(f"a header is broken ({type(error).__name__})") from None
+
+
+def _open(source: Any) -> tarfile.TarFile:
+    with _header():
+        return tarfile.open(fileobj=source, mode="r|", bufsize=_CHUNK, tarinfo=_Bounded)
+
+
+def _next(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
+    with _header():
+        member = archive.next()
+    if len(archive.pax_headers) > _GLOBAL:
+        raise tarfile.ReadError("too many global headers")
+    return member
 
 
 class _Whole:
@@ -188,20 +257,24 @@ class _Whole:
     def __init__(self, stream: Readable) -> None:
         self._stream = stream
         self._tail = b""
+        self._ended = False
 
     def read(self, size: int) -> bytes:
+        if self._ended:  # tarfile would ask again for every block of what a header claims
+            raise tarfile.ReadError("it breaks off")
         parts = []
         while size > 0 and (data := self._stream.read(size)):
             parts.append(data)
             size -= len(data)
         found = b"".join(parts)
+        self._ended = not found
         self._tail = (self._tail + found)[-_END:]
         return found
 
     def finish(self) -> None:
         """Read to the end, and raise where that is not the end of an archive: tarfile does not mind."""
-        while self.read(_CHUNK):
-            pass
+        while not self._ended:
+            self.read(_CHUNK)
         if len(self._tail) < _END or self._tail.strip(b"\0"):
             raise tarfile.ReadError("it breaks off")
 

@@ -139,6 +139,88 @@ def test_a_broken_archive_is_said_to_be_one(place: Path):
         unpack(io.BytesIO(bytes(10240)), place, quiet)
 
 
+class Endless(io.RawIOBase):
+    """Some bytes, then zeros for as long as anybody reads."""
+
+    def __init__(self, begin: bytes, end: int | None = None) -> None:
+        self._begin = io.BytesIO(begin)
+        self._left = end
+        self.count = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._begin.read(size) or bytes(size if self._left is None else min(size, self._left))
+        self.count += len(data)
+        if self._left is not None:
+            self._left -= len(data)
+        return data
+
+
+def header(name: str, kind: bytes, size: int) -> bytes:
+    """A header alone; what it claims does not follow."""
+    info = tarfile.TarInfo(name)
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+        *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.GNUTYPE_SPARSE),
+    ],
+)
+def test_a_header_without_end_is_not_read(place: Path, kind: bytes):
+    source = Endless(header("x", kind, 1 << 40))
+    with pytest.raises(ActionFailed, match="cannot be read"):
+        unpack(source, place, quiet)
+    assert source.count < 10 << 20
+
+
+def pax(records: str) -> bytes:
+    """An extended header for the next member."""
+    data = b"".join(
+        next(text for n in range(999) if len(text := f"{n} {line}\n".encode()) == n)
+        for line in records.splitlines()
+    )
+    return header("x", tarfile.XHDTYPE, len(data)) + data + bytes(-len(data) % 512)
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        pax("a=b") * 5000,
+        pax("GNU.sparse.major=1\nGNU.sparse.minor=0") + header("f", tarfile.REGTYPE, 1 << 40) + b"99999\n",
+        pax("GNU.sparse.map=1,x") + header("f", tarfile.REGTYPE, 0),
+        b"".join(
+            pax(f"k{number}=b").replace(b"0000000 x", b"0000000 g", 1) for number in range(1000)
+        ),
+    ],
+    ids=["headers of headers", "a map of holes", "a map that is none", "global headers"],
+)  # fmt: skip
+def test_headers_that_are_nonsense_are_a_plain_failure(place: Path, begin: bytes):
+    source = Endless(begin, 50 << 20)
+    with pytest.raises(ActionFailed):
+        unpack(source, place, quiet)
+
+
+def test_a_file_with_holes_is_not_filled_with_them(place: Path):
+    hole = pax("GNU.sparse.map=0,1\nGNU.sparse.size=99999999999999\nGNU.sparse.name=d/f")
+    begin = header("d", tarfile.DIRTYPE, 0) + hole + header("f", tarfile.REGTYPE, 1) + b"x" + bytes(511)
+    done = unpack(io.BytesIO(begin + bytes(1024)), place, quiet)
+    assert done.files == 0 and done.skipped == ["d/f: a file with holes, whose size anybody could claim"]
+
+
+def test_a_size_nobody_sends_ends_with_the_stream(place: Path):
+    begin = header("d", tarfile.DIRTYPE, 0) + header("../x", tarfile.REGTYPE, 1 << 60)
+    with pytest.raises(ActionFailed, match="breaks off"):
+        unpack(Endless(begin, 1 << 20), place, quiet)
+
+
+def test_of_very_many_passed_over_the_first_are_named(place: Path):
+    done = unpack(archive(folder("d"), *(member("/x") for _ in range(1500))), place, quiet)
+    assert (len(done.skipped), done.unnamed) == (1000, 500)
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     members=st.lists(
