@@ -23,6 +23,7 @@ MODULES: tuple[str, ...] = (
     "ports",
     "environment",
     "run",
+    "projects",
     "jobs",
     "queues",
 )

@@ -31,7 +31,7 @@ async def commit(
     """Make an image of the container as it is now; mounts are not part of it."""
     async with engine_of(ctx, row) as engine:
         before = await _who_has(ctx, engine, image)
-        async with _given_back(engine, image, before):
+        async with _given_back(ctx, engine, image, before):
             made = await engine.commit(row.id, image, message=message, author=author, pause=pause)
     ctx.notes["image"] = made
     return f"committed {row.name} on {row.host} to {image}"
@@ -74,11 +74,11 @@ async def recreate(
     async with engine_of(ctx, row) as engine:
         found = await engine.inspect(row.id)
         body = await _request(ctx, engine, row, found, wanted=wanted, gpus=gpus)
-        swap = Swap(engine, found)
+        swap = Swap(engine, found, lambda: ctx.engine(row.host))
         async with AsyncExitStack() as stack:
             if commit:
                 before = await _who_has(ctx, engine, commit)
-                await stack.enter_async_context(_given_back(engine, commit, before))
+                await stack.enter_async_context(_given_back(ctx, engine, commit, before))
                 message = f"{row.name} before {datetime.now(UTC):%Y-%m-%d %H:%M}"
                 await engine.commit(row.id, commit, message=message)
                 body["Image"] = commit
@@ -171,10 +171,13 @@ async def _id(engine: EngineClient, image: str) -> str:
 
 
 @asynccontextmanager
-async def _given_back(engine: EngineClient, image: str, before: str) -> AsyncIterator[None]:
+async def _given_back(
+    ctx: ActionContext, engine: EngineClient, image: str, before: str
+) -> AsyncIterator[None]:
     """If what is done here fails, that name belongs to whom it belonged before, and the new image is gone."""
+    from backend.engine.lasting import Lasting
 
-    async def give_back() -> None:
+    async def give_back(engine: EngineClient) -> None:
         now = await _id(engine, image)
         if before and now != before:
             await engine.tag(before, image)
@@ -185,5 +188,5 @@ async def _given_back(engine: EngineClient, image: str, before: str) -> AsyncIte
         yield
     except BaseException:
         with suppress(BerthError):
-            await whole(give_back())
+            await whole(Lasting(engine, lambda: ctx.engine(engine.host)).do(give_back))
         raise

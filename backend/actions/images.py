@@ -90,24 +90,29 @@ async def push_image(
         if flatten or clean:
             ctx.report("cleaning and flattening" if clean else "flattening")
             temporary.append(flat)
-            await flattening.flatten(engine, made, flat, clean=clean, report=ctx.report)
+            await flattening.flatten(
+                engine, made, flat, clean=clean, report=ctx.report, again=lambda: ctx.engine(row.host)
+            )
         if check:
             await check_keys(ctx, engine, temporary[-1], "image")
         # Only now does it get its name: an image that had it before is lost to none that was refused.
         await engine.tag(temporary[-1], reference)
     finally:
-        await whole(_remove(engine, temporary))
+        await whole(_remove(ctx, engine, temporary))
     if not push:
         return f"made {reference} on {row.host}"
     await push_reference(ctx, engine, reference)
     return f"pushed {reference} from {row.host}"
 
 
-async def _remove(engine: EngineClient, names: list[str]) -> None:
+async def _remove(ctx: ActionContext, engine: EngineClient, names: list[str]) -> None:
     """Take away images that were only made for a moment."""
+    from backend.engine.lasting import Lasting
+
+    lasting = Lasting(engine, lambda: ctx.engine(engine.host))
     for name in names:
         with suppress(BerthError):
-            await engine.remove_image(name)
+            await lasting.do(lambda there, name=name: there.remove_image(name))  # type: ignore[misc]
 
 
 @action(on=None, verb="image push", title="push image", group=GROUP)

@@ -45,7 +45,7 @@ name=$1 origin=$2
 cd
 home=$(pwd -P)
 folder=$home/berth/$name
-mkdir -p "$folder/.rp" "$folder/output" "$folder/.cache"
+mkdir -p "$folder/.rp/logs" "$folder/output" "$folder/.cache"
 if [ -e "$folder/.rp/origin" ] && [ "$(cat "$folder/.rp/origin")" != "$origin" ]; then
   echo "other $(cat "$folder/.rp/origin")"
   exit 0
@@ -94,7 +94,9 @@ async def bring(project: Project, access: Access, host: str, *, snapshot: bool, 
     uid, gid, groups, _ = await _who(link)
     names = await listed(project.folder) if snapshot or not link.local else []
     folder = str(project.folder)
-    if not link.local:
+    if link.local:
+        (project.folder / ".rp" / "logs").mkdir(exist_ok=True)
+    else:
         folder = await _prepare(link, project)
         await _send(link, project, folder, names)
     image = await _image(project, await access.engine(host), uid, gid, say)
@@ -114,6 +116,13 @@ async def bring(project: Project, access: Access, host: str, *, snapshot: bool, 
         logs=f"{folder}/.rp/logs",
         start=compose.start(project),
     )
+
+
+async def built(project: Project, access: Access, host: str, say: Say) -> str:
+    """A name of the image of a project as it is now, on a host; built if there is none of this content."""
+    uid, gid, _, _ = await _who(await access.link(host))
+    await _image(project, await access.engine(host), uid, gid, say)
+    return f"{project.tag}:{await asyncio.to_thread(compose.digest, project, uid, gid)}"
 
 
 def output_file(ready: Ready, name: str) -> str:

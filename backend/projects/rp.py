@@ -69,6 +69,14 @@ def read(folder: Path) -> Project:
     )
 
 
+def folder(text: str) -> Path:
+    """A folder of this machine. Raises `UsageError` where there is none."""
+    top = Path(text).expanduser().absolute()
+    if not top.is_dir():
+        raise UsageError(f"{top} is no folder.", hint="Make it first: mkdir")
+    return top
+
+
 def init(folder: Path) -> list[str]:
     """Make a project of a folder; what was written. What is there stays as it is.
 

@@ -154,7 +154,7 @@ class _Told:
         if row.state in ("queued", "held") and row.reason and row.reason != self._reason:
             self._reason = row.reason
             _say(f"waits: {row.reason}{_expected(row)}")
-        if row.state == "running" and (self.last is None or self.last.state != "running"):
+        if row.started_at is not None and (self.last is None or self.last.started_at is None):
             where = f", output in {self._done.to_file}" if self._done.to_file else ""
             _say(f"job {row.id} runs on {row.node or row.host}{where}")
         self.last = row

@@ -89,9 +89,8 @@ def default_host(config: Config) -> str:
 
 
 def _project(folder: Path | None, asked: Asked) -> Project | None:
-    if folder is None:
+    if folder is None or asked.image:
         return None
     from backend.projects.rp import find
 
-    found = find(folder)
-    return None if asked.image and found is None else found
+    return find(folder)
