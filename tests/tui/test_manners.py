@@ -252,7 +252,8 @@ async def test_numbers_of_a_gpu_are_whole(tmp_path: Path) -> None:
 
 async def test_a_host_that_is_being_tried_does_not_count_down_to_nothing(tmp_path: Path) -> None:
     late = down("h3", retry_at=NOW - timedelta(seconds=3))
-    async with dashboard(state_of([late, down("h4")]), tmp_path, size=(130, 20)) as board:
+    soon = down("h4", retry_at=NOW + timedelta(days=1))
+    async with dashboard(state_of([late, soon]), tmp_path, size=(130, 20)) as board:
         lines = {line.split()[1] if line[1] == "!" else "": line for line in board.text.splitlines()}
         assert "trying" in lines["h3"] and "retry 0" not in board.text
         assert "retry" in lines["h4"]
