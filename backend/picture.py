@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
-from backend import shipping, text
+from backend import text
 from backend.config import HostConfig
 from backend.errors import BerthError, HostKeyUnknown
 from backend.model import (
@@ -33,6 +33,7 @@ _FIELDS = {
     "processes": "processes",
     "containers": "containers",
     "tmux": "sessions",
+    "jobs": "queue",
 }
 """Section to the field of the snapshot that it replaces."""
 AGAIN = "It is tried again by itself."
@@ -167,7 +168,9 @@ def unwatched(snapshot: HostSnapshot) -> Problem | None:
     """Why nothing but the containers of a host is known, or None."""
     if snapshot.state is not HostState.UP or snapshot.hello is not None:
         return None
-    return next((each for each in snapshot.warnings if each.title == shipping.NoPython.title), None)
+    from backend.shipping import NoPython  # what is known from last time is shown before it is needed
+
+    return next((each for each in snapshot.warnings if each.title == NoPython.title), None)
 
 
 def problem(error: BerthError) -> Problem:

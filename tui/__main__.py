@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ def main() -> int:
 
 
 def _dashboard(config: Config, read_only: bool) -> int:
+    gc.disable()  # until the screen is there: nothing of what is imported and made for it is garbage
     from tui.app import run
 
     return run(config, read_only=read_only)

@@ -111,8 +111,8 @@ class BerthApp(App[int]):
         # First of all: this machine's agent starts up beside us while we fill the screen.
         self.run_worker(self._guard(self._follow()), group="fleet", name="fleet")
         sources = self.sources
-        self.stylesheet.read_all(sorted(STYLES.glob("*.tcss")))
-        self.refresh_css(animate=False)
+        # What comes is styled when it comes: nothing that is there has to be styled again.
+        self.stylesheet.read(STYLES / "tables.tcss")
         await self.desk.furnish(sources)
         self.theme_changed_signal.subscribe(self, self._theme_changed)
         self._furnished.set()
@@ -122,6 +122,7 @@ class BerthApp(App[int]):
         from tui.garbage import Garbage
 
         self.set_interval(1.0, self._tick)
+        self.stylesheet.read_all(sorted(STYLES.glob("*.tcss")))
         await self.desk.mount_detail()
         if not self.is_headless:  # tests open many apps in one process
             self._garbage = Garbage()

@@ -48,6 +48,7 @@ class Garbage:
         self._collect()
         gc.freeze()
         gc.set_threshold(YOUNG, MIDDLE, 1_000_000)
+        gc.enable()
         self._last = self._clock()
         self._next = self._last + EVERY
 

@@ -159,11 +159,14 @@ class KeyBar(Bar):
 
     def _changed(self, screen: Screen[Any]) -> None:
         """Look at all keys once, after what a key is awaited for was painted: it takes some milliseconds."""
-        if not self._due:
+        if not self._hints:
+            self.update(screen)
+        elif not self._due:
             self._due = True
-            self.call_after_refresh(self._update, screen)
+            self.call_after_refresh(self.update, screen)
 
-    def _update(self, screen: Screen[Any]) -> None:
+    def update(self, screen: Screen[Any]) -> None:
+        """Show the keys that do something now."""
         self._due = False
         if screen is not self.app.screen or screen.has_class("-asking"):
             return  # keys are a dialog's or the input line's: ours would be wrong for a moment afterwards

@@ -92,6 +92,7 @@ class Stage(Screen[None]):
             await self.mount(Prompt(self.complete_command, id="prompt"), before="#footer")
         self.ready = True
         first.table.focus()
+        self.query_one(KeyBar).update(self)
         self._show_header()
         self.refresh_bindings()
 
