@@ -310,7 +310,7 @@ class JobSpec(Struct, frozen=True, gc=False):
     image: Short = ""
     """The image's id."""
     image_name: Short = ""
-    command: tuple[Short, ...] = ()
+    command: tuple[Annotated[str, Meta(max_length=131072)], ...] = ()
     workdir: Short = ""
     tty: bool = False
     idle_limit: float | None = None
@@ -368,6 +368,8 @@ class QueueReport(Struct, frozen=True, gc=False):
     """Who paused it and why."""
     draining: Short = ""
     folder: Short = ""
+    notice: Short = ""
+    """What people should know: a database that was set aside."""
     error: Short = ""
     """Why the queue cannot be used."""
     hint: Short = ""

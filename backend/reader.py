@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -56,6 +57,8 @@ class AgentReader:
         self._garbage = 0
         self._heard = time.monotonic()
         self._pings: dict[int, float] = {}
+        self._asked: dict[int, asyncio.Future[Any]] = {}
+        self._numbers = itertools.count(1)
 
     # ------------------------------------------------------------------------------------- asking
 
@@ -63,6 +66,27 @@ class AgentReader:
         """Queue a command for the agent; dropped if too many wait already."""
         with contextlib.suppress(asyncio.QueueFull):
             self._outbox.put_nowait(command)
+
+    async def ask(self, verb: str, body: dict[str, Any], *, timeout: float = 30.0) -> Any:
+        """The answer of the host's queue. Raises as `backend.queues.channel`, `AgentFailed` without one."""
+        from backend.queues.channel import error_of
+
+        number = next(self._numbers)
+        future = self._asked[number] = asyncio.get_running_loop().create_future()
+        try:
+            self.send({"cmd": "queue", "id": number, "verb": verb, "body": body})
+            async with asyncio.timeout(timeout):
+                reply: wire.Reply = await future
+        except TimeoutError:
+            raise AgentFailed(
+                f"the queue of {self._host.name} did not answer within {timeout:.0f} s.",
+                hint="Does its engine hang? berth doctor says more.",
+            ) from None
+        finally:
+            del self._asked[number]
+        if reply.error is not None:
+            raise error_of(self._host.name, reply.error)
+        return reply.ok
 
     def lose(self) -> None:
         """Take the connection for dead without waiting until that shows."""
@@ -184,6 +208,10 @@ class AgentReader:
             self._show()
         elif isinstance(data, wire.PaneChange):
             self._pane(data)
+        elif isinstance(data, wire.Reply):
+            asked = self._asked.get(data.id)
+            if asked is not None and not asked.done():
+                asked.set_result(data)
         elif isinstance(data, Hello):
             self._greet(data)
         elif data is not None:

@@ -20,6 +20,7 @@ from backend.model import (
     GpuReport,
     Hello,
     HostStats,
+    QueueReport,
     Short,
     TmuxSession,
     Usage,
@@ -46,6 +47,15 @@ class Fault(Struct, frozen=True):
 
     where: Short
     message: Short
+
+
+class Reply(Struct, frozen=True):
+    """Section `reply`: the answer to a `queue` command, one of the two."""
+
+    id: Count
+    ok: Any = None
+    error: dict[Short, Short] | None = None
+    """`kind`, `message` and `hint`."""
 
 
 class PaneChange(Struct, frozen=True):
@@ -76,6 +86,8 @@ Data = (
     | Pong
     | Fault
     | PaneChange
+    | QueueReport
+    | Reply
     | tuple[Disk, ...]
     | tuple[GpuProcess, ...]
     | tuple[Container, ...]
@@ -114,6 +126,8 @@ _TYPES: dict[str, Any] = {
     "pong": Pong,
     "fault": Fault,
     "pane": PaneChange,
+    "jobs": QueueReport,
+    "reply": Reply,
 }
 _LINE = msgspec.json.Decoder(_Line)
 _DECODERS = {name: msgspec.json.Decoder(kind) for name, kind in _TYPES.items()}

@@ -19,6 +19,8 @@ Output
     processes   each 5 s: a list of processes that hold a GPU
     tmux        each 5 s where a tmux server runs: a list of sessions with their panes
     pane        while `watch` asks for it: what a tmux pane shows, whole or only the rows that changed
+    jobs        where the host has a queue, when its database changed: see queue/watch.py
+    reply       answers `queue`: {"id": int, "ok": {...}} or {"id": int, "error": {...}}
     pong        answers `ping`: {"id": int}
     fault       a probe failed and the others go on: {"where": str, "message": str}
 
@@ -29,6 +31,7 @@ Input
     One JSON object per line: `{"cmd": "interval", "seconds": 2.0}`, `{"cmd": "ping", "id": 7}`,
     `{"cmd": "refresh"}` (list everything again and send every section again), `{"cmd": "stop"}`,
     `{"cmd": "watch", "panes": [{"socket", "pane", "fresh"}]}` (for the next seconds, see probe/panes.py).
+    `{"cmd": "queue", "id": 7, "verb": "hold", "body": {"ids": [3]}}` (see queue/api.py).
     Anything else is answered by a `fault` line.
 
 Options

@@ -21,7 +21,10 @@ class CommandError(Exception):
 
 
 def parse(line: bytes) -> tuple[str, Any]:
-    """Name and argument: seconds of `interval`, id of `ping`, (socket, pane, fresh) of each to `watch`."""
+    """Name and argument.
+
+    Seconds of `interval`, id of `ping`, (id, verb, body) of `queue`, (socket, pane, fresh) to `watch`.
+    """
     try:
         data = json.loads(line)
     except (ValueError, RecursionError):
@@ -38,9 +41,21 @@ def parse(line: bytes) -> tuple[str, Any]:
         return "ping", number
     if name == "watch":
         return "watch", _watched(data.get("panes"))
+    if name == "queue":
+        return "queue", _question(data)
     if name in ("refresh", "stop"):
         return str(name), None
     raise CommandError("unknown command")
+
+
+def _question(data: dict[str, Any]) -> tuple[int, str, Any]:
+    """Number, verb and body of a question to the queue."""
+    number, verb = data.get("id"), data.get("verb")
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 2**63:
+        raise CommandError("queue without a whole number as id")
+    if not isinstance(verb, str) or not 0 < len(verb) <= 64 or verb.startswith("-"):
+        raise CommandError("queue without a verb")
+    return number, verb, data.get("body") or {}
 
 
 def _watched(panes: Any) -> list[tuple[str, str, bool]]:

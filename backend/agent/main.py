@@ -19,6 +19,7 @@ from .probe.gpus import GpuWatch
 from .probe.panes import PaneWatch
 from .probe.tmux import TmuxWatch
 from .probe.usage import UsageProbe
+from .queue.watch import QueueWatch
 from .roster import Roster
 
 _WARM_UP = 0.25
@@ -70,6 +71,7 @@ class Agent:
         self._gpus = GpuWatch(loop, self._outbox, self._roster)
         self._tmux = TmuxWatch(loop, lambda sessions: self._outbox.section("tmux", sessions))
         self._panes = PaneWatch(loop, self._outbox)
+        self._queue = QueueWatch(loop, self._outbox, options.engine, options.socket)
         self._disk = Worker(loop, "disk")
         self._disk_root = ""
         self._disk_done = False
@@ -92,13 +94,21 @@ class Agent:
         self._tick()
         self._disk_tick()
         self._tmux_tick()
+        if self._options.engine != "none":
+            self._guard("queue", self._queue.tick)
         if self._options.once:
             self._loop.later(_ONCE_AT_MOST, self._loop.stop)
             self._once()
         try:
             self._loop.run()
         finally:
-            for end in (self._engine.stop, self._tmux.stop, self._panes.stop, self._usage.close):
+            for end in (
+                self._engine.stop,
+                self._tmux.stop,
+                self._panes.stop,
+                self._usage.close,
+                self._queue.close,
+            ):
                 self._guard("end", end)
             self._outbox.flush(1.0)
 
@@ -171,7 +181,9 @@ class Agent:
     def _once(self) -> None:
         """Stop when every section came."""
         rates = self._ticks > 1 and (self._engine.state != "up" or self._usage_samples > 1)
-        if self._engine.settled and rates and self._disk_done and self._gpus.done and self._tmux.done:
+        queue = self._queue.done or self._options.engine == "none"
+        done = self._disk_done and self._gpus.done and self._tmux.done and queue
+        if self._engine.settled and rates and done:
             self._loop.stop()
         else:
             self._loop.later(0.05, self._once)
@@ -206,6 +218,8 @@ class Agent:
             self._outbox.message("pong", {"id": argument}, key=("pong", argument))
         elif name == "watch":
             self._panes.watch(argument)
+        elif name == "queue":
+            self._queue.ask(*argument)
         elif name == "refresh":
             self._outbox.again()
             self._outbox.section("hello", self._guard("hello", _hello))
@@ -214,6 +228,7 @@ class Agent:
             self._tick()
             self._disk_scan()
             self._guard("tmux", self._tmux.tick)
+            self._queue.again()
         else:
             self._loop.stop()
 

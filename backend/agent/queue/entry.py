@@ -4,8 +4,8 @@ One JSON object comes in on stdin (nothing is an empty one), one goes out: `{"ok
 `{"error": {"kind", "message", "hint"}}`; the exit status is 0 or 1. `--wait` answers only once the jobs of
 `submit`, `cancel` or `retry` have ended, and adds them as `jobs`.
 
-`batch` answers many, one line each: `{"verb": ..., "body": {...}}`. `follow` writes what happens to one job, see
-`output`. `keeper` starts a keeper where one is missing, for boot scripts.
+`batch` answers many, one line each: `{"verb": ..., "body": {...}}`. `follow` writes what happens to one job,
+see `output`. `keeper` starts a keeper where one is missing, for boot scripts.
 """
 
 from __future__ import annotations

@@ -122,9 +122,14 @@ class Place:
         return self.logs
 
 
-def exists() -> bool:
-    """Whether there is a folder: cheap, and nothing is looked at."""
-    return os.path.lexists(_wanted(None)[0]) or os.path.lexists(_own())
+def any_exists() -> bool:
+    """Whether there is any folder that could be a queue's: two or three lookups of a name."""
+    return os.path.lexists(_wanted(None)) or os.path.lexists(_own())
+
+
+def wanted(socket: str = "", engine: str = "auto") -> str:
+    """Where the queue of this engine is, or would be."""
+    return _wanted(engine_socket(socket, engine)[1])
 
 
 def find(socket: str = "", engine: str = "auto", create: bool = True) -> Place:
@@ -134,7 +139,7 @@ def find(socket: str = "", engine: str = "auto", create: bool = True) -> Place:
     trusted or that we have no right to, FailedError where the disk does not let us.
     """
     socket, owner = engine_socket(socket, engine)
-    path, _ = _wanted(owner)
+    path = _wanted(owner)
     gid = owner.st_gid if owner is not None else None
     descriptor = _open(path)
     if descriptor is None:
@@ -157,25 +162,27 @@ def find(socket: str = "", engine: str = "auto", create: bool = True) -> Place:
 
 
 def engine_socket(explicit: str = "", kind: str = "auto") -> Tuple[str, Optional[os.stat_result]]:
-    """The engine's socket and what it is; an empty path and None where there is none."""
+    """The engine's socket and what it is, first of all one that we may use; the path and None without any."""
+    barred: Tuple[str, Optional[os.stat_result]] = (explicit, None)
     for path in discovery.candidates(kind, explicit):
         try:
             found = os.stat(path)
         except OSError:
             continue
         if stat.S_ISSOCK(found.st_mode):
-            return path, found
-    return explicit, None
+            if os.access(path, os.R_OK | os.W_OK):
+                return path, found
+            barred = barred if barred[1] is not None else (path, found)
+    return barred
 
 
-def _wanted(engine: Optional[os.stat_result]) -> Tuple[str, bool]:
-    """The path, and whether somebody chose it."""
+def _wanted(engine: Optional[os.stat_result]) -> str:
     chosen = os.environ.get(ENVIRONMENT, "")
     if chosen:
-        return os.path.abspath(chosen), True
+        return os.path.abspath(chosen)
     if engine is not None and engine.st_uid not in (0, -1) and engine.st_uid == os.getuid():
-        return _own(), False
-    return (SYSTEM if os.path.lexists(SYSTEM) else SHARED), False
+        return _own()
+    return SYSTEM if os.path.lexists(SYSTEM) else SHARED
 
 
 def _own() -> str:
