@@ -34,7 +34,6 @@ _FIELDS = {
     "containers": "containers",
     "tmux": "sessions",
     "jobs": "queue",
-    "jobs": "queue",
 }
 """Section to the field of the snapshot that it replaces."""
 AGAIN = "It is tried again by itself."
