@@ -122,6 +122,17 @@ def _list(to: argparse.ArgumentParser) -> None:
     )
 
 
+def _jobs(to: argparse.ArgumentParser) -> None:
+    _list(to)
+    which = to.add_mutually_exclusive_group()
+    which.add_argument("--all", "-a", action="store_true", help="also those that have ended")
+    which.add_argument("--ended", action="store_true", help="only those that have ended, newest first")
+    to.add_argument("--owner", default="", metavar="USER", help="only those of this user")
+    to.add_argument(
+        "-n", "--limit", type=_number(0, 1_000_000), default=0, metavar="N", help="of each queue; 0 is all"
+    )
+
+
 def _activity(to: argparse.ArgumentParser) -> None:
     to.add_argument("--json", action="store_true", help="print one JSON array, with all that they said")
     to.add_argument(
@@ -180,6 +191,13 @@ VERBS = (
         "contexts and the state of their containers",
         "List all contexts with the state of their container.",
         _list,
+    ),
+    Verb(
+        "jobs",
+        "lists",
+        "the jobs of all queues: what runs, what waits and why",
+        "List the jobs of all queues, those of clusters too: what runs, what waits, why, and until when.",
+        _jobs,
     ),
     Verb(
         "sessions",

@@ -147,8 +147,26 @@ def _completion(options: argparse.Namespace) -> int:
     return 0
 
 
+def _jobs(options: argparse.Namespace) -> int:
+    from backend import ending
+    from backend.joblist import Request, show
+
+    config = _prepare(options)
+    request = Request(
+        hosts=tuple(options.host) if options.host else None,
+        which="all" if options.all else "ended" if options.ended else "unfinished",
+        owner=options.owner,
+        limit=options.limit,
+        json=options.json,
+        watch=max(1.0, config.settings.interval) if options.watch == 0 else options.watch,
+        timeout=options.timeout,
+    )
+    return ending.run(show(config, request))
+
+
 _RUN: dict[str, Callable[[argparse.Namespace], int]] = {
     **dict.fromkeys(LISTS, _list),
+    "jobs": _jobs,
     "activity": _activity,
     "doctor": _doctor,
     "completion": _completion,
