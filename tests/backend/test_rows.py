@@ -132,6 +132,20 @@ def test_a_stopped_container_shows_no_usage():
     assert (row.cpu_percent, row.gpu_util_percent, row.exit_code) == (None, None, 137)
 
 
+def test_rows_made_ahead_are_the_rows_that_are_shown():
+    builder = rows.RowBuilder()
+    before = FleetState(hosts={"h1": snapshot(), "h2": snapshot(name="h2")})
+    assert list(builder.warm(before))
+    assert not list(builder.warm(before)), "nothing is made twice"
+    later = FleetState(hosts={**before.hosts, "h2": snapshot(name="h2", usage={ID: Usage(id=ID, pids=1)})})
+    steps = builder.warm(later)
+    next(steps)
+    known = {row.host: row for row in builder.containers(later)}
+    list(steps)
+    assert {row.host: row for row in builder.containers(later)} == known
+    assert all(row is known[row.host] for row in builder.containers(later))
+
+
 def test_rows_that_did_not_change_keep_their_identity():
     builder = rows.RowBuilder()
     before = builder.containers(fleet(snapshot()))

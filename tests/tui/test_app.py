@@ -77,6 +77,18 @@ async def test_a_filter_works_while_it_is_typed_and_escape_undoes_it(tmp_path: P
         assert sorted(board.names) == ["db", "job", "web"]
 
 
+async def test_a_views_frame_shows_whether_keys_go_to_it(tmp_path: Path) -> None:
+    async with dashboard(FLEET, tmp_path) as board:
+        fleet = board.app.desk.view
+        assert not fleet.has_class("-away")
+        await board.press("slash")
+        assert fleet.has_class("-away")
+        await board.press("escape", "3")
+        assert not fleet.has_class("-away") and not board.app.desk.view.has_class("-away")
+        await board.press("colon", *"fleet", "enter")
+        assert board.app.desk.view is fleet and not fleet.has_class("-away")
+
+
 async def test_a_bad_filter_says_why_and_keeps_the_rows(tmp_path: Path) -> None:
     async with dashboard(FLEET, tmp_path) as board:
         await board.press("3", "slash")

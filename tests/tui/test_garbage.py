@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 
-from tui.garbage import EVERY, PATIENCE, SHARE, Garbage
+import pytest
+
+from tui.garbage import AFTER, EVERY, PATIENCE, SHARE, WORTH, Garbage
 
 
 class Searches:
@@ -52,6 +55,26 @@ def test_a_long_search_is_made_rarely() -> None:
         assert searches.after(garbage, 20, quiet=10)
     finally:
         garbage.stop()
+
+
+async def test_the_youngest_are_searched_when_a_keys_frame_is_painted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[int] = []
+    garbage = Garbage(collect=lambda *generation: made.extend(generation))
+    young = WORTH - 1
+    monkeypatch.setattr(gc, "get_count", lambda: (young, 0, 0))
+    garbage.tidy_young()
+    assert made == []
+    young = WORTH
+    for _ in range(5):
+        garbage.key_pressed()
+        await asyncio.sleep(0)
+    assert made == [], "not while keys come one after another"
+    async with asyncio.timeout(10):
+        while not made:
+            await asyncio.sleep(AFTER / 10)
+    assert made == [0]
 
 
 def test_python_is_left_as_it_was() -> None:
