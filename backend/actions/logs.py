@@ -7,6 +7,7 @@ from typing import Annotated
 from backend.actions.containers import GROUP
 from backend.actions.context import ActionContext
 from backend.actions.registry import Option, action
+from backend.errors import UsageError
 from backend.model import ContainerRow
 
 
@@ -52,6 +53,8 @@ async def logs(
             if wanted is None or wanted(line.plain):
                 found += 1
                 ctx.report(line.plain)
+        if wanted is not None and wanted.failed:
+            raise UsageError(wanted.failed)
 
     def status(_: int, status: Status) -> None:
         if status.error is not None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from backend.errors import exit_code_for
+from backend.errors import UsageError, exit_code_for
 from backend.logs.follower import Follower, Status, Target, Wants
 from backend.logs.lines import LogLine
 from backend.logs.pattern import pattern
@@ -63,6 +63,8 @@ async def show(
     async def take(lines: list[LogLine]) -> None:
         if wanted is not None:
             lines = [line for line in lines if wanted(line.plain)]
+            if wanted.failed:
+                raise UsageError(wanted.failed)
         if lines:
             await writer.write("".join(map(form, lines)).encode("utf-8", "replace"))
 

@@ -153,3 +153,20 @@ def test_an_empty_pattern_is_none_and_a_bad_one_says_so():
 )  # fmt: skip
 def test_what_is_highlighted(typed, text, spans):
     assert Pattern(typed).spans(text) == spans
+
+
+@pytest.mark.parametrize("typed", ["/(a|aa)+$/", "!/(a|aa)+$/", "/(.*a){25}$/"])
+def test_an_expression_that_would_take_for_ever_is_given_up(typed: str) -> None:
+    wanted = Pattern(typed)
+    assert not wanted("a" * 400 + "b")
+    assert "takes too long" in wanted.failed
+    assert not any(wanted("a" * 400 + "b") for _ in range(10_000))
+    assert wanted.spans("a" * 400 + "b") == []
+    marked = Pattern(typed.lstrip("!"))
+    assert marked.spans("a" * 400 + "b") == [] and marked.failed
+
+
+def test_many_lines_that_are_each_a_little_slow_are_given_up_too() -> None:
+    wanted = Pattern("/(.*a){4}$/")
+    assert any(wanted("a" * 150 + "b") or wanted.failed for _ in range(2_000))
+    assert Pattern("/a+$/")("b" * 16_000 + "a")

@@ -198,6 +198,9 @@ class LogScreen(Screen[None]):
         else:
             self.state.only = wanted
             self._narrow()
+        if wanted is not None and wanted.failed:
+            self.prompt.hint(printable(wanted.failed, 300), error=True)
+            return False
         told = f"{self.buffer.hits:,} lines" if mode == "search" else f"{len(self.buffer):,} lines"
         self.prompt.hint(told if wanted else "")
         return True
