@@ -139,7 +139,7 @@ async def test_escape_leaves_the_search_of_a_page_before_the_page(tmp_path: Path
         )  # fmt: skip
         board.app.push_screen(OutputScreen(None, row))
         await board.until(lambda: "second" in board.text)
-        assert "/ search" in board.text.splitlines()[-1]
+        await board.until(lambda: "/ search" in board.text.splitlines()[-1])
         await board.press("slash", "s", "e", "escape")
         assert isinstance(screen(board), OutputScreen)
         await board.press("slash", "s", "e", "c", "enter")

@@ -90,7 +90,7 @@ async def test_keys_of_the_row_work_in_its_details(tmp_path: Path, monkeypatch) 
         await on_containers(board, monkeypatch, FakeEngine())
         await board.press("enter")
         await board.until(lambda: board.app.desk.has_class("-detail-full"))
-        assert "s stop" in board.text.splitlines()[-1]
+        await board.until(lambda: "s stop" in board.text.splitlines()[-1])
         await board.press("s")
         await board.until(lambda: isinstance(board.app.screen, Confirm))
         await board.press("n", "escape", "G", "enter", "s")
