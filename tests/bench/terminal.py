@@ -47,6 +47,9 @@ class Terminal:
     ) -> None:
         self._painted = bytearray()
         self.frames = 0
+        self.starved = 0.0
+        """Seconds of the last `press` in which the program waited for a free CPU: more than a few ms of that
+        say that the machine was busy with other things."""
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             self._become(argv, size, env or {})
@@ -129,7 +132,7 @@ class Terminal:
         """Seconds from writing `key` to the end of the frame whose bytes are the answer to it."""
         while self.pump(0):
             pass
-        mark = b""
+        mark, starved = b"", self._starved()
         began = time.perf_counter()
         self.write(key)
         while True:
@@ -137,7 +140,14 @@ class Terminal:
             took = time.perf_counter() - began
             end = mark.rfind(FRAME_END)
             if end >= 0 and answered(mark[: end + len(FRAME_END)]):
+                self.starved = self._starved() - starved
                 return took
+
+    def _starved(self) -> float:
+        """Seconds so far in which the program could have run but no CPU was free."""
+        with suppress(OSError, IndexError), open(f"/proc/{self.pid}/schedstat") as file:
+            return int(file.read().split()[1]) / 1e9
+        return 0.0
 
     def _pump_until(self, deadline: float, problem: str) -> bytes:
         left = deadline - time.perf_counter()
