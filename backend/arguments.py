@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, NoReturn
 
 from backend.text import printable
 
-HOSTS = "_hosts"
-"""The hidden verb of completion scripts: prints the hosts' names."""
+HOSTS, CONTEXTS = "_hosts", "_contexts"
+"""Hidden verbs of completion scripts: print the names of hosts, and of contexts."""
 
 _ABOUT = """\
 Every host, GPU and container of your servers on one screen.

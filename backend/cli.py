@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from backend.arguments import HOSTS, LISTS, is_fixed, parser, words
+from backend.arguments import CONTEXTS, HOSTS, LISTS, is_fixed, parser, words
 from backend.errors import BerthError, UsageError, exit_code_for
 from backend.text import printable
 
@@ -53,8 +53,8 @@ def main(argv: Sequence[str], *, dashboard: Dashboard | None = None) -> int:
 
 
 def _run(argv: list[str], dashboard: Dashboard | None) -> int:
-    if argv == [HOSTS]:
-        return _host_names()
+    if argv in ([HOSTS], [CONTEXTS]):
+        return _names(argv[0])
     if not is_fixed(argv):
         return _act(argv)
     options = parser(actions=False).parse_args(argv)
@@ -173,11 +173,12 @@ _RUN: dict[str, Callable[[argparse.Namespace], int]] = {
 }
 
 
-def _host_names() -> int:
-    """For completion: the hosts' names, one per line."""
+def _names(verb: str) -> int:
+    """For completion: names of hosts or contexts, one per line."""
     from backend.config import load
 
-    print(*(host.name for host in load().hosts), sep="\n")
+    config = load()
+    print(*(each.name for each in (config.contexts if verb == CONTEXTS else config.hosts)), sep="\n")
     return 0
 
 

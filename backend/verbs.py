@@ -173,7 +173,7 @@ def _positional(parser: argparse.ArgumentParser, param: Param) -> None:
         more["nargs"] = "?"
     parser.add_argument(
         dest(param),
-        metavar=param.name.upper().replace("_", "-"),
+        metavar=_metavar(param),
         default=argparse.SUPPRESS,
         choices=param.choices or None,
         help=_help(param),
@@ -200,9 +200,13 @@ def _flag(parser: argparse.ArgumentParser, param: Param) -> None:
         type=param.kind,
         choices=param.choices or None,
         required=param.required,
-        metavar=None if param.choices else param.name.upper().replace("_", "-"),
+        metavar=None if param.choices else _metavar(param),
         **about,
     )
+
+
+def _metavar(param: Param) -> str:
+    return "HOST" if param.option.host else param.name.upper().replace("_", "-")
 
 
 def dest(param: Param) -> str:

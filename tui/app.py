@@ -371,11 +371,13 @@ def _keymap(config: Config) -> dict[str, str]:
     if not config.settings.keys:
         return {}
     from tui import doing, keys
+    from tui.detail.lines import Lines
     from tui.logs.screen import LogScreen
     from tui.logs.view import LogView
     from tui.output import OutputScreen
     from tui.table import FleetTable
     from tui.views import all_views
+    from tui.wall.screen import WallScreen
 
     fleet = doing.bindings(None)
     return keys.keymap(
@@ -387,6 +389,8 @@ def _keymap(config: Config) -> dict[str, str]:
             ),
             (LogScreen, LogView),
             (OutputScreen,),
+            (WallScreen,),
+            (Lines,),
         ],
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from backend.actions.registry import Option, action
 from backend.errors import ActionFailed, ConfigError, UsageError
@@ -127,7 +127,9 @@ async def import_(
     ctx: ActionContext,
     target: None,
     *,
-    kind: Annotated[str, Option("container-juggle, docker, ssh, dok or rp", positional=True)],
+    kind: Annotated[
+        Literal["container-juggle", "docker", "ssh", "dok", "rp"], Option("whose files", positional=True)
+    ],
     path: Annotated[
         str | None, Option("its file or folder; default: the usual place", positional=True)
     ] = None,
@@ -143,8 +145,6 @@ async def import_(
     from backend import imports
     from backend.imports.apply import apply
 
-    if kind not in imports.KINDS:
-        raise UsageError(f"{kind[:40]!r} is not known.", hint=f"Known: {', '.join(imports.KINDS)}.")
     found = imports.read(kind, Path(path) if path else None, host)
     if dry_run:
         for machine in found.hosts:

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -436,6 +437,14 @@ def test_completion_of_verbs_options_and_hosts_in_bash(berth: Berth) -> None:
     assert complete(berth, "ps", "--host", "h1") == ["h100-1", "h100-2"]
     assert complete(berth, "doctor", "l") == ["local"]
     assert complete(berth, "completion", "z") == ["zsh"]
+    berth.config("contexts/work.yaml", "host: h100-1\nimage: x\n")
+    berth.config("contexts/web.yaml", "host: h100-1\nimage: x\n")
+    assert complete(berth, "up", "w") == complete(berth, "context", "show", "w") == ["web", "work"]
+    assert complete(berth, "stop", "wo") == ["work"]
+    assert complete(berth, "context", "sh") == ["show"]
+    assert complete(berth, "image", "check", "busybox", "--host", "h1") == ["h100-1", "h100-2"]
+    assert complete(berth, "import", "do") == ["docker", "dok"]
+    assert complete(berth, "import", "dok", ".", "--host", "h100-2") == ["h100-2"]
     assert complete(berth, "ps", "--host", "$") == [r"\$\(touch\$\{IFS\}pwned\)"]
     assert not Path("pwned").exists()
 
@@ -443,5 +452,7 @@ def test_completion_of_verbs_options_and_hosts_in_bash(berth: Berth) -> None:
 def test_completion_knows_every_option_of_every_verb(berth: Berth) -> None:
     for shell in ("zsh", "fish"):
         script = berth("completion", shell).stdout
+        if shutil.which(shell):
+            subprocess.run([shell, "-n"], input=script, text=True, check=True, capture_output=True)
         for option in ("json", "host", "watch", "timeout", "config", "read-only"):
             assert option in script
