@@ -19,7 +19,7 @@ from ..jobs import (
     Job,
 )
 from ..plan import Start
-from .rows import IllegalError, Rows
+from .rows import IllegalError, Rows, plain
 
 KEEPER = "keeper"
 """Who did what no person did."""
@@ -227,11 +227,12 @@ class Lifecycle(Rows):
         now = time.time()
         known = {row[0]: (row[1], row[2]) for row in self._sql("SELECT job, reason, expected FROM waits")}
         changed = []
-        for number, reason in reasons.items():
+        for number, text in reasons.items():
+            reason = plain(text[:1000])
             start = expected.get(number)
             old = known.get(number)
             if old is None or old[0] != reason or _moved(old[1], start, now):
-                changed.append((number, reason[:1000], start, number))
+                changed.append((number, reason, start, number))
         if changed:
             with self._change() as connection:
                 connection.executemany(

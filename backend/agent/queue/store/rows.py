@@ -199,7 +199,7 @@ class Rows(Base):
         self._sql(
             "INSERT INTO events (at, job, attempt, old, new, who, text, data) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (now, job, attempt, old, new, who, text[:2000], compact(data or {})),
+            (now, job, attempt, old, new, plain(who), plain(text[:2000]), compact(data or {})),
         )
         return int(self._sql("SELECT last_insert_rowid()")[0][0])
 
@@ -209,6 +209,11 @@ class Rows(Base):
         digest = hashlib.sha256(text.encode("ascii")).hexdigest()
         self._sql("INSERT OR IGNORE INTO specs (hash, text) VALUES (?, ?)", (digest, text))
         return int(self._sql("SELECT id FROM specs WHERE hash = ?", (digest,))[0][0])
+
+
+def plain(text: str) -> str:
+    """The text as UTF-8 can hold it: names of processes and users are bytes."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def document(job: Job) -> str:
