@@ -7,12 +7,12 @@ import os
 import pwd
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Set
 
-from . import place as places
 from .asked import Owner
 from .errors import MissingError, RefusedError
 from .fields import Fields
 from .jobs import ENDED, Job, Request
 from .machine import Cpu, Gpu, Machine
+from .people import user
 from .place import Place
 from .plan import Limits, impossible
 from .store import Store
@@ -41,7 +41,7 @@ class Listed(List[str]):
 
 def caller() -> Caller:
     """The user of this process."""
-    return Caller(places.user(), os.getuid(), os.getgid())
+    return Caller(user(), os.getuid(), os.getgid())
 
 
 def read_machine(ours: Sequence[str] = ()) -> Machine:

@@ -8,14 +8,14 @@ refused. It is opened once and checked through the open descriptor; what is in i
 from __future__ import annotations
 
 import errno
-import grp
 import os
-import pwd
 import stat
+import time
 from typing import List, Optional, Tuple
 
 from .. import discovery
 from .errors import FailedError, MissingError, QueueError, RefusedError
+from .people import gid_of, group, member, user
 
 ENVIRONMENT = "BERTH_QUEUE_DIR"
 SYSTEM = "/var/lib/berth"
@@ -23,6 +23,9 @@ SHARED = "/var/tmp/berth"  # noqa: S108  # kept over a boot, and checked before 
 FOLDER_MODE = 0o2770
 FILE_MODE = 0o660
 DATABASE = "queue.db"
+_UNFINISHED = 0o700
+"""Mode of a folder that is being made."""
+_PATIENCE = 60
 _GROUPS = ("docker", "podman")
 """Groups that may own a folder while the engine's socket, which would tell, is away."""
 
@@ -141,7 +144,7 @@ def find(socket: str = "", engine: str = "auto", create: bool = True) -> Place:
     socket, owner = engine_socket(socket, engine)
     path = _wanted(owner)
     gid = owner.st_gid if owner is not None else None
-    descriptor = _open(path)
+    descriptor = _opened(path)
     if descriptor is None:
         if not create:
             raise MissingError("there is no queue here yet.", "Submit a job: berth run")
@@ -205,32 +208,48 @@ def _open(path: str) -> Optional[int]:
 
 
 def _make(path: str, gid: int) -> int:
-    """Make the folder under another name, and give it its own once all is right with it."""
+    """Make the folder. Nobody else may look into it before it is what it has to be."""
     if os.getuid() != 0 and gid not in (os.getgid(), *os.getgroups()):
         raise RefusedError(
             f"{user()} may not use the container engine here: not in group {group(gid)}.",
             f"Ask for: sudo usermod -aG {group(gid)} {user()}, then log in again.",
         )
-    fresh = f"{path}.{os.getpid()}.new"
     try:
-        os.mkdir(fresh, 0o700)
-        try:
-            os.chown(fresh, -1, gid)
-            os.chmod(fresh, FOLDER_MODE)
-            if not os.path.lexists(path):
-                os.rename(fresh, path)  # an empty folder of somebody else who was as quick is replaced
-        finally:
-            if os.path.lexists(fresh):
-                os.rmdir(fresh)
+        os.mkdir(path, _UNFINISHED)
+        descriptor = _open(path)
+        if descriptor is not None:
+            os.fchown(descriptor, -1, gid)
+            os.fchmod(descriptor, FOLDER_MODE)
+    except FileExistsError:  # somebody else was as quick
+        descriptor = _opened(path)
     except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EPERM, errno.ENOTDIR):
-            raise _failed(path, error) from None
-        if not os.path.lexists(path):
-            raise _failed(path, error) from None
-    descriptor = _open(path)
+        raise _failed(path, error) from None
     if descriptor is None:
         raise FailedError(f"{path} was removed as soon as it was made.", "Try again.")
     return descriptor
+
+
+def _opened(path: str) -> Optional[int]:
+    """The folder, once whoever makes it just now is done."""
+    _await(path)
+    try:
+        return _open(path)
+    except RefusedError:
+        _await(path)  # it came while we looked
+        return _open(path)
+
+
+def _await(path: str) -> None:
+    """Wait a moment if somebody makes the folder just now."""
+    for _ in range(_PATIENCE):
+        try:
+            found = os.stat(path, follow_symlinks=False)
+        except OSError:
+            return
+        new = -1.0 < time.time() - found.st_ctime < 1.0
+        if not new or stat.S_IMODE(found.st_mode) & 0o777 != _UNFINISHED:
+            return
+        time.sleep(0.02)
 
 
 def _trusted(path: str, found: os.stat_result, gid: Optional[int]) -> int:
@@ -241,23 +260,21 @@ def _trusted(path: str, found: os.stat_result, gid: Optional[int]) -> int:
             f"{path} can be written by everybody: it is not used.",
             f"sudo chmod 2770 {path}, or move it away.",
         )
-    shared = [gid] if gid is not None else [_gid(name) for name in _GROUPS]
-    if found.st_uid not in (0, me) and not any(_member(found.st_uid, one) for one in shared):
+    shared = [gid] if gid is not None else [gid_of(name) for name in _GROUPS]
+    if found.st_uid not in (0, me) and not any(member(found.st_uid, one) for one in shared):
         raise RefusedError(
             f"{path} belongs to {user(found.st_uid)}, who has no right to the engine: it is not used.",
             f"sudo mv {path} {path}.old",
         )
-    if gid is not None and found.st_gid != gid and found.st_uid == me and not os.environ.get(ENVIRONMENT):
+    unfinished = stat.S_IMODE(found.st_mode) & 0o777 == _UNFINISHED
+    wrong = gid is not None and (found.st_gid != gid or unfinished)
+    if gid is not None and wrong and found.st_uid == me and not os.environ.get(ENVIRONMENT):
         found = _repair(path, found, gid)
     if me not in (0, found.st_uid) and found.st_gid not in (os.getgid(), *os.getgroups()):
         raise _no_right(path)
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        raise FailedError(f"{path} is on a file system that is read-only.", "Mount it writable.")
     if me != 0 and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        try:
-            readonly = bool(os.statvfs(path).f_flag & os.ST_RDONLY)
-        except OSError:
-            readonly = False
-        if readonly:
-            raise FailedError(f"{path} is on a file system that is read-only.", "Mount it writable.")
         raise _no_right(path)
     return found.st_gid
 
@@ -270,39 +287,6 @@ def _repair(path: str, found: os.stat_result, gid: int) -> os.stat_result:
         return os.stat(path, follow_symlinks=False)
     except OSError:
         return found  # whoever lacks rights because of that is told so
-
-
-def _member(uid: int, gid: int) -> bool:
-    """Whether the user is in the group."""
-    try:
-        entry = pwd.getpwuid(uid)
-        return gid >= 0 and gid in os.getgrouplist(entry.pw_name, entry.pw_gid)
-    except (KeyError, OSError):
-        return False
-
-
-def _gid(name: str) -> int:
-    try:
-        return grp.getgrnam(name).gr_gid
-    except KeyError:
-        return -1
-
-
-def group(gid: int) -> str:
-    """The group's name, else its number."""
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
-
-
-def user(uid: Optional[int] = None) -> str:
-    """The user's name, else the number; ours without one."""
-    uid = os.getuid() if uid is None else uid
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def _no_right(path: str) -> QueueError:
