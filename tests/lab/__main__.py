@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--hosts", type=int, default=1, help="how many (1)")
     up.add_argument("--gpus", default="none", help="of each host: nvidia:8, amd:4, nvidia:4:A100 or none")
     up.add_argument("--engine", default="docker", choices=["docker", "podman", "none"])
+    up.add_argument("--slurm", action="store_true", help="a cluster: a login node c1 and the hosts as n1, n2")
     up.add_argument("--demo", action="store_true", help="a fleet at work, on three hosts")
     texts = {
         "down": "remove the lab",
@@ -78,8 +79,13 @@ def _up(arguments: argparse.Namespace) -> None:
 
         lab = demo.up(arguments.dir)
     else:
-        names = [f"h{number}" for number in range(1, arguments.hosts + 1)]
-        specs = [HostSpec(name, gpus=arguments.gpus, engine=arguments.engine) for name in names]
+        letter, cluster = ("n", "c1") if arguments.slurm else ("h", "")
+        names = [f"{letter}{number}" for number in range(1, arguments.hosts + 1)]
+        specs = [
+            HostSpec(name, gpus=arguments.gpus, engine=arguments.engine, slurm=cluster) for name in names
+        ]
+        if cluster:
+            specs.insert(0, HostSpec(cluster, engine="none", slurm=cluster))
         lab = Lab(arguments.dir, specs).up()
     _status(lab)
 

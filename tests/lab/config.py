@@ -22,6 +22,12 @@ def write(lab: Lab, *, contexts: dict[str, dict[str, Any]] | None = None) -> Non
                 entry[key] = value
         if host.spec.tags:
             entry["tags"] = list(host.spec.tags)
+        if host.spec.engine == "none" and host.spec.slurm:
+            entry["engine"] = "none"
+        if host.spec.slurm == host.name:
+            entry["queue"] = "slurm"
+        elif host.spec.slurm:
+            entry["queue"] = "none"  # its GPUs are the cluster's
         hosts[host.name] = entry
         public = (host.folder / "seed/etc/ssh/ssh_host_ed25519_key.pub").read_text().split()
         known.append(f"{host.address} {public[0]} {public[1]}\n")

@@ -196,7 +196,7 @@ class Host:
         return sorted(int(line) for line in self.docker("top", name, *columns).split()[1:])
 
     def service(self, name: str, verb: str) -> None:
-        """`start`, `stop`, `kill` (SIGKILL), `hang` or `thaw` one of `sshd`, `docker`, `podman`."""
+        """`start`, `stop`, `kill` (SIGKILL), `hang` or `thaw` one of its services (scripts/service)."""
         self.run(["/etc/lab/service", name, verb])
 
     # ------------------------------------------------------------------------------------- gpus

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
-from tests.lab import cgroup, config, root
+from tests.lab import cgroup, config, root, slurm
 from tests.lab.host import Host
 from tests.lab.machine import command, wait_for
 from tests.lab.net import PREFIX, Network
@@ -69,6 +69,9 @@ class Lab:
         self._place(self._network.create())
         self._save()
         self.each(self._bring_up)
+        for host in self.hosts.values():
+            if host.spec.slurm == host.name:
+                slurm.wait(host)
         config.write(self)
 
     def _place(self, octet: int) -> None:
@@ -83,7 +86,10 @@ class Lab:
         addresses = {each.name: each.address for each in self.hosts.values()}
         public_key = self.key.with_suffix(".pub").read_text()
         groups = cgroup.create(self._tree, host.name)
-        root.prepare(host.folder, host.spec, hosts=addresses, public_key=public_key, groups=groups)
+        cluster = [spec for spec in self.specs if spec.slurm and spec.slurm == host.spec.slurm]
+        root.prepare(
+            host.folder, host.spec, hosts=addresses, public_key=public_key, groups=groups, cluster=cluster
+        )
         host.power_on()
         host.wait()
         host.load_images()

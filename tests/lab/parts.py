@@ -17,8 +17,12 @@ PROGRAMS = {
     "ip": "iproute2",
     "iptables": "iptables",
     "mkfs.ext4": "e2fsprogs",
+    "munged": "munge",
     "nsenter": "util-linux",
     "podman": "podman",
+    "slurmctld": "slurmctld",
+    "slurmd": "slurmd",
+    "squeue": "slurm-client",
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",
     "tmux": "tmux",
@@ -44,8 +48,11 @@ def missing() -> tuple[str, ...]:
     return tuple(gone)
 
 
-def require() -> None:
-    """Skip the test that calls where a part is missing; fail it if CI is set, where nothing may be."""
-    if gone := missing():
+def require(*more: str) -> None:
+    """Skip the test that calls where a part is missing; fail it if CI is set, where nothing may be.
+
+    `more`: programs that not every lab needs.
+    """
+    if gone := (*missing(), *(name for name in more if shutil.which(name) is None)):
         text = f"the lab needs {', '.join(gone)}; tests/lab/setup.sh installs what it can"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(text)

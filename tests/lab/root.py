@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tests.lab import nvidia
+from tests.lab import nvidia, slurm
 from tests.lab.cgroup import hierarchies
 from tests.lab.gpus import Gpus
 from tests.lab.machine import HERE, built, command
@@ -57,9 +57,18 @@ def write(path: Path, text: str | bytes, mode: int = 0o644) -> None:
 
 
 def prepare(
-    folder: Path, spec: HostSpec, *, hosts: dict[str, str], public_key: str, groups: Iterable[Path]
+    folder: Path,
+    spec: HostSpec,
+    *,
+    hosts: dict[str, str],
+    public_key: str,
+    groups: Iterable[Path],
+    cluster: Sequence[HostSpec] = (),
 ) -> None:
-    """Fill a host's folder. `hosts` is address by name of the whole lab; `groups` its control groups."""
+    """Fill a host's folder. `hosts` is address by name of the whole lab; `groups` its control groups.
+
+    `cluster`: the hosts of the Slurm that it belongs to.
+    """
     folder.mkdir(parents=True)
     (folder / "root").mkdir()
     (folder / "gpus").mkdir()
@@ -70,7 +79,8 @@ def prepare(
     write(folder / "devices", _DEVICES + _gpu_devices(spec))
     write(folder / "first-boot.sh", _first_boot(folder, spec))
     seed = folder / "seed"
-    _seed_system(seed, spec, hosts)
+    _seed_system(seed, spec, hosts, slurm.services(spec, cluster))
+    slurm.seed(lambda path, content, mode: write(seed / path, content, mode), spec, cluster)
     _seed_users(seed, public_key)
     _seed_engine(seed, spec)
     _seed_gpus(seed, folder / "gpus", spec)
@@ -120,12 +130,12 @@ def _first_boot(folder: Path, spec: HostSpec) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _seed_system(seed: Path, spec: HostSpec, hosts: dict[str, str]) -> None:
+def _seed_system(seed: Path, spec: HostSpec, hosts: dict[str, str], more: Sequence[str] = ()) -> None:
     write(seed / "etc/hostname", spec.name + "\n")
     known = "".join(f"{address}\t{name}\n" for name, address in hosts.items())
     write(seed / "etc/hosts", "127.0.0.1\tlocalhost\n" + known)
     write(seed / "etc/motd", "")
-    services = [*(["sshd"] if spec.sshd else []), *([spec.engine] if spec.engine != "none" else [])]
+    services = [*(["sshd"] if spec.sshd else []), *([spec.engine] if spec.engine != "none" else []), *more]
     write(seed / "etc/lab/services", " ".join(services) + "\n")
     for script in ("rc", "service"):
         write(seed / "etc/lab" / script, (HERE / "scripts" / script).read_bytes(), 0o755)

@@ -78,6 +78,8 @@ class HostSpec:
     """For hosts.yaml: the kind of machine."""
     comment: str = ""
     tags: tuple[str, ...] = ()
+    slurm: str = ""
+    """Name of the host that controls the cluster it belongs to, its own for the controller."""
 
     def __post_init__(self) -> None:
         parse_gpus(self.gpus)
