@@ -63,7 +63,7 @@ def _expanded(
     fields: Fields, owner: Owner, resolve: Resolve, ranges: Sequence[Tuple[int, int]], at: int
 ) -> List[Job]:
     """The job, or one for each index of its array; `at` jobs of this submit come before."""
-    spec = spec_of(fields.data.get("spec"), fields.what, owner, resolve)
+    spec = spec_of(fields.data.get("spec") or {}, fields.what, owner, resolve)
     job = Job(
         0,
         owner.name,
@@ -226,9 +226,7 @@ def _mounts(fields: Fields) -> Tuple[Tuple[str, str, bool], ...]:
                 "Mount one of them elsewhere.",
             )
         if not os.path.lexists(source) and not _hidden(source):
-            raise MissingError(
-                f"{fields.what}: {source}, which is to be mounted at {target}, does not exist."
-            )
+            raise MissingError(f"{fields.what}: {source}, to be mounted at {target}, does not exist.")
         by_target[target] = source
         out.append((source, target, one[2]))
     return tuple(out)
