@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend import wire
-from backend.model import Container, EngineState, Hello
+from backend.model import Container, EngineState, Hello, QueueReport
 from tests.backend.fakes import ENGINE, HELLO, container, line
 
 SECTIONS = (
@@ -26,6 +26,8 @@ SECTIONS = (
     "tmux",
     "pong",
     "fault",
+    "jobs",
+    "reply",
 )
 
 
@@ -37,6 +39,17 @@ def test_sections_become_structs() -> None:
     assert isinstance(first, Container)
     assert first.ports[0].private == 80
     assert wire.decode(line("pong", {"id": 7})).data == wire.Pong(7)
+
+
+def test_a_queue_and_its_answers() -> None:
+    job = {"id": 3, "owner": "ann", "name": "run", "spec": {"image": "x", "later": 1}, "request": {"gpus": 2}}
+    report = wire.decode(line("jobs", {"jobs": [job], "waiting": 1})).data
+    assert isinstance(report, QueueReport)
+    assert (report.jobs[0].request.gpus, report.jobs[0].state, report.waiting) == (2, "queued", 1)
+    assert wire.decode(line("jobs", {})).data == QueueReport()
+    assert wire.decode(line("reply", {"id": 4, "ok": {"ids": [1]}})).data == wire.Reply(4, {"ids": [1]})
+    error = {"kind": "usage", "message": "no", "hint": ""}
+    assert wire.decode(line("reply", {"id": 4, "error": error})).data == wire.Reply(4, None, error)
 
 
 def test_unknown_sections_and_fields_of_a_newer_agent_are_ignored() -> None:
@@ -59,6 +72,11 @@ def test_unknown_sections_and_fields_of_a_newer_agent_are_ignored() -> None:
         b'"created_at":"2026-01-01T00:00:00"}]}',
         b'{"s":"hello","t":1}',
         b'{"s":"pong","t":1,"d":null}',
+        b'{"s":"reply","t":1,"d":{"ok":1}}',
+        b'{"s":"reply","t":1,"d":{"id":1,"error":"no"}}',
+        b'{"s":"jobs","t":1,"d":{"jobs":[{"id":-1,"owner":"","name":"","spec":{},"request":{}}]}}',
+        b'{"s":"jobs","t":1,"d":{"jobs":[{"id":1,"owner":"","name":"","spec":{},"request":{"gpus":"2"}}]}}',
+        b'{"s":"jobs","t":1,"d":{"jobs":[{"id":1,"owner":"","name":"","spec":{},"request":{},"after":[[1]]}]}}',
         b"[" * 100_000,
         b'{"s":"x","t":1,"d":' + b"[" * 100_000,
         b'{"s":"\xff","t":1,"d":{}}',
@@ -83,7 +101,24 @@ JSON = st.recursive(
     max_leaves=12,
 )
 NAMES = st.sampled_from(
-    sorted({*HELLO, *container("a"), "state", "gpus", "uuid", "index", "pid", "created_at"})
+    sorted(
+        {
+            *HELLO,
+            *container("a"),
+            "jobs",
+            "spec",
+            "request",
+            "after",
+            "ok",
+            "error",
+            "state",
+            "gpus",
+            "uuid",
+            "index",
+            "pid",
+            "created_at",
+        }
+    )
 )
 
 

@@ -25,6 +25,8 @@ SECTIONS: dict[str, Any] = {
     "tmux": list[model.TmuxSession],
     "pong": dict[str, int],
     "fault": dict[str, str],
+    "jobs": model.QueueReport,
+    "reply": dict[str, Any],
 }
 PATIENCE = 30.0
 """Seconds after which a condition counts as never met; far above what any takes."""
