@@ -199,6 +199,13 @@ class Base:
         except sqlite3.Error as error:
             raise self._failed(error) from None
 
+    def _each(self, statement: str) -> Iterator[Tuple[Any, ...]]:
+        """The rows of one statement, one at a time: ten thousand at once would stay in memory for good."""
+        try:
+            yield from self._ready().execute(statement)
+        except sqlite3.Error as error:
+            raise self._failed(error) from None
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing, alone. What is raised inside undoes it."""

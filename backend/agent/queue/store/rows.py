@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from ..errors import MissingError, QueueError
-from ..jobs import ACTIVE, ENDED, HELD, QUEUED, WAITING, Job, Spec, job_from, job_json, spec_from, spec_json
+from ..jobs import (
+    ACTIVE,
+    ENDED,
+    HELD,
+    QUEUED,
+    WAITING,
+    Job,
+    Request,
+    Spec,
+    job_from,
+    job_json,
+    spec_from,
+    spec_json,
+)
 from ..plan import Limits
 from .base import Base
 
 _COLUMNS = "jobs.id, jobs.revision, jobs.doc, specs.text, jobs.spec"
 _FROM = "FROM jobs JOIN specs ON specs.id = jobs.spec"
 _UNFINISHED = "('queued', 'held', 'starting', 'running')"
+_SHARED = 1000
 _AT_ONCE = 500
 """Values in one statement: old SQLites take 999."""
 _LEGAL = {
@@ -45,6 +60,7 @@ class Rows(Base):
     def __init__(self, *values: Any) -> None:
         super().__init__(*values)
         self._specs: Dict[int, Spec] = {}
+        self._requests: Dict[Request, Request] = {}
         self._cache: Dict[int, Job] = {}
         self._seen = -1
 
@@ -66,12 +82,12 @@ class Rows(Base):
         seen = int(row[0][0]) if row else 0
         if first or seen != self._seen:
             where = f"state IN {_UNFINISHED}" if first else f"revision > {self._seen}"
-            for number, _, doc, text, spec in self._sql(f"SELECT {_COLUMNS} {_FROM} WHERE {where}"):
-                job = self._job(doc, text, spec)
-                if job.state in ENDED:
+            columns = "id, state, doc, spec"
+            for number, state, doc, spec in self._each(f"SELECT {columns} FROM jobs WHERE {where}"):
+                if state in ENDED:  # and may be forgotten by now, with its spec
                     self._cache.pop(number, None)
                 else:
-                    self._cache[number] = job
+                    self._cache[number] = self._job(doc, "", spec)
             self._seen = seen
         return list(self._cache.values())
 
@@ -122,10 +138,17 @@ class Rows(Base):
     def _job(self, doc: str, text: str, number: int) -> Job:
         spec = self._specs.get(number)
         if spec is None:
+            text = text or self._sql("SELECT text FROM specs WHERE id = ?", (number,))[0][0]
             spec = self._specs[number] = spec_from(json.loads(text))
         data = json.loads(doc)
         data["spec"] = _NO_SPEC
-        return job_from(data)._replace(spec=spec)
+        job = job_from(data)
+        if len(self._requests) > _SHARED:
+            self._requests.clear()
+        request = self._requests.setdefault(job.request, job.request)
+        # what many jobs have in common is kept once: ten thousand of them wait in a keeper's memory
+        owner, state = sys.intern(job.owner), sys.intern(job.state)
+        return job._replace(spec=spec, request=request, owner=owner, state=state)
 
     # -- writing, inside a transaction
 
