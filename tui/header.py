@@ -93,6 +93,10 @@ class HeaderBar(Bar):
             self._active, self._parts, self._badges = active, parts, badges
             self.refresh()
 
+    def activate(self, view: str) -> None:
+        """Another view is shown."""
+        self.show(active=view, parts=self._parts, badges=self._badges)
+
     def spans(self, width: int) -> tuple[list[Span], list[Span]]:
         """As much as fits: titles of other views go first, then our name, then the other views."""
         tabs = self._tabs(titles=False)

@@ -208,7 +208,11 @@ class Stage(Screen[None]):
         self.take_keys()
         self.full_detail(False)
         self._shape = None
-        self.show()
+        if self._there():
+            self.view.show_rows()
+            for header in self.query(HeaderBar):
+                header.activate(self.view.NAME)  # what it says of the fleet can wait for the next state
+            self._show_detail()
         return self.view
 
     def find_view(self, kind: type[ListView]) -> ListView | None:
