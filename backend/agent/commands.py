@@ -75,6 +75,7 @@ def _watched(panes: Any) -> list[tuple[str, str, bool]]:
 
 def clamp(seconds: Any) -> float:
     """An interval that the agent accepts. Raises CommandError for what is no number."""
-    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or math.isnan(seconds):
+    nothing = isinstance(seconds, bool) or (isinstance(seconds, float) and math.isnan(seconds))
+    if not isinstance(seconds, (int, float)) or nothing:
         raise CommandError("interval without a number of seconds")
     return float(min(INTERVALS[1], max(INTERVALS[0], seconds)))

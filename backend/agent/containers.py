@@ -197,7 +197,7 @@ def _count(value: Any) -> int:
 
 
 def _port(value: Any) -> int | None:
-    if isinstance(value, str) and value.isdigit() and len(value) <= 5:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 5:
         value = int(value)
     number = _int(value)
     return number if number is not None and 0 <= number <= 65535 else None

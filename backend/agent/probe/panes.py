@@ -86,8 +86,8 @@ class PaneWatch:
             words += ["capture-pane", "-p", "-e", "-t", pane, ";"]
         words += ["display-message", "-p", f"{word}."]
         client = Client(self._loop, path, self._owners[path], words, partial(self._answer, path, word, panes))
-        self._running[path] = client
         client.start()
+        self._running[path] = client
 
     def _answer(self, path: str, word: str, panes: list[str], text: str, whole: bool) -> None:
         self._running.pop(path, None)

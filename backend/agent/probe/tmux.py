@@ -20,6 +20,8 @@ from ..loop import Loop, Timer
 from ..times import rfc3339
 
 _TIMEOUT = 3
+_TRIES = 8
+"""Looks for the end of a client that closed its output, half a second in all."""
 _OUTPUT_LIMIT = 4 << 20
 _TEXT = 1000
 _FIELDS = (
@@ -53,8 +55,8 @@ class TmuxWatch:
             layout = word + ">" + (word + "|").join(f"#{{{field}}}" for field in _FIELDS)
             done = partial(self._answer, path, uid, word)
             client = Client(self._loop, path, uid, ["list-panes", "-a", "-F", layout], done)
-            self._running[path] = client
             client.start()
+            self._running[path] = client
         self._report()
 
     def stop(self) -> None:
@@ -93,6 +95,7 @@ class Client:
         self._pid = 0
         self._fd = -1
         self._timer: Timer | None = None
+        self._tries = 0
         self._data = bytearray()
 
     def start(self) -> None:
@@ -103,6 +106,9 @@ class Client:
             self._pid = os.fork()
             if self._pid == 0:
                 _become_client(command, self._uid, write)
+        except BaseException:
+            os.close(self._fd)
+            raise
         finally:
             os.close(write)
         self._timer = self._loop.later(_TIMEOUT, self.kill)
@@ -115,7 +121,8 @@ class Client:
                 os.kill(self._pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-            self._finish(killed=True)
+            self._close()
+            self._finish(os.waitpid(self._pid, 0)[1], killed=True)
 
     def _read(self) -> None:
         part = os.read(self._fd, 1 << 16)
@@ -124,15 +131,32 @@ class Client:
         elif part:
             self.kill()
         else:
-            self._finish()
+            self._close()
+            self._reap()
 
-    def _finish(self, killed: bool = False) -> None:
+    def _close(self) -> None:
+        if self._fd >= 0:
+            self._loop.watch(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+    def _reap(self) -> None:
+        """Take its status. It closed its output: it is about to end, unless its user wants us to wait."""
+        if not self._pid:
+            return
+        pid, status = os.waitpid(self._pid, os.WNOHANG)
+        self._tries += 1
+        if pid:
+            self._finish(status)
+        elif self._tries > _TRIES:
+            self.kill()
+        else:
+            self._loop.later(0.001 * 2**self._tries, self._reap)
+
+    def _finish(self, status: int, killed: bool = False) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._loop.watch(self._fd)
-        os.close(self._fd)
-        pid, self._pid = self._pid, 0
-        status = os.waitpid(pid, 0)[1]  # it closed its output: it is gone, or about to be (alarm below)
+        self._pid = 0
         self._done(bytes(self._data).decode("utf-8", "replace"), not killed and not status)
 
 

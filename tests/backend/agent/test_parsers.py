@@ -380,6 +380,7 @@ def test_any_command_is_understood_or_refused(line):
 def test_commands():
     assert commands.parse(b'{"cmd": "interval", "seconds": 0}') == ("interval", 0.5)
     assert commands.parse(b'{"cmd": "interval", "seconds": 1e9}') == ("interval", 60.0)
+    assert commands.parse(b'{"cmd": "interval", "seconds": %s}' % (b"9" * 400)) == ("interval", 60.0)
     assert commands.parse(b'{"cmd": "ping", "id": 7}') == ("ping", 7)
     assert commands.parse(b'{"cmd": "refresh"}')[0] == "refresh"
     with pytest.raises(commands.CommandError):

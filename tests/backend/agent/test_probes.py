@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import pwd
 import resource
+import time
 import types
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,7 +16,8 @@ from hypothesis import strategies as st
 
 from backend import model
 from backend.agent import containers, discovery, grants, owner
-from backend.agent.probe import disk, nvidia, processes
+from backend.agent.loop import Loop
+from backend.agent.probe import disk, nvidia, processes, tmux
 from backend.agent.probe.amd import AmdProbe
 from backend.agent.probe.host import HostProbe
 from backend.agent.probe.host_psutil import PsutilHostProbe, boot_seconds
@@ -225,8 +228,16 @@ def test_owner_by_label_folder_or_nobody(tmp_path, monkeypatch):
     assert owners.owner({"mounts": [bind("/etc"), bind("/home/shared/x"), bind("/home/bob/x")]}) == "bob"
     assert owners.owner({"mounts": [{**bind("/home/alice"), "kind": "volume"}]}) is None
     assert owners.owner({"mounts": [bind(f"{tmp_path}/dead/x")]}) is None
+    (tmp_path / "dead").mkdir()
+    os.chown(tmp_path / "dead", 5001, -1) if os.getuid() == 0 else None
+    (tmp_path / "to-dead").symlink_to("dead/../dead")  # on a server that is gone this would hang
+    assert owners.owner({"mounts": [bind(f"{tmp_path}/to-dead")]}) is None
+    (tmp_path / "round").symlink_to("round")
+    assert owners.owner({"mounts": [bind(f"{tmp_path}/round")]}) is None
     if os.getuid() == 0:
         assert owners.owner({"mounts": [bind(str(data))]}) == "bob"
+        (tmp_path / "to-data").symlink_to(data)
+        assert owners.owner({"mounts": [bind(f"{tmp_path}/to-data/../to-data")]}) == "bob"
 
 
 @given(st.text())
@@ -492,3 +503,77 @@ def test_an_engine_that_is_installed_but_does_not_run_is_down(
     monkeypatch.setattr(discovery, "_on_path", lambda name: name in installed)
     found = discovery.find(kind)
     assert (found.state, found.error) == (state, error)
+
+
+# -------------------------------------------------------------------------------------- tmux clients
+
+
+def tmux_that(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tmux of our own, first on PATH."""
+    program = folder / "tmux"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+def run_client(words: list[str], longest: float = 30.0) -> tuple[list[tuple[str, bool]], int]:
+    """What a client told, and how often the loop got to do something else meanwhile."""
+    loop, told, turns = Loop(lambda where, error: None), [], 0
+    tmux.Client(loop, "/nowhere", os.getuid(), words, lambda text, whole: told.append((text, whole))).start()
+    end = time.monotonic() + longest
+    while not told and time.monotonic() < end:
+        loop.turn(0.01)
+        turns += 1
+    loop.close()
+    return told, turns
+
+
+def test_a_client_that_closes_its_output_and_stays_holds_nothing_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmux_that(tmp_path, "echo said; exec >&- 2>&-; exec sleep 1000", monkeypatch)
+    told, turns = run_client(["x"])
+    assert told == [("said\n", False)] and turns > 5
+
+
+@pytest.mark.parametrize(("code", "whole"), [(0, True), (1, False)])
+def test_a_client_that_ends_tells_how(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, whole: bool
+) -> None:
+    tmux_that(tmp_path, f"echo said; exit {code}", monkeypatch)
+    assert run_client(["x"])[0] == [("said\n", whole)]
+
+
+def test_a_machine_without_room_for_a_client_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    sent: list[object] = []
+    loop = Loop(lambda where, error: None)
+    watch = tmux.TmuxWatch(loop, sent.append)
+    monkeypatch.setattr(tmux, "sockets", lambda: {"/nowhere": os.getuid()})
+    monkeypatch.setattr(os, "fork", no_room)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with pytest.raises(BlockingIOError):
+            watch.tick()
+    assert len(os.listdir("/proc/self/fd")) == before
+    monkeypatch.undo()
+    monkeypatch.setattr(tmux, "sockets", lambda: {"/nowhere": os.getuid()})
+    watch.tick()
+    while not watch.done:
+        loop.turn(0.01)
+    assert sent == [[]]
+    loop.close()
+
+
+@given(st.text(max_size=8) | st.integers() | st.none() | st.booleans() | st.floats())
+def test_any_port_is_one_or_none(value: object) -> None:
+    found = containers.inspected(
+        {"Id": "a", "NetworkSettings": {"Ports": {f"{value}/tcp": [{"HostPort": value}]}}}
+    )
+    assert found is not None and all(0 <= port["private"] <= 65535 for port in found.wire["ports"])
+
+
+def test_ports_of_other_alphabets_are_none() -> None:
+    assert containers.inspected({"Id": "a", "NetworkSettings": {"Ports": {"²/tcp": []}}}).wire["ports"] == []
