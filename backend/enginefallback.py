@@ -7,6 +7,7 @@ import sys
 from msgspec.structs import replace
 
 from backend.config import HostConfig
+from backend.enginesockets import find_sockets
 from backend.errors import AgentFailed
 from backend.link import Link
 from backend.link.local import LocalLink
@@ -14,13 +15,6 @@ from backend.model import Container, Engine
 from backend.shipping import Agent
 from backend.wire import Pong, Section
 
-_FIND = (
-    'for s in "$1" /run/docker.sock /var/run/docker.sock /run/podman/podman.sock'
-    ' "/run/user/$(id -u)/docker.sock" "/run/user/$(id -u)/podman/podman.sock";'
-    ' do if [ -S "$s" ] && [ -w "$s" ]; then echo "$s"; exit 0; fi; done; exit 3'
-)
-"""For `sh -c`: the first engine socket that we may use; `$1` is the configured one or empty."""
-_TIMEOUT = 15.0
 _OWNER_LABELS = ("berth.owner",)
 
 
@@ -43,18 +37,17 @@ async def start(link: Link, host: HostConfig, interval: float) -> Agent:
 
 
 async def find_socket(link: Link, host: HostConfig) -> str:
-    """Path of the engine's socket on a host, found by nothing but `sh`."""
+    """Path of the engine's socket on a host. Raises `AgentFailed` where there is none that we may use."""
     try:
-        found = await link.run(["sh", "-c", _FIND, "sh", host.socket or ""], timeout=_TIMEOUT)
+        use = () if host.engine == "none" else (await find_sockets(link, host)).use
     except TimeoutError:
-        raise AgentFailed(f"{host.name} did not answer within {_TIMEOUT:.0f} s.") from None
-    path = found.stdout.decode(errors="replace").strip().rpartition("\n")[2]
-    if host.engine == "none" or found.returncode or not path.startswith("/"):
+        raise AgentFailed(f"{host.name} did not answer in time.") from None
+    if not use:
         raise AgentFailed(
             f"{host.name} has no python3, and no engine socket that we may use.",
             hint="Install python3 there: sudo apt install python3.",
         )
-    return path
+    return use[0]
 
 
 def of_engine(section: Section, socket: str) -> Section | None:

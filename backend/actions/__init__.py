@@ -6,7 +6,7 @@ from importlib import import_module
 
 from backend.actions.context import Access, ActionContext, Outcome, Terminal, Voice
 from backend.actions.registry import ACTIONS, Action, Option, Param, action
-from backend.actions.runner import Result, perform
+from backend.actions.runner import Result
 
 MODULES: tuple[str, ...] = (
     "containers",
@@ -69,5 +69,4 @@ __all__ = [
     "Voice",
     "action",
     "load",
-    "perform",
 ]

@@ -9,7 +9,7 @@ from backend.actions.registry import Option, action
 from backend.errors import BerthError, NoSuchTarget
 from backend.imagenames import whole
 from backend.model import ContextRow, HostRow
-from backend.text import age, printable
+from backend.text import age, printable, size
 
 if TYPE_CHECKING:
     from backend.actions.context import ActionContext
@@ -89,6 +89,8 @@ async def context_show(ctx: ActionContext, row: ContextRow) -> str:
 def _shown(name: str, value: Any) -> str:
     if value is None:
         return ""
+    if name in ("memory", "shm_size"):
+        return size(value)
     if name == "env" and value:
         # Tokens live in environments; a page that people show each other is no place for them.
         return ", ".join(sorted(value)) + "  (values: see the file)"
@@ -105,8 +107,8 @@ async def _show_image(ctx: ActionContext, engine: Any, context: Context) -> None
     except NoSuchTarget:
         ctx.report(f"{'image':12} {context.image}: not on {context.host}")
         return
-    size = (image.get("Size") or 0) / 2**30
-    ctx.report(f"{'image':12} there, made {str(image.get('Created', ''))[:19]}, {size:.1f} GiB")
+    made = str(image.get("Created", ""))[:19]
+    ctx.report(f"{'image':12} there, made {made}, {size(image.get('Size') or 0)}")
 
 
 async def _show_container(ctx: ActionContext, engine: Any, context: Context) -> None:
@@ -116,7 +118,8 @@ async def _show_container(ctx: ActionContext, engine: Any, context: Context) -> 
     others = [
         each["Names"][0].lstrip("/")
         for each in containers
-        if whole(each.get("Image") or "") == whole(context.image)
+        if each.get("Names")
+        and whole(each.get("Image") or "") == whole(context.image)
         and f"/{context.container}" not in each.get("Names", ())
     ]
     ctx.report(f"{'same image':12} {printable(', '.join(others)) or 'no other container'}")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -69,29 +68,6 @@ def host_of(target: Any) -> str | None:
         return None
     found = getattr(target, "host", None)
     return found if isinstance(found, str) else getattr(target, "name", None)
-
-
-async def perform(
-    action: Action,
-    targets: Sequence[Any],
-    options: Mapping[str, Any],
-    context: Callable[[Any], ActionContext],
-) -> list[Result]:
-    """Run it on every target, side by side; one failure never hides another's result.
-
-    `context` makes the `ActionContext` of one target. The caller has asked for confirmation; read-only is
-    checked here. Cancelling this cancels all runs and waits for their clean-up.
-    """
-    gates: dict[str | None, asyncio.Semaphore] = {}
-
-    async def one(target: Any) -> Result:
-        gate = gates.setdefault(host_of(target), asyncio.Semaphore(PER_HOST))
-        async with gate:
-            return await run_one(action, target, options, context(target))
-
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(target)) for target in targets]
-    return [task.result() for task in tasks]
 
 
 async def run_one(action: Action, target: Any, options: Mapping[str, Any], ctx: ActionContext) -> Result:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from backend.imagenames import whole
+from backend.text import size
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,12 @@ _VALUES = (
     ("network", "NetworkMode"), ("runtime", "Runtime"), ("ipc", "IpcMode"), ("pid", "PidMode"),
     ("privileged", "Privileged"),
 )  # fmt: skip
+_UNITS: dict[str, Callable[[Any], str]] = {
+    "Memory": size,
+    "NanoCpus": lambda nano: f"{nano / 1e9:g}",
+    "ShmSize": size,
+}
+"""How a value of the engine's is written for people."""
 _DEFAULTS: dict[str, set[object]] = {
     "NetworkMode": {"default", "bridge"},
     "Runtime": {"runc", "io.containerd.runc.v2", "oci"},
@@ -53,7 +60,10 @@ def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[Dif
     rows = [
         _image(wanted["Image"], config.get("Image") or ""),
         _value("workdir", wanted.get("WorkingDir") or config.get("WorkingDir"), config.get("WorkingDir")),
-        *(_value(what, _plain(key, asked.get(key)), _plain(key, has.get(key))) for what, key in _VALUES),
+        *(
+            _value(what, _plain(key, asked.get(key)), _plain(key, has.get(key)), _UNITS.get(key, str))
+            for what, key in _VALUES
+        ),
         *(_items(what, _words(key, asked.get(key)), _words(key, has.get(key))) for what, key in _LISTS),
         _items("ports", _ports(asked.get("PortBindings")), _ports(has.get("PortBindings"))),
         _items("gpus", _gpus(asked), _gpus(has)),
@@ -98,10 +108,10 @@ def _image(wanted: str, found: str) -> Difference | None:
     return None if whole(wanted) == whole(found) else Difference("image", wanted, _shown(found))
 
 
-def _value(what: str, wanted: Any, found: Any) -> Difference | None:
+def _value(what: str, wanted: Any, found: Any, unit: Callable[[Any], str] = str) -> Difference | None:
     if (wanted or None) == (found or None):
         return None
-    return Difference(what, _shown(wanted), _shown(found))
+    return Difference(what, _shown(wanted, unit), _shown(found, unit))
 
 
 def _items(what: str, wanted: Any, found: Any) -> Difference | None:
@@ -111,10 +121,10 @@ def _items(what: str, wanted: Any, found: Any) -> Difference | None:
     return Difference(what, _shown(sorted(asked - has)), _shown(sorted(has - asked)))
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, unit: Callable[[Any], str] = str) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "-"
-    return "-" if value in (None, "") else str(value)
+    return "-" if value in (None, "") else unit(value)
 
 
 def _ports(bindings: Mapping[str, Any] | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Finding a host's engine socket, and making a client that speaks the engine's version of the API."""
+"""A client for a host's engine, that speaks the engine's version of the API."""
 
 from __future__ import annotations
 
@@ -11,33 +11,12 @@ from backend.config import HostConfig
 from backend.engine.caller import Caller
 from backend.engine.client import EngineClient
 from backend.engine.faults import LostError
+from backend.enginesockets import Sockets, find_sockets
 from backend.errors import BerthError, EngineError, NoSuchTarget
 from backend.link import Link
 from backend.model import Engine, EngineState
 from backend.text import printable
 
-_FIND = r"""
-runtime=${XDG_RUNTIME_DIR:-/run/user/$(id -u)}
-docker="/run/docker.sock /var/run/docker.sock"
-case ${DOCKER_HOST-} in unix:///*) docker="${DOCKER_HOST#unix://} $docker" ;; esac
-podman="/run/podman/podman.sock"
-case $1 in
-docker) set -- "$2" $docker "$runtime/docker.sock" "$HOME/.docker/run/docker.sock" ;;
-podman) set -- "$2" $podman "$runtime/podman/podman.sock" ;;
-only) set -- "$2" ;;
-*) set -- "$2" $docker "$runtime/docker.sock" "$HOME/.docker/run/docker.sock" \
-    $podman "$runtime/podman/podman.sock" ;;
-esac
-for socket; do
-    if [ ! -S "$socket" ]; then continue
-    elif [ -r "$socket" ] && [ -w "$socket" ]; then echo "use $socket"
-    else echo "denied $socket"
-    fi
-done
-echo "user $(id -un 2>/dev/null)"
-"""
-"""For `sh -c`: sockets in the agent's order. `$1`: the engine's kind, or `only` for `$2` alone."""
-_TIMEOUT = 15.0
 _HELLO = 8.0
 """Seconds an engine has to say its version."""
 
@@ -67,9 +46,15 @@ async def connect(link: Link, host: HostConfig, known: Engine | None = None) -> 
     """
     if host.engine == "none":
         raise EngineError(f"{host.name} has no engine.", hint="`engine: none` says so in hosts.yaml.")
-    sockets, denied, user = await _sockets(link, host, known)
+    if known is not None and known.state is EngineState.UP and known.socket.startswith("/"):
+        found = Sockets(use=(known.socket,))
+    else:
+        try:
+            found = await find_sockets(link, host)
+        except TimeoutError:
+            raise EngineError(f"{host.name} did not answer in time.") from None
     failure: BerthError | None = None
-    for socket in sockets:
+    for socket in found.use:
         path = await link.forward_socket(socket)
         try:
             return await _greet(link, path, socket)
@@ -82,10 +67,10 @@ async def connect(link: Link, host: HostConfig, known: Engine | None = None) -> 
             failure = failure or error
     if failure is not None:
         raise failure
-    if denied:
+    if found.denied:
         raise EngineError(
-            f"{host.name}: {user or 'this user'} may not use {denied[0]}.",
-            hint=f"Join its group there (sudo usermod -aG docker {user or 'USER'}) and log in again.",
+            f"{host.name}: {found.user or 'this user'} may not use {found.denied[0]}.",
+            hint=f"Join its group there (sudo usermod -aG docker {found.user or 'USER'}) and log in again.",
         )
     if host.socket:
         raise EngineError(f"{host.name}: {host.socket} is not there.", hint="Correct `socket` in hosts.yaml.")
@@ -93,27 +78,6 @@ async def connect(link: Link, host: HostConfig, known: Engine | None = None) -> 
     if known is not None and known.state is not EngineState.UP and known.error:
         raise EngineError(f"{host.name}: {printable(known.error)}", hint=printable(known.hint))
     raise EngineError(f"{host.name}: no Docker or Podman socket found.", hint=hint)
-
-
-async def _sockets(link: Link, host: HostConfig, known: Engine | None) -> tuple[list[str], list[str], str]:
-    """Sockets we may use, sockets we may not, and who we are there."""
-    if known is not None and known.state is EngineState.UP and known.socket.startswith("/"):
-        return [known.socket], [], ""
-    kind = "only" if host.socket else host.engine
-    try:
-        found = await link.run(["sh", "-c", _FIND, "sh", kind, host.socket or ""], timeout=_TIMEOUT)
-    except TimeoutError:
-        raise EngineError(f"{host.name} did not answer within {_TIMEOUT:.0f} s.") from None
-    use: list[str] = []
-    denied: list[str] = []
-    user = ""
-    for line in found.stdout.decode(errors="replace").splitlines():
-        word, _, rest = line.partition(" ")
-        if word == "user":
-            user = printable(rest, 64)
-        elif word in ("use", "denied") and rest.startswith("/"):
-            (use if word == "use" else denied).append(rest)
-    return list(dict.fromkeys(use)), list(dict.fromkeys(denied)), user
 
 
 async def _greet(link: Link, path: str, socket: str) -> EngineClient:

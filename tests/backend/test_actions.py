@@ -10,23 +10,17 @@ from typing import Annotated, Literal
 import pytest
 
 from backend.actions import registry, runner
-from backend.actions.context import ActionContext, Terminal
+from backend.actions.context import Terminal
 from backend.actions.registry import Action, Option, action
+from backend.actions.runner import Result
+from backend.actions.runs import Runs
+from backend.activity import ActivityLog
 from backend.config import Config, HostConfig, Settings
 from backend.errors import ActionFailed, NoSuchTarget, Refused
 
 
-class Silent:
-    """A voice nobody hears."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def report(self, line):
-        self.lines.append(line)
-
-    def progress(self, done, total):
-        pass
+class Nobody:
+    """Says no to everything."""
 
     async def confirm(self, question):
         return False
@@ -36,10 +30,19 @@ def target(name: str = "c", host: str = "h1", state: str = "running") -> SimpleN
     return SimpleNamespace(host=host, name=name, state=state)
 
 
-def context(config: Config | None = None):
-    return lambda _: ActionContext(
-        config=config or Config(directory=Path("/nowhere")), access=None, voice=Silent()
-    )
+@pytest.fixture
+def perform(tmp_path):
+    """Runs an action on targets, as the dashboard does; their results."""
+
+    async def go(found, targets, options, config=None) -> list[Result]:
+        runs = Runs(config or Config(directory=tmp_path), access=None, log=ActivityLog(tmp_path / "log"))
+        started = [runs.start(found, each, options, ask=Nobody()) for each in targets]
+        try:
+            return await asyncio.gather(*(run.task for run in started))
+        finally:
+            await runs.close()
+
+    return go
 
 
 @pytest.fixture
@@ -103,7 +106,7 @@ def test_an_action_without_help_is_refused(declare):
         declare(stop)
 
 
-async def test_one_failure_never_hides_anothers_result(declare):
+async def test_one_failure_never_hides_anothers_result(declare, perform):
     async def stop(ctx, row):
         """Stop."""
         if row.name == "bad":
@@ -113,15 +116,13 @@ async def test_one_failure_never_hides_anothers_result(declare):
         return f"stopped {row.name}"
 
     found = declare(stop)
-    results = await runner.perform(
-        found, [target("a"), target("bad"), target("slow"), target("b")], {}, context()
-    )
+    results = await perform(found, [target("a"), target("bad"), target("slow"), target("b")], {})
     assert [result.ok for result in results] == [True, False, False, True]
     assert results[0].message == "stopped a"
     assert "h1/slow" in results[2].error.message
 
 
-async def test_runs_go_side_by_side_but_not_all_on_one_host(declare):
+async def test_runs_go_side_by_side_but_not_all_on_one_host(declare, perform):
     running = most = 0
 
     async def stop(ctx, row):
@@ -133,10 +134,10 @@ async def test_runs_go_side_by_side_but_not_all_on_one_host(declare):
         running -= 1
 
     found = declare(stop)
-    await runner.perform(found, [target(str(i)) for i in range(30)], {}, context())
+    await perform(found, [target(str(i)) for i in range(30)], {})
     assert most == runner.PER_HOST
     most = 0
-    await runner.perform(found, [target(str(i), host=f"h{i}") for i in range(30)], {}, context())
+    await perform(found, [target(str(i), host=f"h{i}") for i in range(30)], {})
     assert most == 30
 
 
@@ -147,7 +148,7 @@ async def test_runs_go_side_by_side_but_not_all_on_one_host(declare):
         Config(directory=Path("/x"), hosts=(HostConfig(name="h1", host="h1", read_only=True),)),
     ],
 )
-async def test_read_only_refuses_what_changes_and_lets_look(declare, config):
+async def test_read_only_refuses_what_changes_and_lets_look(declare, config, perform):
     ran = []
 
     async def stop(ctx, row):
@@ -158,33 +159,33 @@ async def test_read_only_refuses_what_changes_and_lets_look(declare, config):
         """Look."""
         ran.append("inspect")
 
-    (result,) = await runner.perform(declare(stop), [target()], {}, context(config))
+    (result,) = await perform(declare(stop), [target()], {}, config)
     assert isinstance(result.error, Refused) and result.error.exit_code == 5
-    (result,) = await runner.perform(declare(inspect, changes=False), [target()], {}, context(config))
+    (result,) = await perform(declare(inspect, changes=False), [target()], {}, config)
     assert result.ok and ran == ["inspect"]
 
 
-async def test_an_action_that_no_longer_applies_says_so(declare):
+async def test_an_action_that_no_longer_applies_says_so(declare, perform):
     async def stop(ctx, row):
         """Stop."""
 
     found = declare(stop, applies=lambda row: row.state == "running")
-    (result,) = await runner.perform(found, [target(state="exited")], {}, context())
+    (result,) = await perform(found, [target(state="exited")], {})
     assert isinstance(result.error, NoSuchTarget) and "exited" in result.error.hint
 
 
-async def test_a_terminal_is_handed_to_the_front_end(declare):
+async def test_a_terminal_is_handed_to_the_front_end(declare, perform):
     async def enter(ctx, row):
         """Enter."""
         return Terminal(host=row.host, argv=["sh"], title="c")
 
     found = declare(enter, terminal=True)
     assert not found.bulk
-    (result,) = await runner.perform(found, [target()], {}, context())
+    (result,) = await perform(found, [target()], {})
     assert result.terminal.argv == ["sh"]
 
 
-async def test_a_cancel_reaches_every_run(declare):
+async def test_a_cancel_reaches_every_run(declare, perform):
     started, ended = asyncio.Event(), []
 
     async def wait(ctx, row):
@@ -195,7 +196,7 @@ async def test_a_cancel_reaches_every_run(declare):
         finally:
             ended.append(row.name)
 
-    task = asyncio.create_task(runner.perform(declare(wait), [target("a"), target("b")], {}, context()))
+    task = asyncio.create_task(perform(declare(wait), [target("a"), target("b")], {}))
     await started.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -214,23 +215,23 @@ def test_verbs_that_load_one_file_only_name_the_right_one():
     assert {verb: modules[verb] for verb in actions.ALONE} == actions.ALONE
 
 
-async def test_a_read_only_host_that_an_option_names_refuses_too(declare):
+async def test_a_read_only_host_that_an_option_names_refuses_too(declare, perform):
     async def load(ctx, row, *, to: Annotated[str, Option("where", host=True)]):
         """Load."""
 
     config = Config(directory=Path("/x"), hosts=(HostConfig(name="h2", host="h2", read_only=True),))
     found = declare(load)
-    (result,) = await runner.perform(found, [target()], {"to": "h2"}, context(config))
+    (result,) = await perform(found, [target()], {"to": "h2"}, config)
     assert isinstance(result.error, Refused)
-    (result,) = await runner.perform(found, [target()], {"to": "h1"}, context(config))
+    (result,) = await perform(found, [target()], {"to": "h1"}, config)
     assert result.ok
 
 
-async def test_a_bug_in_one_run_never_hides_anothers_result(declare):
+async def test_a_bug_in_one_run_never_hides_anothers_result(declare, perform):
     async def stop(ctx, row):
         """Stop."""
         return {"a": "done"}[row.name]
 
-    results = await runner.perform(declare(stop), [target("a"), target("b")], {}, context())
+    results = await perform(declare(stop), [target("a"), target("b")], {})
     assert [result.ok for result in results] == [True, False]
     assert "bug" in results[1].error.hint

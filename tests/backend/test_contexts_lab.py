@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.lab import Host, HostSpec, Lab
+from tests.lab import Host, HostSpec, Lab, parts
 
 pytestmark = pytest.mark.lab
 
@@ -24,12 +24,7 @@ Berth = Callable[..., subprocess.CompletedProcess]
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    needed = ("dockerd", "nsenter", "sshd", "gcc", "ip", "busybox")
-    missing = [name for name in needed if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") is None]
-    if os.getuid() != 0:
-        missing.append("root")
-    if missing:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"needs {', '.join(missing)}")
+    parts.require()
     hosts = [
         HostSpec("h1", gpus="nvidia:4"),
         HostSpec("amd", gpus="amd:2"),
@@ -101,6 +96,8 @@ def test_a_whole_life(h1, berth, lab):
         in berth("context", "drift", "work").stderr + berth("context", "drift", "work").stdout
     )
     berth("context", "set", "work", "mounts=[/tmp:/other]", "shm_size=1G")
+    shown = berth("context", "show", "work").stderr
+    assert "shm_size     1.0 G\n" in shown and str(2**30) not in shown
     drift = berth("context", "drift", "work")
     assert "/other" in drift.stdout + drift.stderr and "shm_size" in drift.stdout + drift.stderr
     assert "Up" not in berth("down", "work", "--yes", "--grace", "0").stdout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import Host, HostSpec, Lab
+from tests.lab import Host, HostSpec, Lab, parts
 
 pytestmark = pytest.mark.lab
 
@@ -23,12 +22,7 @@ Berth = Callable[..., subprocess.CompletedProcess]
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    needed = ("dockerd", "nsenter", "sshd", "ip", "busybox", "docker-registry", "ssh-keygen")
-    missing = [name for name in needed if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") is None]
-    if os.getuid() != 0:
-        missing.append("root")
-    if missing:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"needs {', '.join(missing)}")
+    parts.require("docker-registry")
     with Lab(tmp_path_factory.mktemp("images") / "lab", [HostSpec("h1"), HostSpec("h2")]) as lab:
         yield lab
 

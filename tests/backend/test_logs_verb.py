@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,10 +17,9 @@ import pytest
 
 from backend.errors import UsageError
 from backend.logs.since import parse_since, parse_tail
-from tests.lab import HostSpec, Lab
+from tests.lab import HostSpec, Lab, parts
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
-NEEDED = ("dockerd", "podman", "nsenter", "sshd", "ip", "busybox")
 COUNTER = 'i=0; while [ $i -lt {most} ]; do i=$((i+1)); echo "count $i"; usleep {pause}; done'
 
 
@@ -69,12 +67,7 @@ def test_tail_is_a_number_or_all():
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    path = f"{os.environ['PATH']}:/usr/sbin"
-    missing = [name for name in NEEDED if shutil.which(name, path=path) is None]
-    if os.getuid() != 0:
-        missing.append("root")
-    if missing:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"the lab needs {', '.join(missing)}")
+    parts.require()
     with Lab(
         tmp_path_factory.mktemp("lab") / "lab", [HostSpec("dock"), HostSpec("pod", engine="podman")]
     ) as lab:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import pytest
 from backend.actions.ports import where
 from backend.errors import ActionFailed, UsageError
 from backend.link.local import LocalLink
-from tests.lab import HostSpec, Lab
+from tests.lab import HostSpec, Lab, parts
 
 BOTH = {
     "NetworkSettings": {
@@ -76,12 +75,7 @@ async def test_a_local_forward_carries_both_ways_and_ends():
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    needed = ("dockerd", "nsenter", "sshd", "ip", "busybox")
-    missing = [name for name in needed if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") is None]
-    if os.getuid() != 0:
-        missing.append("root")
-    if missing:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"needs {', '.join(missing)}")
+    parts.require()
     with Lab(tmp_path_factory.mktemp("ports") / "lab", [HostSpec("h1")]) as lab:
         yield lab
 

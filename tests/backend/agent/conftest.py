@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,9 +11,7 @@ import pytest
 
 from backend.bundle import agent_zipapp
 from tests.backend.agent.running import RunningAgent
-from tests.lab import Host, HostSpec, Lab
-
-NEEDED = ("dockerd", "podman", "nsenter", "setpriv", "tmux", "sshd", "gcc", "ip", "busybox")
+from tests.lab import Host, HostSpec, Lab, parts
 
 
 @pytest.fixture(scope="session")
@@ -47,11 +44,7 @@ def start(zipapp: Path) -> Iterator[Callable[..., RunningAgent]]:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    missing = [name for name in NEEDED if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") is None]
-    if os.getuid() != 0:
-        missing.append("root")
-    if missing:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"the lab needs {', '.join(missing)}")
+    parts.require()
     hosts = [HostSpec("dock", gpus="nvidia:8"), HostSpec("pod", gpus="amd:4", engine="podman")]
     with Lab(tmp_path_factory.mktemp("lab") / "lab", hosts) as lab:
         for host in lab.hosts.values():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
@@ -15,20 +13,15 @@ from typing import Any
 import pytest
 
 from tests.backend.terminal.driver import Driven
-from tests.lab import Host, HostSpec, Lab, config
+from tests.lab import Host, HostSpec, Lab, config, parts
 
-NEEDED = ("dockerd", "nsenter", "setpriv", "tmux", "sshd", "gcc", "ip", "busybox")
 HOSTILE = "x.$(touch${IFS}pwned)#(touch${IFS}pwned);"
 """A context's name that two shells and tmux would each like to run."""
 
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    missing = [name for name in NEEDED if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") is None]
-    if os.getuid() != 0:
-        missing.append("root")
-    if missing:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"the lab needs {', '.join(missing)}")
+    parts.require()
     with Lab(tmp_path_factory.mktemp("terminals") / "lab", [HostSpec("h1")]) as lab:
         (lab.config_dir / "contexts/h1-work.yaml").unlink()
         common = {"host": "h1", "image": "busybox:latest", "workdir": "/tmp"}
