@@ -10,7 +10,10 @@ The modules, and who may use whom (arrows of import one way):
                 (when), why (reasons in words).
     place       the queue's folder: where it is, whom it belongs to, whether it can be trusted.
     store       the SQLite file in it: every change of state is one transaction with an event row.
-    api         verbs on the store for people: submit, list, kill ... One JSON object in, one out.
+    api         verbs on the store for people: submit, list, kill ... One JSON object in, one out. They are in
+                jobverbs and queueverbs (overview: status, estimate); asked and fields check what comes in,
+                images resolves names, desk is what they work with.
+    entry       `agent queue VERB`, batch and follow.
     doorbell    a datagram socket in the folder that wakes the keeper.
     runs        containers of jobs: create, start, stop, logs, remove, over the engine's socket.
     recover     database, labels and engine agree again after a crash: adopt, record, queue again.
@@ -20,10 +23,13 @@ The modules, and who may use whom (arrows of import one way):
 
 The folder
     /var/lib/berth if it exists, else /var/tmp/berth; `BERTH_QUEUE_DIR` overrides (tests, unprivileged use).
+    An engine of one's own (rootless) has its queue in /var/tmp/berth-UID.
     Mode 2770, group = the group of the engine's socket. Refused: a link, an owner that is neither root nor
     a member of that group, a mode that lets others write.
 
     queue.db          SQLite, WAL, mode 0660
+    queue.id          ids of the databases that were here, the present one first
+    queue.next        a number that no job's exceeds: a lost database's numbers are not given again
     keeper.lock       flock of the keeper; holds its pid
     doorbell          the socket
     logs/ID.log       output of ended jobs, 0640

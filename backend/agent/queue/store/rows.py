@@ -83,11 +83,14 @@ class Rows(Base):
         if first or seen != self._seen:
             where = f"state IN {_UNFINISHED}" if first else f"revision > {self._seen}"
             columns = "id, state, doc, spec"
-            for number, state, doc, spec in self._each(f"SELECT {columns} FROM jobs WHERE {where}"):
+            rows = self._each(f"SELECT {columns} FROM jobs WHERE {where}")  # noqa: S608  # no text of others
+            for number, state, doc, spec in rows:
                 if state in ENDED:  # and may be forgotten by now, with its spec
                     self._cache.pop(number, None)
                 else:
                     self._cache[number] = self._job(doc, "", spec)
+            if not first and self._seen < 0:
+                return self.unfinished()  # the database became another one meanwhile
             self._seen = seen
         return list(self._cache.values())
 
