@@ -7,7 +7,6 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Set
 from ..background import Worker
 from ..loop import Loop
 from .enginelink import EngineLink
-from .jobs import LABEL_QUEUE
 from .machine import MAX_AGE, Machine, MachineWatch
 from .others import Others
 from .tasks import Answer, Wait
@@ -43,7 +42,7 @@ class Machines:
 
     def read(self, gpus: bool, ours: Iterable[str]) -> Wait:
         """The Machine now. Without `gpus` no driver is asked. `ours` are the queue's own containers."""
-        mine = [{"id": key, "labels": {LABEL_QUEUE: "1"}, "state": "running"} for key in ours if key]
+        mine = [key for key in ours if key]
 
         def start(answer: Answer) -> None:
             asked = False
@@ -54,9 +53,11 @@ class Machines:
                     return
                 asked = True
                 timer.cancel()
-                containers = [*mine, *self._others.entries.values()]
+                others = list(self._others.entries.values())
                 age = MAX_AGE if gpus else _NEVER
-                self._work(lambda: self._watch.read(containers, age), lambda found: self._have(found, answer))
+                self._work(
+                    lambda: self._watch.read(others, age, mine), lambda found: self._have(found, answer)
+                )
 
             timer = self._loop.later(_SLOW, known)
             if gpus and self._others.unseen:

@@ -141,7 +141,7 @@ class Run:
         elif reply.status == 404:
             self._record(*self._verdict(None, "its container was removed before it started"))
         else:
-            said = words(reply)
+            said = f"the engine could not start it: {words(reply)}"
             found = container.inspected(
                 _json(await self._crew.engine.ask("GET", f"/containers/{self.container}/json"))
             )
