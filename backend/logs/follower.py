@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -23,6 +24,10 @@ PATIENCE = 1.0
 RESUME = 2_000
 """Lines that are asked for first when a log is taken up again: engines read a whole log for `since` alone."""
 
+_COMPARED = 200
+"""Lines of one moment that are compared to find where a log was read to."""
+_BEYOND = 10_000
+"""Lines of one moment that are kept until that is found."""
 _LOOK, _LOOKS = 0.2, 20
 """Seconds between two looks whether a container that is being removed is gone, and how many there are."""
 
@@ -237,50 +242,63 @@ class _Mark:
         self.time: datetime | None = None
         self.began: datetime | None = None
         """When it was first asked for what comes, where that was all that was wanted."""
-        self._texts: list[str] = []
-        """What was read of the last moment."""
-        self._again: list[LogLine] | None = None
-        """Lines of that moment that came again, while those that were read are not found among them."""
+        self._count = 0
+        """How many lines were read of the last moment. Clocks that stand still make it a long one."""
+        self._texts: deque[str] = deque(maxlen=_COMPARED)
+        """The last of them."""
+        self._seen: int | None = None
+        """How many lines of that moment came again, while those that were read are not found among them."""
+        self._again: deque[str] = deque(maxlen=_COMPARED)
+        """The last of them."""
+        self._beyond: deque[LogLine] = deque(maxlen=_BEYOND)
+        """Those that are more than were read."""
 
     def note(self, batch: Sequence[LogLine]) -> None:
         """These lines were read."""
         for line in batch:
             if line.time is None:
                 continue
+            if self.time is None or line.time > self.time:
+                self.time, self._count = line.time, 0
+                self._texts.clear()
             if line.time == self.time:
+                self._count += 1
                 self._texts.append(line.text)
-            elif self.time is None or line.time > self.time:
-                self.time, self._texts = line.time, [line.text]
 
     def resume(self) -> None:
         """The engine begins again, somewhere before what comes next."""
-        self._again = None if self.time is None else []
+        self._seen = None if self.time is None else 0
+        self._again.clear()
+        self._beyond.clear()
 
     def fresh(self, batch: list[LogLine], *, is_last: bool) -> list[LogLine] | None:
         """The lines that were not read before; None: what was read last is not there, so some may be missing.
 
         `is_last`: nothing more can be had; lines that were thrown away on the host are lost.
         """
-        again = self._again
-        if again is None:
+        if self._seen is None:
             self.note(batch)
             return batch
         for place, line in enumerate(batch):
             if line.time is not None and self.time is not None and line.time > self.time:
                 if not is_last:
                     return None
-                return self._found([*again[len(self._texts) :], *batch[place:]])
+                return self._found([*self._beyond, *batch[place:]])
             if line.time == self.time:
-                again.append(line)
-                if self._ends_with_what_was_read(again):
+                self._seen += 1
+                self._again.append(line.text)
+                if self._seen > self._count:
+                    self._beyond.append(line)
+                if self._ends_with_what_was_read(self._seen):
                     return self._found(batch[place + 1 :])
         return []
 
-    def _ends_with_what_was_read(self, again: Sequence[LogLine]) -> bool:
-        texts = self._texts
-        return again[-1].text == texts[-1] and [line.text for line in again[-len(texts) :]] == texts
+    def _ends_with_what_was_read(self, seen: int) -> bool:
+        if seen < self._count or self._again[-1] != self._texts[-1]:
+            return False
+        return list(self._again)[-len(self._texts) :] == list(self._texts)
 
     def _found(self, fresh: list[LogLine]) -> list[LogLine]:
-        self._again = None
+        self._seen = None
         self.note(fresh)
         return fresh

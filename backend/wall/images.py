@@ -10,6 +10,8 @@ from backend.wire import PaneChange
 
 ROWS = 500
 """Rows of a pane that are kept."""
+SIZE = 4 * 2**20
+"""Characters of a pane that are kept, colours among them; a screen full of colours has half a million."""
 
 
 class PaneKey(NamedTuple):
@@ -79,6 +81,9 @@ class Album:
                 image.lines[row] = text
             else:
                 image.lines.pop(row, None)
+        if sum(map(len, image.lines.values())) > SIZE:
+            image.lines.clear()  # no terminal is that large
+            self._torn.add(key)
         return key
 
     def forget(self, keep: set[PaneKey]) -> None:

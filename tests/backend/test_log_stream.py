@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from backend.errors import EngineError, NoSuchTarget
 from backend.logs import follower
 from backend.logs.follower import Follower, Status, Target, Wants
-from backend.logs.lines import MAX_CHARACTERS
+from backend.logs.lines import MAX_CHARACTERS, LogLine
 from backend.logs.source import FrameSplitter, stream
 
 
@@ -223,3 +223,39 @@ async def test_engines_that_count_in_seconds_repeat_nothing_where_the_tail_began
         run.cancel()
         await asyncio.wait([run])
     assert got == ["c", "a", "f"]
+
+
+# ------------------------------------------------------------------------------- where it was read to
+
+
+def same_moment(texts: list[str], second: int = 0) -> list[LogLine]:
+    at = datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC)
+    return [LogLine(at, 0, False, text, text) for text in texts]
+
+
+@pytest.mark.parametrize("text", ["the same", "line {}"])
+def test_a_clock_that_stands_still_fills_no_memory_and_repeats_nothing(text: str):
+    mark = follower._Mark()
+    read = same_moment([text.format(number) for number in range(50_000)])
+    for at in range(0, len(read), 500):
+        mark.note(read[at : at + 500])
+    assert len(mark._texts) < 1_000
+    mark.resume()
+    fresh: list[str] = []
+    again = [*read, *same_moment(["new", "newer"]), *same_moment(["newest"], 1)]
+    for at in range(0, len(again), 700):
+        batch = mark.fresh(again[at : at + 700], is_last=True)
+        assert batch is not None
+        fresh += [line.text for line in batch]
+    assert fresh == ["new", "newer", "newest"]
+
+
+def test_what_is_more_than_was_read_comes_where_nothing_else_can_be_had():
+    mark = follower._Mark()
+    mark.note(same_moment(["a", "b"]))
+    mark.resume()
+    assert mark.fresh(same_moment(["x", "y", "z"]), is_last=True) == []
+    found = mark.fresh(same_moment(["next"], 1), is_last=True)
+    assert found is not None and [line.text for line in found] == ["z", "next"]
+    mark.resume()
+    assert mark.fresh(same_moment(["later"], 2), is_last=False) is None

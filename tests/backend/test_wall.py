@@ -215,3 +215,14 @@ def test_a_pattern_is_told_for_rows_that_were_not_there_before() -> None:
     assert alarms.watches[session_key(watched)].alert is None
     alarms.unwatch(session_key(watched))
     assert alarms.to_capture() == []
+
+
+def test_a_pane_that_is_larger_than_any_screen_is_not_kept() -> None:
+    album = Album()
+    for number in range(1, 200):
+        lines = {(number - 1) * 2 + row: "x" * 65_000 for row in range(2)}
+        base = None if number == 1 else number - 1
+        album.take("h", PaneChange(socket=SOCKET, pane="%0", number=number, base=base, lines=lines))
+        image = album[KEY]
+        assert image is not None and sum(map(len, image.lines.values())) <= 4 * 2**20
+    assert album.needs_whole(KEY)

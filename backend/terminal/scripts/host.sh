@@ -20,7 +20,7 @@ known_term() {
 usable() { [ -S "$1" ] && [ -r "$1" ] && [ -w "$1" ]; };
 
 # find_engine KIND SOCKET: sets path, and url where the program would not go to that socket by itself. Without
-# a socket it is the one that the rest of berth takes, in the order of backend/engine/connect.py.
+# a socket it is the one that the rest of berth takes, in the order of backend/enginesockets.py.
 find_engine() {
   cli=$1;
   url=${2:+unix://$2};
