@@ -77,6 +77,10 @@ def prepare(
     write(folder / "cgroup.procs", "".join(f"{group}/cgroup.procs\n" for group in groups))
     write(folder / "cgroups", "".join(f"{h.name} {h.type} {h.options}\n" for h in hierarchies()))
     write(folder / "devices", _DEVICES + _gpu_devices(spec))
+    if spec.slurm:  # the nodes of a cluster have their homes in common
+        homes = folder.parent.parent / f"homes-{spec.slurm}"
+        homes.mkdir(exist_ok=True)
+        write(folder / "shared", str(homes))
     write(folder / "first-boot.sh", _first_boot(folder, spec))
     seed = folder / "seed"
     _seed_system(seed, spec, hosts, slurm.services(spec, cluster))

@@ -38,6 +38,7 @@ mount_disk() {
             -o "lowerdir=/$tree,upperdir=$root/.layers/$tree/upper,workdir=$root/.layers/$tree/work"
     done
     mount --bind .layers/local usr/local
+    if [ -e "$dir/shared" ]; then mount --bind "$(cat "$dir/shared")" home; fi
     if [ ! -e .seeded ]; then
         sh "$dir/first-boot.sh"
         touch .seeded
