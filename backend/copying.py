@@ -125,7 +125,7 @@ async def copy_in(
         meter = _Meter(ctx, total)
         if await _has_shell(engine, row):
             archive = pack(path, name, meter.moved, skipped, inside=landing.hidden)
-            await _in_and_rename(engine, row, archive, landing)
+            await _in_and_rename(ctx, engine, row, archive, landing)
         else:
             await engine.write_archive(row.id, landing.folder, pack(path, name, meter.moved, skipped))
     except OSError as error:
@@ -185,8 +185,10 @@ async def _has_shell(engine: EngineClient, row: ContainerRow) -> bool:
 
 
 async def _in_and_rename(
-    engine: EngineClient, row: ContainerRow, archive: Iterator[bytes], landing: _Landing
+    ctx: ActionContext, engine: EngineClient, row: ContainerRow, archive: Iterator[bytes], landing: _Landing
 ) -> None:
+    from backend.engine.lasting import Lasting
+
     path = posixpath.join(landing.folder, landing.hidden)
     try:
         await engine.write_archive(row.id, landing.folder, archive)
@@ -197,8 +199,14 @@ async def _in_and_rename(
             raise ActionFailed(f"{landing.path} cannot be written in {row.name} on {row.host}: {said}")
     except BaseException:
         with suppress(BerthError, TimeoutError):
-            tidy = engine.exec(row.id, ["rm", "-rf", path], user="0")
-            await whole(asyncio.wait_for(tidy, _CLEAN_UP))
+            tidy = Lasting(engine, lambda: ctx.engine(row.host))
+            await whole(
+                tidy.do(
+                    lambda there: asyncio.wait_for(
+                        there.exec(row.id, ["rm", "-rf", path], user="0"), _CLEAN_UP
+                    )
+                )
+            )
         raise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from typing import Any
 
 from backend import toolkit
 from backend.engine import EngineClient
+from backend.engine.lasting import Again, Lasting
 from backend.errors import ActionFailed, BerthError
 from backend.text import printable
 from backend.whole import whole
@@ -17,9 +19,16 @@ from backend.whole import whole
 _PIPE = """
 container=$1 reference=$2 words=$3
 shift 3
+exec 3<&0
+{ read -r _ <&3; kill 0; } &
+trap "kill $!" EXIT
 "${@:1:words}" export -- "$container" | "${@:1:words}" import "${@:words + 1}" - "$reference"
 """
-"""export | import on the host; every word is an argument of its own, none is ever part of the script."""
+"""export | import on the host; every word is an argument of its own, none is ever part of the script.
+
+When its standard input ends, so does it: what is made by nobody any more would be left there.
+"""
+_TIMEOUT = 3600.0
 
 
 def changes(config: Mapping[str, Any], kind: str = "docker") -> list[str]:
@@ -61,10 +70,12 @@ async def flatten(
     clean: bool = False,
     keep_private: bool = False,
     report: Callable[[str], None] = lambda line: None,
+    again: Again | None = None,
 ) -> str:
     """Make `reference` of `image`: one layer, cleaned before if wanted, in a temporary container.
 
-    The id of what was made. The temporary container is gone afterwards, whatever happened.
+    The id of what was made. The temporary container is gone afterwards, whatever happened; where the
+    connection is lost by way of `again`.
     """
     config = (await engine.inspect_image(image)).get("Config") or {}
     name = f"berth-flatten-{secrets.token_hex(4)}"
@@ -76,8 +87,8 @@ async def flatten(
         "Labels": {"berth.temporary": "flatten"},
         "HostConfig": {"NetworkMode": "none"},
     }
-    container = await engine.create(body, name)
     try:
+        container = await engine.create(body, name)
         if clean:
             await engine.start(container)
             option = ["--keep-private"] if keep_private else []
@@ -88,7 +99,7 @@ async def flatten(
         return await _reimport(engine, container, reference, changes(config, engine.kind))
     finally:
         with suppress(BerthError):
-            await whole(engine.remove(container, force=True))
+            await whole(Lasting(engine, again).do(lambda there: there.remove(name, force=True)))
 
 
 async def _reimport(engine: EngineClient, container: str, reference: str, lines: list[str]) -> str:
@@ -96,8 +107,14 @@ async def _reimport(engine: EngineClient, container: str, reference: str, lines:
     program = engine.program
     argv = ["bash", "-e", "-o", "pipefail", "-c", _PIPE, "flatten", container, reference, str(len(program))]
     argv += [*program, *words]
-    done = await engine.link.run(argv, timeout=3600)
-    if done.returncode:
-        said = printable(done.stderr.decode("utf-8", "replace").strip(), 300)
-        raise ActionFailed(f"{engine.host}: the image could not be flattened ({said or done.returncode}).")
-    return done.stdout.decode("utf-8", "replace").strip().splitlines()[-1]
+    process = await engine.link.start(argv)
+    try:
+        async with asyncio.timeout(_TIMEOUT):
+            made = [line.decode("utf-8", "replace").strip() async for line in process]
+            code = await process.wait()
+    finally:
+        await process.close()
+    if code:
+        said = printable(process.stderr.decode("utf-8", "replace").strip(), 300) or f"exit {code}"
+        raise ActionFailed(f"{engine.host}: the image could not be flattened ({said}).")
+    return made[-1]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from backend.engine import EngineClient
 
 _CHUNK = 256 * 1024
+_LAST_WORDS = 5.0
+"""Seconds for the answer of an engine that hung up."""
 
 
 class Declined(EngineError):
@@ -57,12 +59,17 @@ async def load(
     """Give an image to an engine; what it says. `sent` hears how many bytes went so far."""
     path, version = engine.endpoint
     reader, writer = await _connect(engine, path)
+    parser = ResponseParser()
+    # Read from the start: an engine that has no room says so and hangs up while we still send.
+    answer = asyncio.create_task(_answer(reader, parser))
     total = 0
     head = f"POST /v{version}/images/load?quiet=1 HTTP/1.1\r\nHost: engine\r\n"
     head += "Content-Type: application/x-tar\r\n"
     try:
         writer.write((head + "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n").encode())
         async for chunk in chunks:
+            if answer.done():
+                break
             if not chunk:
                 continue
             writer.write(b"%x\r\n" % len(chunk) + chunk + b"\r\n")
@@ -71,20 +78,27 @@ async def load(
             await writer.drain()
         writer.write(b"0\r\n\r\n")
         await writer.drain()
-        parser = ResponseParser()
-        while not parser.done:
-            data = await reader.read(_CHUNK)
-            if not data:
-                parser.end()
-                break
-            parser.feed(data)
+        await answer
     except (OSError, ResponseError) as error:
-        raise EngineError(f"{engine.host}: the image did not arrive whole ({error}).") from None
+        await asyncio.wait({answer}, timeout=_LAST_WORDS)
+        if not parser.done:
+            raise EngineError(f"{engine.host}: the image did not arrive whole ({error}).") from None
     finally:
+        answer.cancel()
+        await asyncio.gather(answer, return_exceptions=True)
         writer.close()
     if parser.status != 200:
         raise Declined(_refusal(parser.status, parser.body, engine.host).message)
     return _said(parser.body, engine.host)
+
+
+async def _answer(reader: asyncio.StreamReader, parser: ResponseParser) -> None:
+    while not parser.done:
+        data = await reader.read(_CHUNK)
+        if not data:
+            parser.end()
+            break
+        parser.feed(data)
 
 
 def _said(body: bytes, host: str) -> str:

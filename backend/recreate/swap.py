@@ -14,12 +14,15 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import ActionFailed, BerthError, EngineError, NoSuchTarget
+from backend.engine.faults import LostError
+from backend.engine.lasting import Lasting
+from backend.errors import ActionFailed, BerthError, EngineError, HostError, NoSuchTarget
 from backend.recreate.request import first_network
 from backend.whole import whole
 
 if TYPE_CHECKING:
     from backend.engine import EngineClient
+    from backend.engine.lasting import Again
 
 _LOOK = 1.0
 """Seconds for which a new container has to run before the old one is no longer needed."""
@@ -29,9 +32,11 @@ _NO_RESTART = {"Name": "no", "MaximumRetryCount": 0}
 class Swap:
     """One exchange. `found` is the engine's inspect of the old container."""
 
-    def __init__(self, engine: EngineClient, found: Mapping[str, Any]) -> None:
+    def __init__(self, engine: EngineClient, found: Mapping[str, Any], again: Again | None = None) -> None:
+        """`again`: the engine anew, to put things back if the connection is lost in the middle."""
         state = found.get("State") or {}
         self._engine = engine
+        self._lasting = Lasting(engine, again)
         self.old = str(found["Id"])
         self.name = str(found["Name"]).lstrip("/")
         self.ran = bool(state.get("Running"))
@@ -47,7 +52,13 @@ class Swap:
     async def run(self, body: dict[str, Any]) -> str:
         """Do it; the new container's id. When it fails or is cancelled, all is as it was before."""
         others = first_network(body)
-        self._new = await self._engine.create(body, f"{self.name}-new-{secrets.token_hex(4)}")
+        self._new = f"{self.name}-new-{secrets.token_hex(4)}"
+        try:
+            self._new = await self._engine.create(body, self._new)
+        except (HostError, LostError):  # it may have been made all the same
+            with suppress(BerthError):
+                await whole(self._lasting.do(self._remove_new))
+            raise
         try:
             for name, endpoint in others:
                 await whole(self._engine.connect_network(name, self._new, endpoint))
@@ -95,30 +106,30 @@ class Swap:
         troubles = []
         for step in (self._remove_new, self._rename_back, self._start_old):
             try:
-                await step()
+                await self._lasting.do(step)
             except BerthError as error:
                 troubles.append(error.message)
         return " ".join(troubles)
 
-    async def _remove_new(self) -> None:
+    async def _remove_new(self, engine: EngineClient) -> None:
         with suppress(NoSuchTarget):
-            await self._engine.remove(self._new, force=True)
+            await engine.remove(self._new, force=True)
 
-    async def _rename_back(self) -> None:
-        now = str((await self._engine.inspect(self.old)).get("Name", "")).lstrip("/")
+    async def _rename_back(self, engine: EngineClient) -> None:
+        now = str((await engine.inspect(self.old)).get("Name", "")).lstrip("/")
         if now != self.name:
-            await self._engine.rename(self.old, self.name)
+            await engine.rename(self.old, self.name)
 
-    async def _start_old(self) -> None:
+    async def _start_old(self, engine: EngineClient) -> None:
         if not self._stopping:
             return
         if self._policy.get("Name") not in (None, "", "no"):
             with suppress(NoSuchTarget):
-                await self._engine.set_restart_policy(self.old, self._policy)
+                await engine.set_restart_policy(self.old, self._policy)
         if self.ran:
-            await self._engine.start(self.old)
-        if self._paused:
-            await self._engine.pause(self.old)
+            await engine.start(self.old)
+        if self._paused and not (await engine.inspect(self.old)).get("State", {}).get("Paused"):
+            await engine.pause(self.old)
 
 
 async def image_id(engine: EngineClient, found: Mapping[str, Any]) -> tuple[str, Mapping[str, Any] | None]:
