@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from backend.actions.registry import action
@@ -12,6 +13,8 @@ from backend.text import printable
 if TYPE_CHECKING:
     from backend.actions.context import ActionContext
 
+TIMEOUT = 60.0
+"""Seconds; importing torch from a cold disk takes a while."""
 PYTHONS = ("python3", "python", "/opt/conda/bin/python", "/usr/bin/python3")
 
 
@@ -36,7 +39,8 @@ async def showenvs(ctx: ActionContext, row: ContainerRow) -> str:
     engine = await ctx.engine(row.host)
     script = toolkit.source("showenvs.py")
     for python in PYTHONS:
-        done = await engine.exec(row.id, [python, "-c", script])
+        async with asyncio.timeout(TIMEOUT):  # what is called python may be anything
+            done = await engine.exec(row.id, [python, "-c", script])
         if done.exit_code in (126, 127):
             continue
         for line in done.stdout.decode("utf-8", "replace").splitlines():
