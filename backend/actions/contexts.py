@@ -253,7 +253,8 @@ async def topology(ctx: ActionContext, host: HostRow) -> str:
             )
     ctx.report("A number of GPUs: free ones on one node, from the fullest node that suffices;")
     ctx.report("cpuset: auto takes the CPUs of that node, so that copies to the GPU cross no socket.")
-    return f"{len(rows)} GPUs on {len(node_cpus)} NUMA nodes"
+    nodes = len({*node_cpus, *(row.numa_node for row in rows if row.numa_node is not None)})
+    return f"{len(rows)} GPUs on {nodes} NUMA node{'' if nodes == 1 else 's'}"
 
 
 def _by(row: Any) -> str:
