@@ -26,6 +26,8 @@ _PLACES = {
     "pane": ("split-window", "-h"),
     "popup": ("display-popup", "-E", "-w", "90%", "-h", "90%"),
 }
+_PLACES_SAID = ("BERTH_STATE_DIR", "BERTH_CACHE_DIR")
+"""What moves berth's own places, beside its configuration."""
 
 
 async def hand_over_in(
@@ -89,7 +91,8 @@ async def _here(app: App[Any], terminal: Terminal, access: Access, ahead: Ahead 
 async def _beside(command: Sequence[str], terminal: Terminal, directory: Path) -> None:
     """`berth enter ...` in a new window of the tmux around us."""
     # The tmux server has an environment of its own: what berth needs of ours is said.
-    program = ["env", f"BERTH_CONFIG_DIR={directory}", sys.executable, "-P", "-m", "tui"]
+    places = [f"{name}={os.environ[name]}" for name in _PLACES_SAID if name in os.environ]
+    program = ["env", f"BERTH_CONFIG_DIR={directory}", *places, sys.executable, "-P", "-m", "tui"]
     words = [argument(word) for word in (*program, *terminal.verb[1:])]
     name = [] if command[0] == "display-popup" else ["-n", session_stem(terminal.title)]
     if command[0] == "split-window":

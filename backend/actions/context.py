@@ -33,6 +33,8 @@ class Terminal:
     """What to do if the link is lost meanwhile: how to get back."""
     verb: Sequence[str] = ()
     """The `berth` command line that does the same, for a new tmux window."""
+    visit: str = ""
+    """What its session is marked with: after a lost link, entering again goes back to that session."""
 
 
 Outcome = str | Terminal | None

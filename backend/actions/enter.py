@@ -44,9 +44,9 @@ async def enter(
 ) -> Terminal:
     """Enter the container: a shell that outlives the connection.
 
-    It lives in a tmux session on the host, named after the context. Entering again goes back to the first one
-    that nobody looks at; `--user` and `--shell` always begin a new one. Without tmux on the host it is a
-    plain shell.
+    It lives in a tmux session on the host, named after the context. Entering again goes back to the one where
+    the link was lost, else to the first one that nobody looks at; `--user` and `--shell` always begin a new
+    one. Without tmux on the host it is a plain shell.
     """
     from backend.terminal import visits
 
@@ -130,17 +130,20 @@ async def login(
     With `--persist`, `--new` or `--session` it lives in a tmux session called `login-<n>`.
     """
     from backend.terminal import scripts, visits
+    from backend.terminal.lostvisits import new_visit
 
+    visit = new_visit()
     which: Which = _which(new, session) if persist or new or session is not None else "none"
     env = visits.describe(ctx.config.context(context)) if context else ()
     words = visits.flags(which, "--persist") + (["--context", context] if context else [])
     again = " ".join(["berth login", host.name, *(["--persist"] if which != "none" else [])])
     return Terminal(
         host=host.name,
-        argv=scripts.login(scripts.Seat("login", which, host.name), env),
+        argv=scripts.login(scripts.Seat("login", which, host.name, visit), env),
         title=host.name,
         lost=f"The shell is still there. Back to it: {again}" if which != "none" else f"Again: {again}",
         verb=("berth", "login", host.name, *words),
+        visit=visit if which != "none" else "",
     )
 
 

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from backend.terminal.lostvisits import lost_visits
 from backend.terminal.process import Size
 from backend.text import printable
 from backend.tmux import session_stem
 
 Which = Literal["first", "new", "none"] | int
-"""The first session nobody looks at (else a new one), a new one, no session at all, or that number."""
+"""The session where our link was lost, else the first nobody looks at, else a new one; a new one; no session
+at all; or that number."""
 DETACH_KEYS = "ctrl-p,ctrl-q"
 _LINES, _LONGEST = 12, 200
 """Of an introduction: tmux takes 16 KB of arguments in all."""
@@ -45,6 +47,8 @@ class Seat:
     which: Which = "first"
     window: str = ""
     """Name of the session's window."""
+    visit: str = ""
+    """Its session is marked with this word."""
 
     def words(self) -> list[str]:
         """The arguments that the modes `enter` and `login` share."""
@@ -57,6 +61,8 @@ class Seat:
             str(size.rows),
             _script("visit"),
             session_stem(self.window or self.stem),
+            self.visit,
+            " ".join(lost_visits()) if self.which == "first" else "",
         ]
 
 

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from backend.terminal.handover import Ended, hand_over, obey
+from backend.terminal.lostvisits import lose
 from backend.terminal.tty import Tty
 from backend.text import printable
 
@@ -66,6 +67,8 @@ class Visit:
         finally:
             tty.write_now(_POP_TITLE)
         if self.ended.lost is not None:
+            if terminal.visit:
+                lose(terminal.visit)
             tty.write_now(_farewell(terminal, self.ended.lost.message))
         return self.ended
 

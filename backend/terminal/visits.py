@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from backend.actions.context import ActionContext, Terminal
 from backend.model import ContainerRow
 from backend.terminal import scripts
+from backend.terminal.lostvisits import new_visit
 from backend.terminal.scripts import Engine, Which
 
 if TYPE_CHECKING:
@@ -55,12 +56,13 @@ def enter(
     """A shell in a container, as its context says."""
     context = next((each for each in ctx.config.contexts if each.name == row.context), None)
     name = row.name or row.id
+    visit = new_visit()
     wanted = shell or (context.shell if context else None) or ""
     persistent = which != "none"
     if which == "first" and (user or shell):
         which = "new"  # a session that is free may be somebody else's inside
     argv = scripts.enter(
-        scripts.Seat(context.name if context else name, which, name),
+        scripts.Seat(context.name if context else name, which, name, visit),
         engine_of(ctx, row.host),
         name,
         user=user or (context.user if context else ""),
@@ -80,6 +82,7 @@ def enter(
         title=f"{context.name if context else name} on {row.host}",
         lost=f"The shell lives on. Back to it: {back}" if persistent else f"Again: {shlex.join(verb)}",
         verb=tuple(verb),
+        visit=visit if persistent else "",
     )
 
 

@@ -108,9 +108,30 @@ find_session() {
   esac;
 };
 
+# find_lost: sets id to the session where a link of ours was lost. As long as this host has not noticed, the
+# client of that link still looks at it: it goes.
+find_lost() {
+  set -f;
+  for each in $(tmux -u list-sessions -F "#{@berth}:#{session_id}:#{session_name}" 2>/dev/null); do
+    mark=${each%%:*} rest=${each#*:};
+    case " $lost " in *" ${mark:-none} "*) ;; *) continue;; esac;
+    line=${rest%%:*} rest=${rest#*:};
+    case ${rest#*:"$stem"-} in [0-9] | [0-9][0-9] | [0-9][0-9][0-9] | [0-9][0-9][0-9][0-9]) ;; *) continue;; esac;
+    id=${rest%%:*};
+    for each in $(tmux list-clients -t "$id" -F "#{client_tty}"); do
+      if [ "$each" = "$line" ]; then tmux detach-client -t "$line"; fi;
+    done;
+    set +f;
+    return 0;
+  done;
+  set +f;
+  return 1;
+};
+
 # in_tmux COMMAND...: run it in a session; 1 where tmux does not work here, else it never returns.
 in_tmux() {
-  find_session;
+  attached=0;
+  [ -n "$lost" ] && find_lost || find_session;
   note=;
   if [ -z "$id" ]; then
     while :; do
@@ -124,6 +145,7 @@ in_tmux() {
     note="Also attached to this session: $(tmux list-clients -t "$id" -F "#{client_tty}" | tr "[:space:]" " ")";
     say "$note";
   fi;
+  tmux set-option -q -t "$id" @berth "$me:$(tty)";
   tmux ${utf:+-u} attach-session -t "$id" ${note:+";" display-message "$note"};
   code=$?;
   [ -z "$container" ] || why "$code";
@@ -148,12 +170,12 @@ mode=$1; shift;
 known_term;
 case $mode in
   enter)
-    stem=$1 which=$2 utf=$3 columns=$4 rows=$5 visit=$6 window=$7; shift 7;
+    stem=$1 which=$2 utf=$3 columns=$4 rows=$5 visit=$6 window=$7 me=$8 lost=$9; shift 9;
     find_engine "$1" "$2"; container=$3 user=$4 token=$5 profile=$6 inside=$7 hang=$8; shift 8;
     shells="${1:+$1 }bash"; shift;
     run "$path" ${url:+"$flag" "$url"} exec -i -t -e TERM ${COLORTERM:+-e "COLORTERM=$COLORTERM"} -e "BERTH_SHELL=$token" -e "BERTH_PROFILE=$profile" ${user:+-u "$user"} "$container" sh -c "$inside" berth "$@";;
   login)
-    stem=$1 which=$2 utf=$3 columns=$4 rows=$5 visit=$6 window=$7; shift 7;
+    stem=$1 which=$2 utf=$3 columns=$4 rows=$5 visit=$6 window=$7 me=$8 lost=$9; shift 9;
     container=;
     run env "$@" "${SHELL:-/bin/sh}" -l;;
   attach)

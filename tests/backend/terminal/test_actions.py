@@ -46,7 +46,7 @@ async def run(name: str, row: Any, ctx: ActionContext | None = None, **options: 
         ("enter", {"user": "eve"}, "berth enter h/c --new --user eve"),
         ("enter", {"shell": "fish"}, "berth enter h/c --new --shell fish"),
         ("shell", {}, "berth sh h/c"),
-        ("root-shell", {}, "berth shell h/c --user 0"),
+        ("root-shell", {}, "berth sh h/c --user 0"),
         ("attach", {}, "berth attach h/c"),
     ],
 )

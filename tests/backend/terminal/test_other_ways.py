@@ -93,3 +93,25 @@ def test_read_only_enters_nothing(berth: Berth) -> None:
     it = berth("--read-only", "enter", "train")
     it.expect(b"read-only")
     assert it.wait() == 5
+
+
+def test_after_a_lost_link_the_same_shell_is_found_while_the_host_thinks_somebody_looks_at_it(
+    berth: Berth, host: Host
+) -> None:
+    first = berth("enter", "train", size=(120, 24))
+    first.expect(PROMPT)
+    first.send("kept=lost$((1 + 1))\r")
+    other = berth("enter", "train", size=(120, 24))
+    other.expect(PROMPT)
+    host.partition()
+    first.expect(b"Back to it: berth enter train", timeout=60)
+    assert first.wait() == 3
+    other.expect(b"Back to it: berth enter train", timeout=60)
+    host.heal()
+    for expected in (b"lost2\r\n", b"none\r\n"):  # the two that were lost, the lower number first
+        again = berth("enter", "train", size=(120, 24))
+        again.expect(PROMPT)
+        again.send("echo ${kept:-none}\r")
+        again.expect(expected)
+    names = host.run(["tmux", "list-sessions", "-F", "#{session_name}"], user="alice").stdout.split()
+    assert names == ["train-1", "train-2"]

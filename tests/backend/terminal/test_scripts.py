@@ -35,7 +35,7 @@ def test_only_whole_lines_are_comments(name: str) -> None:
 def test_what_tmux_is_given_fits_into_its_messages() -> None:
     intro = ["x" * 1000] * 50
     argv = scripts.enter(
-        scripts.Seat("s" * 500), scripts.Engine(), "c" * 200, intro=intro, workdir="/w" * 100
+        scripts.Seat("s" * 500, visit="0" * 16), scripts.Engine(), "c" * 200, intro=intro, workdir="/w" * 100
     )
     assert sum(len(word.encode()) + 1 for word in argv) < 16_000
 
