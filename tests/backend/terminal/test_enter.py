@@ -139,7 +139,7 @@ def test_being_told_to_end_restores_the_terminal_first(berth: Berth) -> None:
     it.expect(PROMPT)
     os.kill(it.pid, signal.SIGTERM)
     it.expect(b"\x1b[?1049l")
-    assert it.wait() == -signal.SIGTERM
+    assert it.wait() == 128 + signal.SIGTERM
     assert it.modes() == before
 
 
