@@ -200,6 +200,20 @@ VERBS = (
         _jobs,
     ),
     Verb(
+        "nodes",
+        "lists",
+        "the nodes of all clusters: state, GPUs, CPUs and memory in use",
+        "List the nodes of all clusters with their state and what of them is in use.",
+        _list,
+    ),
+    Verb(
+        "partitions",
+        "lists",
+        "the partitions of all clusters and their free GPUs",
+        "List the partitions of all clusters with their state, time limit and free GPUs.",
+        _list,
+    ),
+    Verb(
         "sessions",
         "lists",
         "the tmux sessions of all hosts",

@@ -1,4 +1,4 @@
-"""`berth hosts|gpus|ps|contexts|sessions`: one look at the fleet, or one after another."""
+"""`berth hosts|gpus|ps|contexts|nodes|partitions|sessions`: one look at the fleet, or one after another."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from backend.fleet import PUBLISH_EVERY, Fleet, settled
 from backend.gpurows import FREE_MEMORY, RUNNING
 from backend.lastcontext import last_context
 from backend.model import (
+    ClusterNode,
+    ClusterPartition,
     ContainerRow,
     ContextRow,
     FleetState,
@@ -103,6 +105,26 @@ def _unwatched(config: Config, host: HostSnapshot) -> Problem | None:
     return picture.unwatched(host)
 
 
+def _cluster_problem(config: Config, host: HostSnapshot) -> Problem | None:
+    cluster = host.cluster
+    if cluster is None:
+        return Problem("No answer", f"{host.name}: Slurm has not answered yet.", "Try: scontrol ping there.")
+    return Problem("Slurm", cluster.error, cluster.hint) if cluster.error else None
+
+
+def _cluster_asked(host: HostSnapshot) -> bool:
+    return host.cluster is not None and bool(host.cluster.nodes or host.cluster.error)
+
+
+def _nodes(builder: RowBuilder, state: FleetState) -> list[ClusterNode]:
+    return [node for host in state.hosts.values() if host.cluster for node in host.cluster.nodes]
+
+
+def _partitions(builder: RowBuilder, state: FleetState) -> list[ClusterPartition]:
+    return [each for host in state.hosts.values() if host.cluster for each in host.cluster.partitions]
+
+
+_NO_CLUSTER = "no clusters are configured: see `queue: slurm` in hosts.yaml."
 LISTS = {
     "hosts": Listing(HostRow, RowBuilder.hosts, "no hosts are configured.", _host_sampled, _unwatched),
     "gpus": Listing(GpuRow, RowBuilder.gpus, "no GPUs.", _users_sampled, _gpu_problem),
@@ -113,6 +135,8 @@ LISTS = {
         "no contexts are configured: put files into contexts/ of the configuration.",
         problem=_engine_problem,
     ),
+    "nodes": Listing(ClusterNode, _nodes, _NO_CLUSTER, _cluster_asked, _cluster_problem),
+    "partitions": Listing(ClusterPartition, _partitions, _NO_CLUSTER, _cluster_asked, _cluster_problem),
     "sessions": Listing(SessionRow, RowBuilder.sessions, "no tmux sessions.", _host_sampled, _unwatched),
 }
 
@@ -156,6 +180,8 @@ def _hosts(config: Config, request: Request) -> list[str]:
     if request.name == "contexts":
         used = {context.host for context in config.contexts}
         names = [name for name in names if name in used]
+    if LISTS[request.name].row in (ClusterNode, ClusterPartition):
+        names = [name for name in names if config.host(name).queue == "slurm"]
     return names
 
 
@@ -211,9 +237,9 @@ def _exit_code(config: Config, listing: Listing, state: FleetState, request: Req
     enough = any if request.hosts else all
     if asked and enough(_away(host, request) for host in asked):
         return 3
-    if listing.problem is _engine_problem:
+    if listing.problem in (_engine_problem, _cluster_problem):
         present = [host for host in asked if host.state is HostState.UP]
-        if present and enough(_engine_problem(config, host) is not None for host in present):
+        if present and enough(listing.problem(config, host) is not None for host in present):
             return 1
     return 0
 

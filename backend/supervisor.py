@@ -16,7 +16,7 @@ from backend import backoff, picture, shipping
 from backend.config import HostConfig
 from backend.errors import HostError, HostKeyChanged, HostKeyUnknown, LoginRefused, Unreachable
 from backend.link import Link
-from backend.model import HostSnapshot, HostState, Problem
+from backend.model import ClusterReport, HostSnapshot, HostState, Problem
 from backend.reader import AgentReader
 from backend.wire import PaneChange
 
@@ -58,6 +58,7 @@ class Supervisor:
         self._wake = asyncio.Event()
         self._failures = 0
         self._agent: AgentReader | None = None
+        self._cluster = start.cluster
 
     # ------------------------------------------------------------------------------------- asking
 
@@ -109,10 +110,13 @@ class Supervisor:
                 if not self.host.local:
                     shipping.prepare()
                 connection = await self._opener(self.host)
+                cluster = asyncio.create_task(self._watch_cluster(connection))
                 try:
                     await self._session(connection)
                 finally:
                     self.link = None
+                    cluster.cancel()
+                    await asyncio.gather(cluster, return_exceptions=True)
                     await connection.close()
             except HostError as error:
                 await self._failed(error)
@@ -174,6 +178,30 @@ class Supervisor:
             )
             await self._rest(connection, wait)
 
+    async def _watch_cluster(self, connection: Link) -> None:
+        """Where this is a login node: also what its Slurm tells, for as long as the connection lives."""
+        if self.host.queue != "slurm":
+            return
+        from backend.queues.slurm.watch import watch
+
+        def changed(report: ClusterReport) -> None:
+            self._cluster = report
+            self._set()
+
+        while True:
+            try:
+                await watch(self.host, connection, self._cluster, changed)
+            except Exception:  # a bug: the host is of use without its cluster
+                log.exception("cluster of %s", self.host.name)
+                changed(
+                    replace(
+                        self._cluster or ClusterReport(),
+                        error=f"{self.host.name}: what Slurm told could not be read.",
+                        hint="This is a bug in berth; the log file has the details.",
+                    )
+                )
+                await asyncio.sleep(_BUG_DELAY)
+
     async def _rest(self, connection: Link, seconds: float) -> None:
         """Wait before the agent's next start, but not longer than the connection lives."""
         closed = asyncio.ensure_future(connection.closed)
@@ -192,7 +220,7 @@ class Supervisor:
         self._set_snapshot(replace(self.snapshot, **changes))
 
     def _set_snapshot(self, snapshot: HostSnapshot) -> None:
-        self.snapshot = replace(snapshot, revision=self.snapshot.revision + 1)
+        self.snapshot = replace(snapshot, revision=self.snapshot.revision + 1, cluster=self._cluster)
         self._publish()
 
 

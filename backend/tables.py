@@ -10,7 +10,17 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from backend import text
-from backend.model import ContainerRow, ContextRow, GpuRow, HostRow, HostState, SessionRow
+from backend.model import (
+    ClusterNode,
+    ClusterPartition,
+    ContainerRow,
+    ContextRow,
+    GpuRow,
+    HostRow,
+    HostState,
+    SessionRow,
+)
+from backend.queues.slurm.nodes import takes_jobs
 from backend.text import UNKNOWN, printable
 
 _GAP = "  "
@@ -261,11 +271,40 @@ SESSIONS = (
     Col("CONTEXT", lambda row: row.context, "accent", flex=True, rank=4),
 )
 
+NODES = (
+    Col("HOST", lambda row: row.host, flex=True),
+    Col("NODE", lambda row: row.name, flex=True),
+    Col("STATE", lambda row: row.state, lambda row: "" if takes_jobs(row) else "bad"),
+    Col("PARTITIONS", lambda row: ", ".join(row.partitions), flex=True, rank=3),
+    Col("GPU", lambda row: row.gpu_type, flex=True, rank=4),
+    Col("GPUS", lambda row: f"{row.gpus_used}/{row.gpus}" if row.gpus else None, right=True),
+    Col("CPUS", lambda row: f"{row.cpus_used}/{row.cpus}", right=True, rank=1),
+    Col("MEM", lambda row: f"{text.size(row.memory_used)}/{text.size(row.memory)}", right=True, rank=2),
+    Col("REASON", lambda row: row.reason, "warn", flex=True, rank=1),
+)
+"""In use, of all."""
+
+PARTITIONS = (
+    Col("HOST", lambda row: row.host, flex=True),
+    Col("PARTITION", lambda row: f"{row.name}{' (default)' if row.default else ''}", flex=True),
+    Col("STATE", lambda row: row.state, lambda row: "" if row.state == "up" else "bad"),
+    Col("GPUS FREE", lambda row: f"{row.gpus_free}/{row.gpus}" if row.gpus else None, right=True),
+    Col("NODES", lambda row: str(row.nodes), right=True, rank=1),
+    Col(
+        "TIME LIMIT",
+        lambda row: "none" if row.time_limit is None else text.duration(row.time_limit),
+        right=True,
+        rank=2,
+    ),
+)
+
 BY_ROW: dict[type, tuple[Col, ...]] = {
     HostRow: HOSTS,
     GpuRow: GPUS,
     ContainerRow: PS,
     ContextRow: CONTEXTS,
     SessionRow: SESSIONS,
+    ClusterNode: NODES,
+    ClusterPartition: PARTITIONS,
 }
 """The columns of each kind of row."""

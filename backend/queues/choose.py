@@ -34,7 +34,7 @@ def make(config: Config, access: Access, name: str) -> QueueEngine:
         why = "is skipped" if host.skip else "has no queue"
         raise UsageError(f"{name} {why}.", hint="See `queue`, `engine` and `skip` in hosts.yaml.")
     if host.queue == "slurm":
-        from backend.queues.slurm import SlurmQueue
+        from backend.queues.slurm.engine import SlurmQueue
 
         return SlurmQueue(host, access)
     from backend.queues.docker import DockerQueue

@@ -11,6 +11,7 @@ from backend.model import Engine, EngineState, GpuRow, HostSnapshot, HostState
 from backend.text import printable
 from tui import cells
 from tui.columns import Cell
+from tui.detail import cluster
 from tui.detail.page import Curve, Page, Sheet, View
 
 _BAR = 24
@@ -24,6 +25,7 @@ def page(target: HostSnapshot, view: View) -> Page:
     _load(sheet, host)
     rows = gpu_rows(host)
     _gpus(sheet, host, rows, view)
+    cluster.show(sheet, host)
     _users(sheet, host, rows)
     _machine(sheet, host, view)
     _about(sheet, host)

@@ -11,7 +11,3 @@ follow   a job's output and states until its end
 terminal a terminal in a job's allocation
 watch    one poll of a cluster, shared by all who look
 """
-
-from backend.queues.slurm.engine import SlurmQueue
-
-__all__ = ["SlurmQueue"]

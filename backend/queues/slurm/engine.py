@@ -168,6 +168,10 @@ class SlurmQueue:
             rows = [row for row in rows if (row.state in ENDED) == (which == "ended")]
         return rows[:limit] if limit else rows
 
+    async def recent(self) -> list[JobRow]:
+        """All that the controller knows: unfinished ones, and those that ended some minutes ago."""
+        return [each.row for each in await self.squeue("--states=all")]
+
     async def _past(self, owner: str = "", job: str = "") -> list[Found]:
         if not await self.has_history():
             return []
