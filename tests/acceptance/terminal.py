@@ -114,7 +114,7 @@ class Terminal:
 
     def until_prompt(self, *, seconds: float = 30) -> str:
         """Wait until the shell waits for a line; the screen."""
-        return self.until(lambda screen: screen.rstrip().endswith(f"\n{PROMPT.strip()}"), seconds=seconds)
+        return self.until(match(rf"^{re.escape(PROMPT.strip())}\s*\Z"), seconds=seconds)
 
     def close(self) -> None:
         """End what runs in it."""
