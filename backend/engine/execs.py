@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from io import BufferedReader
 from typing import Any
 
 import msgspec
-from docker.utils.socket import frames_iter
 from msgspec import Struct
 
 from backend import processes
@@ -22,6 +22,7 @@ STDOUT = 1
 STDERR = 2
 KEPT = 1024 * 1024
 """Bytes of each stream that an `ExecResult` keeps, the last ones."""
+_PIECE = 64 * 1024
 _CLEAN_UP = 6.0
 """Seconds for ending a command that nobody waits for any more."""
 
@@ -126,9 +127,19 @@ class Execs(Caller):
 
 
 def _frames(lane: Lane, exec_id: str) -> Iterator[tuple[int, bytes]]:
+    """Pieces of output with the number of their stream.
+
+    Read through what read the answer's head: output that came along with it waits there, not in the socket
+    from which the SDK itself reads on. Frames: Docker Engine API, ContainerAttach, "Stream format".
+    """
     socket: Any = lane.exec_start(exec_id, socket=True)
+    reader: BufferedReader = socket._response.raw._fp.fp
     try:
-        for stream, data in frames_iter(socket, tty=False):  # type: ignore[no-untyped-call]
-            yield int(stream), bytes(data)
+        while len(head := reader.read(8)) == 8:
+            left = int.from_bytes(head[4:], "big")
+            while left and (data := reader.read1(min(left, _PIECE))):
+                left -= len(data)
+                yield head[0], data
     finally:
+        socket._response.close()
         socket.close()
