@@ -14,9 +14,9 @@ from tests.chaos.world import MARKS, World
 ACTIVE = ("starting", "running")
 KILLED = {137, 143, 255}
 """Exit codes of what was killed from outside: by SIGKILL, by SIGTERM, and what Docker says after a crash."""
-_NO_CODE = r"removed|never made|saw|already exists"
-"""Ends without an exit code. The last is Docker's word on a container whose start it was killed in: whether it
-ran cannot be told, so that it is not started once more."""
+_NO_CODE = r"removed|never made|saw|already exists|already in use"
+"""Ends without an exit code. The last two are Docker's words on a container in whose start it was killed:
+whether it ran cannot be told, so that it is not started once more."""
 STALE = 2.5
 """Seconds that a reading of the GPUs may be old."""
 
@@ -137,6 +137,9 @@ def _never_overbooked(events: list[Any], say: Any) -> None:
 
 
 def _exit_codes(world: World, jobs: dict[int, Any], events: list[Any], marks: Any, say: Any) -> None:
+    containers: dict[int, set[str]] = defaultdict(set)
+    for event in events:
+        containers[event["job"]].add(event["data"].get("container", ""))
     for number, asked in world.jobs.items():
         job = jobs.get(number)
         if job is None:
@@ -156,7 +159,8 @@ def _exit_codes(world: World, jobs: dict[int, Any], events: list[Any], marks: An
             pass  # killed between its last word and its end
         if state == "failed" and code is None and not re.search(_NO_CODE, error):
             say(f"job {number} failed without an exit code: {error}")
-        if state == "cancelled" and number not in world.cancelled and "by hand" not in error:
+        by_hand = "by hand" in error and not containers[number].isdisjoint(world.by_hand)
+        if state == "cancelled" and number not in world.cancelled and not by_hand:
             say(f"job {number} was cancelled, and nobody asked for it: {error}")
         limit = asked.request.get("time_limit")
         if state == "timeout" and (limit is None or limit > 30):

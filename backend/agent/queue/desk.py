@@ -16,6 +16,7 @@ from .people import user
 from .place import Place
 from .plan import Limits, impossible
 from .store import Store
+from .store.outside import RECOVERED
 
 Answer = Dict[str, Any]
 ReadMachine = Callable[[Sequence[str]], Machine]
@@ -62,8 +63,10 @@ class Desk:
         self._read_machine = machine
 
     def working(self) -> bool:
-        """Whether jobs are unfinished."""
-        return any(state not in ENDED for state in self.store.counts())
+        """Whether a keeper has something to do: jobs are unfinished, or may run that a lost database knew."""
+        store = self.store
+        lost = bool(store.former) and not store.remembered(RECOVERED)
+        return lost or any(state not in ENDED for state in store.counts())
 
     def machine(self) -> Machine:
         """The machine, as it is beside the queue's own containers."""

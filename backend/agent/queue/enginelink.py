@@ -8,10 +8,9 @@ has to be read anew.
 
 from __future__ import annotations
 
-import errno
 import json
 import socket
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, Optional
 from urllib.parse import quote
 
 from .. import discovery
@@ -22,8 +21,8 @@ from .tasks import Answer, Wait
 
 _BACKOFF = (0.05, 1.0)
 """Seconds between two attempts to reach an engine that is not there."""
-_FULL = 0.2
-"""Seconds until a request is tried again whose connection found the engine's backlog full."""
+_AGAIN = 0.2
+"""Seconds until a request is tried again that got no connection."""
 _ACTIONS = "create start kill die died destroy remove oom".split()
 _FILTERS = quote(json.dumps({"type": ["container"], "event": _ACTIONS}, separators=(",", ":")))
 _READ = 256 * 1024
@@ -51,7 +50,8 @@ class EngineLink:
         self._retry: Optional[Timer] = None
         self._backoff = _BACKOFF[0]
         self._pending: Dict[Connection, Answer] = {}
-        self._waiting: List[Timer] = []
+        self._life = 0
+        """Counts how often the engine came up: requests of an earlier life are not sent to a later one."""
         self.on_up: Callable[[], Any] = lambda: None
         self.on_down: Callable[[str], Any] = lambda why: None
         self.on_event: Callable[[str, str, Dict[str, str]], Any] = lambda action, container, about: None
@@ -86,34 +86,40 @@ class EngineLink:
         self._pending.clear()
 
     def ask(self, method: str, target: str, body: Any = None) -> Wait:
-        """A request; its Reply has `error` set where the engine went away meanwhile."""
+        """A request; its Reply has `error` set where the engine went away meanwhile, and only then."""
         data = None if body is None else json.dumps(body).encode("ascii")
-        return Wait(lambda answer: self._send(method, target, data, answer))
+        return Wait(lambda answer: self._send(method, target, data, answer, self._life))
 
     # -- requests
 
-    def _send(self, method: str, target: str, data: Optional[bytes], answer: Answer) -> None:
-        def ended(reply: Reply) -> None:
-            if self._pending.pop(connection, None) is not None:
-                connection.close()
-                answer(reply)
-
-        if not self.up:
+    def _send(self, method: str, target: str, data: Optional[bytes], answer: Answer, life: int) -> None:
+        if not self.up or life != self._life:
             self._loop.later(0, lambda: answer(Reply(error=LostError("the engine is not there"))))
             return
+
+        def answered(parser: ResponseParser) -> None:
+            if self._pending.pop(connection, None) is not None:
+                connection.close()
+                answer(Reply(parser.status, parser.body))
+
+        def broken(error: Exception) -> None:
+            """Nobody can tell what became of the request: look at everything anew."""
+            if connection in self._pending:
+                self._lost(f"it broke off a request: {error}")
+
         self.count += 1
         try:
-            connection = Connection(self._loop, self.path, lambda error: ended(Reply(error=error)))
-            self._pending[connection] = answer
-            connection.request(
-                target, ResponseParser(), lambda p: ended(Reply(p.status, p.body)), method, data
-            )
+            connection = Connection(self._loop, self.path, broken)
+        except OSError:
+            # its backlog is full, or it takes no more connections because it is about to end
+            self._loop.later(_AGAIN, lambda: self._send(method, target, data, answer, life))
+            return
+        self._pending[connection] = answer
+        try:
+            connection.request(target, ResponseParser(), answered, method, data)
         except OSError as error:
-            if error.errno == errno.EAGAIN:
-                self._loop.later(_FULL, lambda: self._send(method, target, data, answer))
-                return
             failure = error
-            self._loop.later(0, lambda: answer(Reply(error=failure)))
+            self._loop.later(0, lambda: broken(failure))
 
     # -- events
 
@@ -121,6 +127,7 @@ class EngineLink:
         if status != 200:
             raise OSError(0, f"it answered {status} to /events")
         self.up = True
+        self._life += 1
         self._backoff = _BACKOFF[0]
         self.on_up()
 

@@ -27,6 +27,7 @@ from .place import Place
 from .plan import Plan, plan
 from .recover import ours, recover
 from .store import Store
+from .store.outside import RECOVERED
 from .tasks import Task
 from .tidy import Tidy
 
@@ -175,7 +176,7 @@ class Keeper:
             self._forget()
             self.changed()
             return
-        if not unfinished and not crew.busy:
+        if not unfinished and not crew.busy and (self._whole or not self._engine.up):
             self._rest()
             return
         self._stay()
@@ -222,6 +223,8 @@ class Keeper:
         self._whole = True  # a container that comes from now on is told by an event
         try:
             await recover(crew, found)
+            if not crew.store.remembered(RECOVERED):
+                crew.store.remember(RECOVERED, "1")
         except BaseException:
             self._whole = False
             raise

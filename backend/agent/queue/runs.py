@@ -28,6 +28,9 @@ _BY_HAND = 60.0
 _NO_END = frozenset({"SIGUSR1", "SIGUSR2", "SIGCONT", "SIGWINCH", "SIGCHLD", "10", "12", "17", "18", "28"})
 """Signals that are messages."""
 
+_NOBODY = 2**31 - 1
+"""A pid that no process has."""
+
 CANCELLED, TIME, IDLE = "cancelled", "time", "idle"
 """Why the queue itself ended a container."""
 
@@ -45,7 +48,9 @@ class Run:
         self.begun = False
         """It was booked by this keeper, which knows what it was given."""
         self.over = False
-        """Its end is known, recorded or about to be."""
+        """Its end is recorded, or waits to be written."""
+        self._ending = False
+        """It has ended; how is being found out."""
         self._cause = ""
         self._task: Optional[Task] = None
         self._stopper: Optional[Task] = None
@@ -91,6 +96,9 @@ class Run:
             if task is not None:
                 task.cancel()
         self._task = self._stopper = None
+        if self._ending:
+            self._ending = False
+            self._killed = {}  # it was the engine that ended, and took its containers along
 
     def close(self) -> None:
         """Forget everything; the container is left as it is."""
@@ -244,13 +252,13 @@ class Run:
             self._oom = True
         elif action == "kill" and not self._cause and about.get("signal") not in _NO_END:
             self._killed = {"signal": about.get("signal"), "at": time.monotonic()}
-        elif action == "die" and not self.over:
+        elif action == "die" and not self.over and not self._ending:
             code = _number(about.get("exitCode", about.get("containerExitCode")))
             if not self.running:
                 self._died = code
             else:
                 self._task = self._work(self._end(code))
-        elif action == "destroy" and self.running and not self.over:
+        elif action == "destroy" and self.running and not self.over and not self._ending:
             self.vanished()
 
     def vanished(self) -> None:
@@ -260,13 +268,10 @@ class Run:
     async def _end(self, code: Optional[int]) -> None:
         """Record its end. What the event says is the engine's own word and comes at once; only an end by
         SIGKILL is looked at more closely, which takes as long as the engine tidies up."""
-        self.over = True
+        self._ending = True
         said = ""
-        if code is None or (code == 137 and not self._oom and not self._cause):
+        if code is None or (not self._cause and (self._killed or (code == 137 and not self._oom))):
             reply = await self._crew.engine.ask("GET", f"/containers/{self.container}/json")
-            if reply.error is not None:
-                self.over = False
-                return
             found = container.inspected(_json(reply))
             if found is not None and found.ended:
                 code = found.exit_code
@@ -325,14 +330,21 @@ def _meaning(code: Optional[int]) -> str:
 
 
 def _elapsed(found: Found) -> float:
-    """Seconds a running container has run: by its first process, else by the clock on the wall."""
+    """Seconds a running container has run, by its first process; that knows no clock on the wall."""
     try:
         with open(f"/proc/{found.pid}/stat", "rb") as file:
             fields = file.read(2048).rpartition(b")")[2].split()
         ticks = int(fields[19]) / os.sysconf("SC_CLK_TCK")
         return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks)
     except (OSError, ValueError, IndexError, AttributeError):
-        return max(0.0, time.time() - found.started_at) if found.started_at else 0.0
+        pass
+    try:
+        os.kill(found.pid or _NOBODY, 0)
+    except ProcessLookupError:
+        return 0.0  # it is ending
+    except (OSError, OverflowError):
+        pass  # /proc hides other people's processes here: the wall has to do
+    return max(0.0, time.time() - found.started_at) if found.started_at else 0.0
 
 
 def _number(text: Any) -> Optional[int]:

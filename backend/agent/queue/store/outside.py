@@ -18,6 +18,8 @@ _IDS = "queue.id"
 """Holds the ids of the databases that were here, the present one first: by them the containers of a lost one
 are known."""
 _FORMER = 20
+RECOVERED = "recovered"
+"""What a database remembers once a keeper has looked for containers of those before it."""
 _NUMBERS = "queue.next"
 """Holds a number that no job's exceeds: jobs of a lost database may still run, whose numbers are not given
 again."""

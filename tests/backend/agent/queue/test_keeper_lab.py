@@ -1,0 +1,406 @@
+"""The keeper on a real host with a real engine: what it starts, what it records, and who takes its place."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.bundle import agent_zipapp
+from tests.lab import Host, HostSpec, Lab, LabError, parts
+from tests.lab.machine import wait_for
+
+pytestmark = pytest.mark.lab
+QUEUE = "/var/tmp/berth"
+
+
+class Queue:
+    """The queue of one host, asked as people do."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    def ask(self, verb: str, body: Any = None, *, user: str = "root") -> Any:
+        """One verb; what it answers. An error is an AssertionError."""
+        done = self.host.run(
+            ["python3", "-I", "-S", "/opt/agent.pyz", "queue", verb],
+            user=user,
+            data=json.dumps(body or {}).encode(),
+            check=False,
+        )
+        answer = json.loads(done.stdout)
+        assert "ok" in answer, (answer, done.stderr)
+        return answer["ok"]
+
+    def submit(self, *command: str, user: str = "root", **fields: Any) -> int:
+        """Queue one job; its number."""
+        spec = {"image": "busybox:latest", "command": list(command), "grace": 0.5, **fields.pop("spec", {})}
+        return int(self.ask("submit", {"jobs": [{"spec": spec, **fields}]}, user=user)["ids"][0])
+
+    def job(self, number: int) -> dict[str, Any]:
+        """What is known of it. A look starts no keeper where none is needed."""
+        return dict(self.ask("show", {"id": number})["job"])
+
+    def until(self, number: int, *states: str, check: Callable[[Any], Any] = bool) -> dict[str, Any]:
+        """The job, once it is in one of these states."""
+        found: dict[str, Any] = {}
+
+        def there() -> bool:
+            try:
+                fresh = self.job(number)
+            except AssertionError:
+                fresh = {"state": "not there"}
+            found.clear()  # what is empty is left out
+            found.update(fresh)
+            return found.get("state", "queued") in states and bool(check(found))
+
+        try:
+            wait_for(there, f"job {number} to be {states}", seconds=30)
+        except LabError as error:
+            journal = self.host.run(["tail", "-20", f"{QUEUE}/keeper.log"], check=False).stdout
+            raise AssertionError(f"{error}; it is {found}, and the keeper says {journal}") from None
+        return found
+
+    def over(self, number: int) -> dict[str, Any]:
+        """The job, once it has ended and its output is in its place."""
+        ends = ("completed", "failed", "cancelled", "timeout")
+        return self.until(number, *ends, check=lambda job: not job.get("container"))
+
+    def log(self, number: int) -> str:
+        return self.host.run(["cat", self.job(number)["log"]]).stdout
+
+    def processes(self, name: str) -> list[int]:
+        found = []
+        for entry in Path(f"/proc/{self.host.pid}/root/proc").glob("[0-9]*"):
+            try:
+                if (entry / "comm").read_text().strip() == name and "Z (zombie)" not in (
+                    entry / "status"
+                ).read_text():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+        return found
+
+    def keeper(self) -> int:
+        return self._one("berth-keeper")
+
+    def standby(self) -> int:
+        return self._one("berth-standby")
+
+    def _one(self, name: str) -> int:
+        """For a moment there may be two: one that compiles NVIDIA's bindings, and its child that does it."""
+        wait_for(lambda: len(self.processes(name)) == 1, f"one {name}")
+        return self.processes(name)[0]
+
+    def kill(self, *pids: int) -> None:
+        self.host.run(["kill", "-KILL", *map(str, pids)])
+
+    def idle(self) -> None:
+        """Until everything of the queue has gone by itself."""
+        names = ("berth-keeper", "berth-standby")
+        wait_for(lambda: not any(map(self.processes, names)), "the keeper to leave", seconds=30)
+
+    def containers(self) -> list[str]:
+        return self.host.docker("ps", "--all", "--quiet", "--filter", "label=berth.queue").split()
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    parts.require()
+    spec = HostSpec("keeper", gpus="nvidia:4", sshd=False)
+    with Lab(tmp_path_factory.mktemp("keeper") / "lab", [spec]) as lab:
+        host = lab.host("keeper")
+        host.put("/opt/agent.pyz", agent_zipapp()[0], mode=0o755)
+        yield host
+
+
+@pytest.fixture
+def queue(host: Host) -> Iterator[Queue]:
+    """Empty at the end, whatever the test left."""
+    found = Queue(host)
+    yield found
+    host.run(["/etc/lab/service", "docker", "thaw"], check=False)
+    if not host.engine_answers():
+        host.start_engine()
+    left = [job["id"] for job in found.ask("list", {"which": "unfinished"})["jobs"]]
+    if left:
+        found.ask("cancel", {"ids": left})
+    found.idle()
+    assert found.containers() == []
+
+
+def test_what_a_job_gets_and_what_is_told_of_it(queue):
+    host = queue.host
+    host.run(["mkdir", "-p", "/srv/data"])
+    host.run(["chown", "alice:alice", "/srv/data"])
+    script = (
+        'echo "$NVIDIA_VISIBLE_DEVICES|$BERTH_JOB_ID|$(id -u)|$(pwd)|$GREETING"; echo bad >&2;'
+        " grep Cpus_allowed_list /proc/self/status; df -k /dev/shm | tail -1; exit 7"
+    )
+    number = queue.submit(
+        *("sh", "-c", script),
+        user="alice",
+        spec={
+            "mounts": [["/srv/data", "/data", False]],
+            "workdir": "/data",
+            "env": [["GREETING", 'it\'s a "day"']],
+            "shm": 16 << 20,
+            "user": "5001:5001",
+        },
+        request={"gpus": 2, "cpus": 1, "memory": 64 << 20},
+    )
+    job = queue.over(number)
+    assert (job["state"], job["exit_code"], job["owner"]) == ("failed", 7, "alice")
+    assert len(job["gpus"]) == 2
+    lines = queue.log(number).splitlines()
+    assert f'{",".join(job["gpus"])}|{number}|5001|/data|it\'s a "day"' in lines
+    assert "bad" in lines
+    assert any(re.fullmatch(rf"Cpus_allowed_list:\s+{job['cpus'][0]}", line) for line in lines)
+    assert any(" 16384 " in line for line in lines)
+    kept = host.run(["stat", "-c", "%a %G", job["log"]]).stdout.strip()
+    assert kept == "640 docker"
+    assert (
+        queue.job(number)["ended_at"] >= queue.job(number)["started_at"] >= queue.job(number)["submitted_at"]
+    )
+    queue.idle()
+    assert queue.containers() == []
+
+
+def test_jobs_without_gpus_are_given_none(queue):
+    number = queue.submit("sh", "-c", "echo [$NVIDIA_VISIBLE_DEVICES]")
+    assert queue.over(number)["state"] == "completed"
+    assert queue.log(number) == "[void]\n"
+
+
+def test_memory_is_a_limit_and_its_end_is_told(queue):
+    number = queue.submit("tail", "/dev/zero", request={"memory": 32 << 20}, spec={"image": "busybox:latest"})
+    job = queue.over(number)
+    assert (job["state"], job["exit_code"]) == ("failed", 137)
+    assert "out of memory" in job["error"]
+
+
+@pytest.mark.parametrize(
+    ("command", "spec", "code", "told"),
+    [
+        (("no-such-program",), {}, 127, "not found"),
+        (("true",), {"mounts": [["/srv/nowhere", "/x", False]]}, None, "/srv/nowhere"),
+    ],
+)
+def test_what_cannot_be_run_has_failed_with_a_reason(queue, command, spec, code, told):
+    host = queue.host
+    if spec:
+        host.run(["mkdir", "-p", "/srv/nowhere"])  # there when it was submitted
+        queue.ask("pause", {"reason": "a test"})
+    number = queue.submit(*command, spec=spec)
+    if spec:
+        host.run(["rmdir", "/srv/nowhere"])
+        queue.ask("resume")
+    job = queue.over(number)
+    assert (job["state"], job.get("exit_code")) == ("failed", code)
+    assert told in job["error"]
+
+
+def test_output_goes_to_a_file_of_the_project(queue):
+    host = queue.host
+    host.run(["install", "-d", "-o", "alice", "-g", "alice", "/srv/my project/out put"])
+    number = queue.submit(
+        *("sh", "-c", 'echo "$1"; echo err >&2', "sh", "$(touch /p/injected) 'x'"),
+        user="alice",
+        spec={
+            "mounts": [["/srv/my project", "/p", False]],
+            "user": "5001:5001",
+            "outfile": "/srv/my project/out put/it's.log",
+        },
+    )
+    assert queue.over(number)["state"] == "completed"
+    text = host.run(["cat", "/srv/my project/out put/it's.log"]).stdout
+    assert text == "$(touch /p/injected) 'x'\nerr\n"
+    assert host.run(["ls", "/srv/my project"]).stdout == "out put\n"
+
+
+def test_a_failed_job_is_tried_as_often_as_it_asked_for(queue):
+    number = queue.submit("sh", "-c", "echo try $BERTH_JOB_ATTEMPT; exit 3", retries=2)
+    job = queue.until(number, "failed", check=lambda job: job.get("log"))
+    assert (job["attempt"], job["exit_code"]) == (3, 3)
+    assert queue.log(number) == "try 3\n"
+    logs = queue.host.run(["sh", "-c", f"cat {QUEUE}/logs/{number}.log {QUEUE}/logs/{number}.2.log"]).stdout
+    assert logs == "try 1\ntry 2\n"
+
+
+def test_a_cancelled_job_gets_its_signal_and_then_the_end(queue):
+    polite = queue.submit("sh", "-c", "trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.1; done")
+    stubborn = queue.submit("sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.1; done")
+    for number in (polite, stubborn):
+        queue.until(number, "running")
+    time.sleep(0.5)  # their traps
+    queue.ask("cancel", {"ids": [polite, stubborn]})
+    assert (queue.over(polite)["state"], queue.job(polite)["exit_code"]) == ("cancelled", 5)
+    assert queue.log(polite) == "up\nbye\n"
+    assert (queue.over(stubborn)["state"], queue.job(stubborn)["exit_code"]) == ("cancelled", 137)
+
+
+def test_a_time_limit_warns_and_ends(queue):
+    script = "trap 'echo warned' USR1; trap 'echo stopped; exit 9' TERM; while :; do sleep 0.1; done"
+    number = queue.submit(
+        *("sh", "-c", script),
+        request={"time_limit": 2.0},
+        spec={"warn_signal": "SIGUSR1", "warn_before": 1.0},
+    )
+    job = queue.over(number)
+    assert (job["state"], job["exit_code"]) == ("timeout", 9)
+    assert "2 s" in job["error"]
+    assert queue.log(number) == "warned\nstopped\n"
+
+
+def test_a_shell_that_nobody_uses_is_ended(queue):
+    idle = queue.submit("sleep", "1d", spec={"idle_limit": 10.0})
+    busy = queue.submit("sh", "-c", "while :; do :; done", spec={"idle_limit": 10.0})
+    assert queue.over(idle)["state"] == "timeout"
+    assert "did nothing" in queue.job(idle)["error"]
+    assert queue.job(busy)["state"] == "running"
+
+
+@pytest.mark.parametrize(("verb", "code"), [(("kill",), 137), (("rm", "--force"), 137)])
+def test_what_is_ended_by_hand_counts_as_cancelled(queue, verb, code):
+    number = queue.submit("sleep", "1d", retries=3)
+    container = queue.until(number, "running")["container"]
+    queue.host.docker(*verb, container)
+    job = queue.over(number)
+    assert (job["state"], job["exit_code"], job["attempt"]) == ("cancelled", code, 1)
+    assert "by hand" in job["error"]
+
+
+def test_the_standby_takes_over(queue):
+    number = queue.submit("sh", "-c", "sleep 2; exit 4")
+    queue.until(number, "running")
+    keeper, standby = queue.keeper(), queue.standby()
+    queue.kill(keeper)
+    wait_for(lambda: queue.processes("berth-keeper") == [standby], "the standby to be keeper")
+    assert queue.standby() != standby
+    queue.kill(queue.standby())
+    assert queue.over(number)["exit_code"] == 4
+    assert queue.job(number)["attempt"] == 1
+
+
+def test_a_job_that_ends_while_nobody_watches(queue):
+    number = queue.submit("sh", "-c", "echo alone; sleep 1; exit 6")
+    waiting = queue.submit("true", request={"cpus": 2})
+    container = queue.until(number, "running")["container"]
+    queue.kill(queue.standby(), queue.keeper())
+    queue.host.docker("wait", container)
+    queue.ask("list")  # whoever looks starts a keeper
+    assert queue.over(number)["exit_code"] == 6
+    assert queue.log(number) == "alone\n"
+    assert queue.over(waiting)["state"] == "completed"
+
+
+def test_a_keeper_that_is_started_beside_an_open_database(queue):
+    """A dashboard's agent has threads and open files, none of which a keeper may inherit."""
+    number = queue.submit("sh", "-c", "sleep 1; exit 2")
+    queue.until(number, "running")
+    queue.kill(queue.standby(), queue.keeper())
+    agent = queue.host.popen(["python3", "-I", "-S", "/opt/agent.pyz", "--interval", "0.5"])
+    try:
+        assert queue.keeper()
+        assert queue.standby()
+    finally:
+        agent.kill()
+        agent.communicate()
+    assert queue.over(number)["exit_code"] == 2
+
+
+def test_jobs_wait_for_an_engine_that_hangs_or_is_gone(queue):
+    host = queue.host
+    first = queue.submit("sh", "-c", "sleep 1; exit 8")
+    second = queue.submit("true", request={"gpus": 4, "cpus": 2})
+    third = queue.submit("true", request={"gpus": 4})
+    queue.until(first, "running")
+    host.hang_engine()
+    time.sleep(1.5)
+    assert queue.job(first)["state"] == "running"
+    assert queue.job(second).get("state", "queued") == "queued"
+    host.thaw_engine()
+    assert queue.over(first)["exit_code"] == 8
+    for number in (second, third):
+        assert queue.over(number)["state"] == "completed"
+    running = queue.submit("sleep", "1d")
+    waiting = [queue.submit("true", request={"cpus": 2}, user="bob") for _ in range(2)]
+    queue.until(running, "running")
+    host.stop_engine()
+    assert (
+        "engine"
+        in queue.until(waiting[1], "queued", check=lambda job: "answer" in job.get("reason", ""))["reason"]
+    )
+    host.start_engine()
+    job = queue.over(running)
+    assert job["state"] == "failed"
+    assert job["exit_code"] in (137, 143)
+    for number in waiting:
+        assert queue.over(number)["state"] == "completed"
+
+
+def test_power_cut(queue):
+    host = queue.host
+    running, waiting = queue.submit("sleep", "1d", retries=1), queue.submit("true", request={"cpus": 2})
+    queue.until(running, "running")
+    host.power_cut()
+    host.boot()
+    queue.ask("resume")
+    assert queue.until(running, "running")["attempt"] == 2
+    queue.ask("cancel", {"ids": [running]})
+    assert queue.over(waiting)["state"] == "completed"
+
+
+def test_running_jobs_of_a_lost_database_are_taken_in(queue):
+    host = queue.host
+    number = queue.submit("sh", "-c", "echo still here; sleep 2; exit 11", user="alice", request={"gpus": 1})
+    gpus = queue.until(number, "running")["gpus"]
+    host.run(
+        [
+            "sh",
+            "-c",
+            f"dd if=/dev/urandom of={QUEUE}/queue.db bs=4k count=8 conv=notrunc; rm {QUEUE}/queue.db-*",
+        ]
+    )
+    queue.kill(queue.standby(), queue.keeper())
+    queue.ask("list")
+    job = queue.until(number, "running")
+    assert (job["owner"], job["gpus"]) == ("alice", gpus)
+    assert queue.over(number)["exit_code"] == 11
+    assert queue.log(number) == "still here\n"
+
+
+def test_a_gpu_that_a_stranger_holds_is_waited_for(queue):
+    host = queue.host
+    host.docker("run", "-d", "--name", "stranger", "--gpus", "device=0", "busybox:latest", "sleep", "1d")
+    try:
+        number = queue.submit("true", request={"gpus": 4})
+        job = queue.until(number, "queued", check=lambda job: "stranger" in job.get("reason", ""))
+        assert job.get("attempt", 0) == 0
+    finally:
+        host.docker("rm", "-f", "stranger")
+    assert queue.over(number)["state"] == "completed"
+
+
+def test_many_at_once_from_two_users(queue):
+    said: list[int] = []
+
+    def submit(user: str) -> None:
+        said.extend(queue.submit("true", user=user) for _ in range(6))
+
+    threads = [threading.Thread(target=submit, args=(user,)) for user in ("alice", "bob", "alice")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(said)) == 18
+    for number in said:
+        assert queue.over(number)["state"] == "completed"
+    starts = [queue.job(number)["started_at"] for number in sorted(said)]
+    assert all(later - earlier > -2 for earlier, later in zip(starts, starts[2:], strict=False))
