@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from backend.actions.registry import Action
     from backend.config import Config
 
-PER_HOST = 8
-"""Runs of one action on one host at a time: sshd and engines queue more than that anyway."""
+PER_HOST = 20
+"""Runs on one host at a time. Most of them wait, as a stop does for its container's last ten seconds."""
 
 
 @dataclass(frozen=True)
