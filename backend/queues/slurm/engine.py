@@ -70,6 +70,7 @@ class SlurmQueue:
 
     async def _submit(self, job: Submission) -> list[str]:
         kind = await self._kind(job)
+        await self._known(job)
         name = "" if job.outfile else "%A_%a.log" if job.array else "%j.log"
         argv = ["sh", "-c", _SUBMIT, "sh", name, *script.options(job, kind)]
         said = await self._asked_for(argv, script.script(job, kind))
@@ -77,6 +78,14 @@ class SlurmQueue:
         if not number.isdecimal():
             raise ActionFailed(f"{self.host}: sbatch gave no number, but {said[:200]!r}.")
         return [f"{number}_{index}" for index in sorted(set(job.array))] or [number]
+
+    async def _known(self, job: Submission) -> None:
+        """Slurm takes jobs that wait for unknown ones, and starts them at once."""
+        for number, _ in job.after:
+            try:
+                await self.one(number)
+            except NoSuchTarget as error:
+                raise UsageError(error.message, hint="See: berth jobs") from error
 
     async def _asked_for(self, argv: list[str], data: bytes) -> str:
         done = await self.client.try_(argv, input=data)
@@ -374,7 +383,8 @@ def _updates(changes: Mapping[str, Any]) -> list[str]:
     if "gpus" in changes:
         out.append(f"Gres=gpu:{int(changes['gpus'])}")
     if "cpus" in changes:
-        out += [f"NumCPUs={int(changes['cpus'])}", f"CPUs/Task={int(changes['cpus'])}"]
+        cpus = int(changes["cpus"])
+        out += [f"NumCPUs={cpus}-{cpus}", f"CPUsPerTask={cpus}", f"MinCPUsNode={cpus}"]
     if "memory" in changes:
         out.append(f"MinMemoryNode={int(changes['memory']) // 1024**2}")
     if "time_limit" in changes:

@@ -43,7 +43,7 @@ async def follow(
         if not log:
             yield f"Slurm no longer says where job {job} wrote its output."
     yield row
-    if not to_the_end:
+    if not to_the_end or row.state in ENDED:
         if output and log:
             yield await _said(queue, _START, str(tail), log)
         return
@@ -84,8 +84,8 @@ async def _until_end(
                 yield f"{error} The job goes on."
             continue
         if _shown(new) != _shown(last):
-            if new.state in ENDED and reader is not None:
-                yield await reader.rest()
+            if new.state in ENDED and reader is not None and (rest := await reader.rest()):
+                yield rest
             last = new
             yield new
 

@@ -162,7 +162,7 @@ attempt() {
 watch() { # Slurm's own process beside this shell may be killed too; then nobody would end the job
     while [ -d "/proc/$1" ]; do sleep 2; done
     kill -TERM "$2"
-    sleep 12
+    sleep 3
     kill -KILL "$2"
 }
 

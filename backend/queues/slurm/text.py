@@ -17,7 +17,7 @@ from backend.queues.slurm.meta import Meta, read_comment
 
 JOB_FIELDS = (
     *("JobID", "ArrayJobID", "ArrayTaskID", "UserName", "Name", "State", "Reason", "Partition", "NodeList"),
-    *("NumCPUs", "NumNodes", "tres-alloc", "tres-per-node", "tres-per-job", "TimeLimit", "SubmitTime"),
+    *("NumCPUs", "tres-alloc", "tres-per-node", "tres-per-job", "TimeLimit", "SubmitTime"),
     *("StartTime", "EndTime", "PriorityLong", "Comment", "Command", "WorkDir", "Dependency", "exit_code"),
     *("STDOUT", "BatchHost"),
 )
@@ -184,7 +184,6 @@ def history(host: str, output: str, end: str) -> list[Found]:
             "UserName": each["User"],
             "Name": each["JobName"],
             "NumCPUs": each["AllocCPUS"],
-            "NumNodes": "1",
             "tres-alloc": each["ReqTRES"],
             "tres-per-node": "",
             "tres-per-job": "",
@@ -235,8 +234,10 @@ def _tres_memory(tres: str) -> int | None:
 
 
 def _gpus_asked(each: dict[str, str]) -> int:
-    nodes = max(1, count(each["NumNodes"].partition("-")[0]))
-    return gpus(each["tres-alloc"]) or gpus(each["tres-per-job"]) or gpus(each["tres-per-node"]) * nodes
+    # squeue's own NumNodes of a waiting job counts what its CPUs might take
+    nodes = re.search(r"(?:^|,)node=(\d{1,6})", each["tres-alloc"])
+    per_node = gpus(each["tres-per-node"]) * (int(nodes[1]) if nodes else 1)
+    return gpus(each["tres-alloc"]) or gpus(each["tres-per-job"]) or per_node
 
 
 def facts(output: str) -> dict[str, str]:

@@ -56,6 +56,7 @@ async def watch(
     told = report
     while True:
         began = time.monotonic()
+        share = _SHARE
         try:
             if not now.version:
                 now = replace(now, **await _about(queue))
@@ -66,12 +67,12 @@ async def watch(
                 nodes_due = time.monotonic() + NODES_EVERY
         except BerthError as error:
             now = replace(now, error=error.message, hint=error.hint)
-            nodes_due = 0.0
+            nodes_due, share = 0.0, 1.0  # what failed took a timeout, not a controller's time
         if now != told:
             told = now
             changed(now)
         took = time.monotonic() - began
-        await asyncio.sleep(max(JOBS_EVERY - took, took * (1 / _SHARE - 1), 0.5))
+        await asyncio.sleep(max(JOBS_EVERY - took, took * (1 / share - 1), 0.5))
 
 
 async def _about(queue: SlurmQueue) -> dict[str, object]:
