@@ -125,6 +125,7 @@ def _gpu_devices(spec: HostSpec) -> str:
 def _first_boot(folder: Path, spec: HostSpec) -> str:
     lines = [
         "set -eu",
+        "exec 9>home/.seeding && flock 9",  # homes in common are filled by one host at a time
         "rm -rf etc/ssh/sshd_config.d etc/cron.d etc/docker",
         f"cp -a '{folder}/seed/.' .",
         *(f"chown -R {uid}:{uid} home/{user}" for user, uid in USERS.items()),

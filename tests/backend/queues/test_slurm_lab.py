@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import shlex
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
@@ -313,6 +317,38 @@ async def test_its_container_is_gone_whatever_ended_the_job(cluster: Lab, queue:
 
 
 # --------------------------------------------------------------------------------------- looking on
+
+
+def berth(cluster: Lab, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tui", *words],
+        env={**os.environ, "BERTH_CONFIG_DIR": str(cluster.config_dir)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+async def test_by_the_command_line(cluster: Lab, queue: SlurmQueue) -> None:
+    words = ["run", "--host", "c1", "--image", "busybox:latest", "--gpus", "1", "--", "sh", "-c"]
+    done = await asyncio.to_thread(berth, cluster, *words, 'echo "out $0"; exit 3', "it's")
+    assert (done.returncode, done.stdout) == (3, "out it's\n"), done.stderr
+    assert "runs on n" in done.stderr
+    (number,) = await queue.submit([replace(PLAIN, gpus=3)])
+    await state(queue, number, "running")
+    jobs, nodes, partitions = await asyncio.gather(
+        *(asyncio.to_thread(berth, cluster, what, "--json") for what in ("jobs", "nodes", "partitions"))
+    )
+    assert [(row["id"], row["gpus"]) for row in json.loads(jobs.stdout)] == [(number, 3)]
+    assert sorted((row["gpus_used"], row["state"]) for row in json.loads(nodes.stdout)) == [
+        (0, "idle"),
+        (3, "mixed"),
+    ]
+    first = json.loads(partitions.stdout)[0]
+    assert (first["name"], first["gpus"], first["gpus_free"]) == ("main", 8, 5)
+    killed = await asyncio.to_thread(berth, cluster, "job", "kill", f"c1/{number}", "--yes")
+    assert killed.returncode == 0, killed.stderr
 
 
 async def test_a_shell_in_a_job(cluster: Lab, config: Config, queue: SlurmQueue) -> None:
