@@ -35,6 +35,7 @@ from backend.model import (
     TmuxSession,
     Usage,
 )
+from backend.queues.clusterrows import with_gpus
 from backend.queues.jobrows import job_rows
 from backend.tmux import session_stem
 
@@ -74,7 +75,7 @@ class RowBuilder:
 
     def jobs(self, state: FleetState) -> list[JobRow]:
         """One row per job of all queues, by host and turn."""
-        return self._collect(_JOBS, state)
+        return with_gpus(self._collect(_JOBS, state), state)
 
     def warm(self, state: FleetState) -> Iterator[None]:
         """Build what `state` asks for, one host after the other: whoever wants rows next need not wait."""

@@ -6,4 +6,5 @@ slurm       the queue of a cluster, on its login node
 choose      which engine a host has
 placement   where a job would start soonest
 jobrows     what engines tell -> JobRow
+clusterrows what a cluster's jobs do with their GPUs, seen on their nodes
 """

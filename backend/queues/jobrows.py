@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from backend.model import GpuRow, Job, JobRow
@@ -29,10 +29,8 @@ def job_rows(
 def _row(host: str, job: Job, gpus: Mapping[str, GpuRow], place: int | None, stale: bool) -> JobRow:
     request, spec = job.request, job.spec
     mine = [gpus[uuid] for uuid in job.gpus if uuid in gpus] if job.state == "running" else []
-    util = [gpu.util_percent for gpu in mine if gpu.util_percent is not None]
-    used = [gpu.mem_used for gpu in mine if gpu.mem_used is not None]
-    idle = [gpu.idle_since for gpu in mine]
     started = _moment(job.started_at)
+    util, used, idle = measured(mine, started)
     return JobRow(
         host=host,
         engine="docker",
@@ -61,12 +59,25 @@ def _row(host: str, job: Job, gpus: Mapping[str, GpuRow], place: int | None, sta
         attempt=job.attempt,
         retries=job.retries,
         after=tuple(str(number) for number, _ in job.after),
-        util_percent=sum(util) / len(util) if util else None,
-        gpu_mem_used=sum(used) if used else None,
-        idle_since=_idle_since(idle, started),
+        util_percent=util,
+        gpu_mem_used=used,
+        idle_since=idle,
         interactive=spec.tty,
         log=job.log or spec.outfile,
         stale=stale,
+    )
+
+
+def measured(
+    gpus: Sequence[GpuRow], started: datetime | None
+) -> tuple[float | None, int | None, datetime | None]:
+    """What a job's GPUs do: mean utilisation, memory in use, since when none of them worked."""
+    util = [gpu.util_percent for gpu in gpus if gpu.util_percent is not None]
+    used = [gpu.mem_used for gpu in gpus if gpu.mem_used is not None]
+    return (
+        sum(util) / len(util) if util else None,
+        sum(used) if used else None,
+        _idle_since([gpu.idle_since for gpu in gpus], started),
     )
 
 
