@@ -99,6 +99,7 @@ _MEASURE: dict[str, Callable[[Path, bool], list[Figure]]] = {
     "terminals": _module("terminal_cost"),
     "actions": _module("actions_cost"),
     "queue": _module("queue"),
+    "slurm": _module("queue_slurm"),
 }
 
 if __name__ == "__main__":

@@ -58,7 +58,9 @@ SlurmdTimeout=10
 SchedulerParameters={scheduler}
 """
 QUICK = "batch_sched_delay=0,bf_interval=1,sched_interval=2,sched_min_interval=0"
-"""Of a lab; `SchedulerParameters=` without it is Slurm's own pace."""
+"""A lab's pace."""
+DEFAULT = "default_queue_depth=100"
+"""Slurm's own pace: what it does without any SchedulerParameters."""
 
 
 def seed(put: Callable[[str, str | bytes, int], None], spec: HostSpec, cluster: Sequence[HostSpec]) -> None:
