@@ -20,7 +20,9 @@ GB = 1 << 30
 
 def figures(*, quick: bool = False) -> list[Figure]:
     """All of them."""
-    return _planning(5 if quick else 25)
+    from tests.bench import queue_host
+
+    return [*_planning(5 if quick else 25), *queue_host.figures(quick=quick)]
 
 
 def _planning(runs: int) -> list[Figure]:

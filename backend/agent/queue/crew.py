@@ -39,6 +39,8 @@ class Crew:
         """Those of lost databases of this folder too: numbers of jobs are never given twice."""
         self.utilisation = utilisation
         self.tidy = tidy
+        self.has_init = True
+        """Whether the engine's host has an init for containers."""
         self.runs: Dict[Key, Run] = {}
         self.on_change: Callable[[], Any] = lambda: None
         """Something was written: others may start."""

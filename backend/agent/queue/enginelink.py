@@ -42,6 +42,8 @@ class EngineLink:
         self.path = path
         """The socket in use."""
         self.up = False
+        self.podman = False
+        """Whether it is Podman, as far as was asked."""
         self.why = ""
         """Why it is not there, once that is known."""
         self.count = 0

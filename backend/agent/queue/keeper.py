@@ -214,6 +214,8 @@ class Keeper:
         self._crew = None
 
     async def _recover(self, crew: Crew) -> None:
+        version = await self._engine.ask("GET", "/version")
+        self._engine.podman = b"odman" in version.body
         reply = await self._engine.ask("GET", "/containers/json?all=1")
         if reply.error is not None or reply.status != 200 or crew is not self._crew:
             return

@@ -13,7 +13,7 @@ from typing import Any, Dict, Optional, Sequence
 
 from ..http_unix import Reply
 from ..loop import Timer
-from . import container, jobs
+from . import container, jobs, podman
 from .container import Found, SpecError
 from .enginelink import words
 from .idle import IdleWatch
@@ -118,22 +118,36 @@ class Run:
         except SpecError as error:
             self._record(jobs.FAILED, None, str(error))
             return
+        wanted["HostConfig"]["Init"] = self._crew.has_init
         name = container.name(self._crew.queue_id, job)
-        reply = await engine.ask("POST", f"/containers/create?name={name}", wanted)
+        reply = await self._create(name, wanted)
+        if self._lacks_init(reply):
+            wanted["HostConfig"]["Init"] = False
+            reply = await self._create(name, wanted)
         if reply.error is not None:
             return
-        if reply.status == 409:
-            reply = await engine.ask("GET", f"/containers/{name}/json")
-            found = container.inspected(_json(reply))
-            if found is None or (found.queue, found.job, found.attempt) != (self._crew.queue_id, *self.key):
-                self._could_not(f"a container named {name} is in the way", None)
-                return
-            self.resume(found)
-        elif reply.status == 201:
+        if reply.status == 201:
             self.container = str(_json(reply).get("Id") or name)
             await self._start()
         else:
-            self._could_not(words(reply), None)
+            await self._not_made(name, words(reply))
+
+    async def _not_made(self, name: str, said: str) -> None:
+        """Its name may be taken, by a container that an earlier keeper asked for."""
+        reply = await self._crew.engine.ask("GET", f"/containers/{name}/json")
+        found = container.inspected(_json(reply))
+        if found is not None and (found.queue, found.job, found.attempt) == (self._crew.queue_id, *self.key):
+            self.resume(found)
+        elif reply.error is None:
+            self._could_not(said, None)
+
+    async def _create(self, name: str, wanted: Dict[str, Any]) -> Reply:
+        engine = self._crew.engine
+        if engine.podman:
+            reply: Reply = await engine.ask("POST", podman.CREATE, podman.body(name, wanted, self._gpus))
+        else:
+            reply = await engine.ask("POST", f"/containers/create?name={name}", wanted)
+        return reply
 
     async def _start(self) -> None:
         if self._cause:  # somebody changed their mind meanwhile
@@ -141,6 +155,11 @@ class Run:
             return
         reply = await self._crew.engine.ask("POST", f"/containers/{self.container}/start")
         if reply.error is not None:
+            return
+        if self._lacks_init(reply):
+            await self._crew.engine.ask("DELETE", f"/containers/{self.container}?v=1")
+            self.container = ""
+            await self._begin()
             return
         if reply.status in (204, 304):
             self._is_running(None)
@@ -154,6 +173,16 @@ class Run:
                 _json(await self._crew.engine.ask("GET", f"/containers/{self.container}/json"))
             )
             self._could_not(said, found.exit_code if found is not None and found.exit_code else None)
+
+    def _lacks_init(self, reply: Reply) -> bool:
+        """Whether it failed only because the engine's host has no init for containers (tini, catatonit).
+
+        Without one a job's own shell is process 1, which heeds no signal that it does not catch.
+        """
+        lacks = self._crew.has_init and reply.status >= 400 and b"-init" in reply.body
+        if lacks:
+            self._crew.has_init = False
+        return lacks
 
     def _could_not(self, said: str, code: Optional[int]) -> None:
         state, code, error = self._verdict(code, said)
@@ -295,7 +324,7 @@ class Run:
             limit_text = f" ({job.memory / 2**30:.3g} GiB)" if job.memory else ""
             return jobs.FAILED, code, f"it ran out of memory{limit_text}"
         if self._killed and time.monotonic() - self._killed["at"] < _BY_HAND:
-            return jobs.CANCELLED, code, f"ended by hand: signal {self._killed['signal']} through the engine"
+            return jobs.CANCELLED, code, f"ended by hand, through the engine{_signal(self._killed['signal'])}"
         return jobs.FAILED, code, said or _meaning(code)
 
     def _record(self, state: str, code: Optional[int], error: str) -> None:
@@ -317,6 +346,10 @@ def span(seconds: float) -> str:
     hours, minutes = divmod(whole // 60, 60)
     parts = [f"{hours} h" if hours else "", f"{minutes} min" if minutes else ""]
     return " ".join(part for part in parts if part)
+
+
+def _signal(number: Any) -> str:
+    return f" (signal {number})" if number else ""  # Podman does not tell
 
 
 def _meaning(code: Optional[int]) -> str:

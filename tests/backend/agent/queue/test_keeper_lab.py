@@ -172,6 +172,30 @@ def test_what_a_job_gets_and_what_is_told_of_it(queue):
     assert queue.containers() == []
 
 
+def test_podman_is_asked_for_gpus_in_its_own_words(new_lab):
+    host = new_lab(HostSpec("pod", gpus="nvidia:4:A100", engine="podman", sshd=False)).host("pod")
+    host.put("/opt/agent.pyz", agent_zipapp()[0], mode=0o755)
+    queue = Queue(host)
+    host.run(["mkdir", "-p", "/srv/data"])
+    script = (
+        "echo /dev/nvidia[0-9]*; grep Cpus_allowed_list /proc/self/status; id -u; echo $A; touch /d/x; exit 7"
+    )
+    spec = {"mounts": [["/srv/data", "/d", True]], "env": [["A", "b c"]], "user": "5001:5001"}
+    number = queue.submit("sh", "-c", script, spec=spec, request={"gpus": 2, "memory": 64 << 20})
+    job = queue.over(number)
+    assert (job["state"], job["exit_code"], len(job["gpus"])) == ("failed", 7, 2)
+    said = queue.log(number).splitlines()
+    assert said[0] == "/dev/nvidia0 /dev/nvidia1"
+    assert said[1].split() == ["Cpus_allowed_list:", str(job["cpus"][0])]
+    assert said[2:4] == ["5001", "b c"]
+    assert "Read-only" in said[4]
+    stubborn = queue.submit("sleep", "1d")
+    queue.until(stubborn, "running")
+    queue.ask("cancel", {"ids": [stubborn]})
+    assert (queue.over(stubborn)["state"], queue.job(stubborn)["exit_code"]) == ("cancelled", 137)
+    queue.idle()
+
+
 def test_jobs_without_gpus_are_given_none(queue):
     number = queue.submit("sh", "-c", "echo [$NVIDIA_VISIBLE_DEVICES]")
     assert queue.over(number)["state"] == "completed"
@@ -277,7 +301,7 @@ def test_what_is_ended_by_hand_counts_as_cancelled(queue, verb, code):
 
 
 def test_the_standby_takes_over(queue):
-    number = queue.submit("sh", "-c", "sleep 2; exit 4")
+    number = queue.submit("sh", "-c", "sleep 4; exit 4")
     queue.until(number, "running")
     keeper, standby = queue.keeper(), queue.standby()
     queue.kill(keeper)
@@ -289,7 +313,7 @@ def test_the_standby_takes_over(queue):
 
 
 def test_a_job_that_ends_while_nobody_watches(queue):
-    number = queue.submit("sh", "-c", "echo alone; sleep 1; exit 6")
+    number = queue.submit("sh", "-c", "echo alone; sleep 3; exit 6")
     waiting = queue.submit("true", request={"cpus": 2})
     container = queue.until(number, "running")["container"]
     queue.kill(queue.standby(), queue.keeper())
@@ -302,7 +326,7 @@ def test_a_job_that_ends_while_nobody_watches(queue):
 
 def test_a_keeper_that_is_started_beside_an_open_database(queue):
     """A dashboard's agent has threads and open files, none of which a keeper may inherit."""
-    number = queue.submit("sh", "-c", "sleep 1; exit 2")
+    number = queue.submit("sh", "-c", "sleep 4; exit 2")
     queue.until(number, "running")
     queue.kill(queue.standby(), queue.keeper())
     agent = queue.host.popen(["python3", "-I", "-S", "/opt/agent.pyz", "--interval", "0.5"])
@@ -317,7 +341,7 @@ def test_a_keeper_that_is_started_beside_an_open_database(queue):
 
 def test_jobs_wait_for_an_engine_that_hangs_or_is_gone(queue):
     host = queue.host
-    first = queue.submit("sh", "-c", "sleep 1; exit 8")
+    first = queue.submit("sh", "-c", "sleep 5; exit 8")
     second = queue.submit("true", request={"gpus": 4, "cpus": 2})
     third = queue.submit("true", request={"gpus": 4})
     queue.until(first, "running")
@@ -359,7 +383,7 @@ def test_power_cut(queue):
 
 def test_running_jobs_of_a_lost_database_are_taken_in(queue):
     host = queue.host
-    number = queue.submit("sh", "-c", "echo still here; sleep 2; exit 11", user="alice", request={"gpus": 1})
+    number = queue.submit("sh", "-c", "echo still here; sleep 5; exit 11", user="alice", request={"gpus": 1})
     gpus = queue.until(number, "running")["gpus"]
     host.run(
         [
