@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 MB = 1024**2
 _UNITS = {"": MB, "K": 1024, "M": MB, "G": 1024**3, "T": 1024**4, "P": 1024**5}
@@ -45,6 +46,7 @@ def count(text: str) -> int:
     return int(text) if text.isdecimal() and len(text) < 16 else 0
 
 
+@lru_cache(4096)
 def moment(text: str) -> datetime | None:
     """SLURM_TIME_FORMAT=%s."""
     if not text.isdecimal() or not 0 < len(text) < 12:
@@ -52,6 +54,7 @@ def moment(text: str) -> datetime | None:
     return datetime.fromtimestamp(int(text), UTC)
 
 
+@lru_cache(4096)
 def span(text: str) -> float | None:
     """Seconds of `D-HH:MM:SS`, `HH:MM:SS`, `MM:SS`; None for UNLIMITED and what is no time."""
     match = re.fullmatch(r"(?:(\d{1,6})-)?(?:(\d{1,6}):)?(\d{1,6}):(\d\d)", text, re.ASCII)
@@ -61,6 +64,7 @@ def span(text: str) -> float | None:
     return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 
 
+@lru_cache(4096)
 def amount(text: str) -> int:
     """Bytes of `300M`, `4G`, `16000` (MB)."""
     match = re.fullmatch(r"(\d{1,15})(?:\.(\d{1,6}))?([KMGTP]?)[nc]?", text, re.ASCII)
@@ -69,6 +73,7 @@ def amount(text: str) -> int:
     return int(float(f"{match[1]}.{match[2] or 0}") * _UNITS[match[3]])
 
 
+@lru_cache(4096)
 def gpus(tres: str) -> int:
     """How many GPUs `gres:gpu:h100:2`, `gres/gpu=2,gres/gpu:h100=2`, `gpu:a100:4(S:0-1),gpu:t4:1` are."""
     plain, typed = 0, 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from functools import lru_cache
 
 import msgspec
 
@@ -31,6 +32,7 @@ def comment(meta: Meta) -> str:
     return _MARK + base64.urlsafe_b64encode(msgspec.json.encode(meta)).decode().rstrip("=")
 
 
+@lru_cache(1024)
 def read_comment(text: str) -> Meta:
     """Of a comment; `NONE` for other people's."""
     if not text.startswith(_MARK) or len(text) > _LONGEST:

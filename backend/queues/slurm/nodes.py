@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from backend.model import ClusterNode, ClusterPartition
 from backend.queues.slurm.amounts import MB, count, gpus, known, records, span
@@ -18,22 +17,21 @@ _TAKES_JOBS = ("idle", "mixed", "allocated", "completing")
 
 
 def cluster(host: str, output: str, end: str) -> tuple[list[ClusterNode], list[ClusterPartition]]:
-    """sinfo's nodes and partitions, in its order."""
+    """sinfo's nodes in its order, and the partitions: the default one first, then by name."""
     lines = records(output, NODE_FIELDS, end)
     named: dict[str, dict[str, str]] = {}
     partitions: dict[str, list[dict[str, str]]] = {}
+    member: dict[str, set[str]] = {}
     for each in lines:
         named.setdefault(each["NodeHost"], each)
         partitions.setdefault(each["Partition"], []).append(each)
-    nodes = {name: _node(host, each, tuple(dict.fromkeys(_of(lines, name)))) for name, each in named.items()}
-    return list(nodes.values()), [
+        member.setdefault(each["NodeHost"], set()).add(each["Partition"].rstrip("*"))
+    nodes = {name: _node(host, each, tuple(sorted(member[name]))) for name, each in named.items()}
+    found = [
         _partition(host, name, each, [nodes[one["NodeHost"]] for one in each])
         for name, each in partitions.items()
     ]
-
-
-def _of(lines: list[dict[str, str]], node: str) -> Iterable[str]:
-    return (each["Partition"].rstrip("*") for each in lines if each["NodeHost"] == node)
+    return list(nodes.values()), sorted(found, key=lambda each: (not each.default, each.name))
 
 
 def _node(host: str, each: dict[str, str], partitions: tuple[str, ...]) -> ClusterNode:

@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from backend.queues.slurm.engine import SlurmQueue
 
 _SHELL = "if command -v bash >/dev/null; then exec bash; fi; exec sh"
-_INSIDE = 'd=$(command -v docker || command -v podman) && exec "$d" "$@"'
+# a job runs some moments before its container does
+_INSIDE = """name=$1; shift
+d=$(command -v docker || command -v podman) || exit 127
+for n in $(seq 300); do
+    [ "$("$d" inspect --format "{{.State.Running}}" "$name" 2>/dev/null)" = true ] && break
+    sleep 0.2
+done
+exec "$d" "$@" """
 _THEN_END = 'srun "$@"; code=$?; scancel "$0"; exit "$code"'
 """A job that is but a shell's allocation ends with the shell."""
 
@@ -34,10 +41,11 @@ async def terminal(queue: SlurmQueue, job: str) -> Terminal:
     ends = False
     if found.meta.kind == "docker" and row.interactive:
         inside = ["attach", f"--detach-keys={DETACH_KEYS}", row.container]
-        words = ["sh", "-c", _INSIDE, "sh", *inside]
+        words = ["sh", "-c", _INSIDE, "sh", row.container, *inside]
         before.append("Ctrl+P Ctrl+Q leaves it running.")
     elif found.meta.kind == "docker":
-        words = ["sh", "-c", _INSIDE, "sh", "exec", "-it", row.container, "sh", "-c", _SHELL]
+        inside = ["exec", "-it", row.container, "sh", "-c", _SHELL]
+        words = ["sh", "-c", _INSIDE, "sh", row.container, *inside]
     else:
         if asked is not None and found.meta.kind in ("pyxis", "edf"):
             place += script.pyxis(asked) if found.meta.kind == "pyxis" else script.edf(asked)

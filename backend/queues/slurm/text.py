@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from backend.model import JobRow
 from backend.queues.slurm.amounts import amount, count, gpus, known, moment, records, span
@@ -130,13 +131,18 @@ def _job(host: str, each: dict[str, str]) -> Found | None:
         partition=each["Partition"],
         array=array,
         retries=meta.retries,
-        after=tuple(dict.fromkeys(re.findall(r"\d+(?:_\d+)?", known(each["Dependency"]))))[:50],
+        after=_after(known(each["Dependency"])),
         interactive=meta.tty,
         log=_expanded(known(each["STDOUT"]), raw, each["ArrayJobID"], task),
     )
     return Found(row, raw, meta, pending, _turn(row, submitted, end))
 
 
+def _after(dependency: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(re.findall(r"\d+(?:_\d+)?", dependency)))[:50] if dependency else ()
+
+
+@lru_cache(4096)
 def _state(state: str, reason: str) -> tuple[str, str]:
     """Our state and, in words, why."""
     slurm = (state.split() or [""])[0].rstrip("+")  # `CANCELLED by 5001`
@@ -221,6 +227,8 @@ def exit_code(text: str, state: str) -> int | None:
 
 def _expanded(path: str, raw: str, array: str, task: str) -> str:
     """A file name's %j, %A and %a (https://slurm.schedmd.com/sbatch.html, filename pattern)."""
+    if "%" not in path:
+        return path
     values = {"j": raw, "A": array or raw, "a": task, "%": "%"}
     return re.sub(r"%([jAa%])", lambda match: values[match[1]], path)
 

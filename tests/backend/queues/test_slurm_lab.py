@@ -354,7 +354,7 @@ async def test_by_the_command_line(cluster: Lab, queue: SlurmQueue) -> None:
 async def test_a_shell_in_a_job(cluster: Lab, config: Config, queue: SlurmQueue) -> None:
     job = Submission(command=("sh",), image="busybox:latest", tty=True, idle_limit=600, gpus=1, name="shell")
     (number,) = await queue.submit([job])
-    node = await container_of(cluster, queue, number)
+    node = cluster.host((await state(queue, number, "running")).node)  # its container is still to come
     ctx: ActionContext = None  # type: ignore[assignment]
     terminal = await queue.terminal(ctx, number)
     login = cluster.host("c1").popen(["script", "-qec", shlex.join(terminal.argv), "/dev/null"], user="alice")
