@@ -1,4 +1,4 @@
-"""Runs on a lab host, beside its engine: `python3 queue_inside.py WHAT COUNT` says how long it takes, as JSON."""
+"""Runs on a lab host, beside its engine: `python3 queue_inside.py WHAT COUNT` tells how long it takes."""
 
 import json
 import os

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import socket
 from typing import Any, Callable, Dict, Optional
-from urllib.parse import quote
 
 from .. import discovery
 from ..http_parse import LineSplitter, ResponseParser
@@ -24,7 +23,10 @@ _BACKOFF = (0.05, 1.0)
 _AGAIN = 0.2
 """Seconds until a request is tried again that got no connection."""
 _ACTIONS = "create start kill die died destroy remove oom".split()
-_FILTERS = quote(json.dumps({"type": ["container"], "event": _ACTIONS}, separators=(",", ":")))
+_FILTERS = "".join(
+    char if char.isalnum() else f"%{ord(char):02X}"
+    for char in json.dumps({"type": ["container"], "event": _ACTIONS}, separators=(",", ":"))
+)
 _READ = 256 * 1024
 
 

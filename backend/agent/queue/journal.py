@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import traceback
 from typing import Dict
 
 from .place import Place
@@ -24,8 +23,10 @@ class Journal:
 
     def fault(self, where: str, error: BaseException) -> None:
         """Something went wrong and the rest goes on."""
-        last = traceback.extract_tb(error.__traceback__)[-1:]
-        at = "".join(f" ({os.path.basename(frame.filename)}:{frame.lineno})" for frame in last)
+        place, at = error.__traceback__, ""
+        while place is not None:
+            file = place.tb_frame.f_code.co_filename
+            at, place = f" ({os.path.basename(file)}:{place.tb_lineno})", place.tb_next
         text = f"{where}: {type(error).__name__}: {error}{at}"
         now = time.monotonic()
         if now - self._said.get(text, -_SAME) >= _SAME:

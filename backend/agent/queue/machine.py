@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import calendar
 import os
 import time
 from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
+from ..times import seconds_from_engine
 from .jobs import LABEL_QUEUE
 
 MAX_AGE = 2.0
@@ -192,10 +192,7 @@ def read(containers: Iterable[Any] = ()) -> Machine:
 
 def unix(text: Any) -> float:
     """The wire's time in seconds since the epoch; 0 where there is none."""
-    try:
-        return float(calendar.timegm(time.strptime(str(text)[:19], "%Y-%m-%dT%H:%M:%S")))
-    except (ValueError, OverflowError):
-        return 0.0
+    return seconds_from_engine(text) or 0.0
 
 
 def _of(user: str) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from typing import Any, Dict, Iterable, List, Optional, Tuple
+
+try:
+    from _blake2 import blake2b  # hashlib would load all of OpenSSL, which is 4 MB of a keeper
+except ImportError:
+    from hashlib import blake2b
 
 from ..errors import MissingError, QueueError
 from ..jobs import (
@@ -232,7 +236,7 @@ class Rows(Base):
     def _spec_number(self, spec: Spec) -> int:
         """The row of the spec; equal ones share it."""
         text = compact(spec_json(spec))
-        digest = hashlib.sha256(text.encode("ascii")).hexdigest()
+        digest = blake2b(text.encode("ascii"), digest_size=32).hexdigest()
         self._sql("INSERT OR IGNORE INTO specs (hash, text) VALUES (?, ?)", (digest, text))
         return int(self._sql("SELECT id FROM specs WHERE hash = ?", (digest,))[0][0])
 

@@ -226,7 +226,7 @@ def test_requests_of_inspected_containers_are_found_here(host):
         }
     )
     (gpu,) = [gpu for gpu in host.watch.read([entry]).gpus if gpu.busy]
-    assert (gpu.number, gpu.busy, gpu.since) == (2, "container lab of cleo", 1714564800.0)
+    assert (gpu.number, gpu.busy, gpu.since) == (2, "container lab of cleo", 1714564800.5)
     assert host.watch.names.nvidia[2] == (2, "GPU-2", 2)
 
 
