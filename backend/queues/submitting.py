@@ -62,6 +62,11 @@ async def submit(
     for line in why:
         say(line)
     to_file = ""
+    if project is not None and config.host(chosen).queue == "slurm" and config.host(chosen).engine == "none":
+        raise UsageError(
+            f"{chosen} has no engine that could build this project's image.",
+            hint="Name an image that the cluster's nodes can have: --image IMAGE",
+        )
     if project is not None:
         from backend.projects.bring import bring, output_file
 

@@ -319,6 +319,15 @@ async def test_its_container_is_gone_whatever_ended_the_job(cluster: Lab, queue:
 # --------------------------------------------------------------------------------------- looking on
 
 
+async def test_a_forgotten_shell_is_ended(cluster: Lab, queue: SlurmQueue) -> None:
+    job = Submission(command=("sh",), image="busybox:latest", tty=True, idle_limit=2, name="forgotten")
+    (number,) = await queue.submit([job])
+    row, output = await ran(queue, number)
+    assert "nothing happened in this shell for 2 s" in output.decode()
+    assert row.ended_at is not None
+    await gone(cluster.host(row.node), number)
+
+
 def berth(cluster: Lab, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tui", *words],
