@@ -15,10 +15,14 @@ The modules, and who may use whom (arrows of import one way):
                 images resolves names, desk is what they work with.
     entry       `agent queue VERB`, batch and follow.
     doorbell    a datagram socket in the folder that wakes the keeper.
-    runs        containers of jobs: create, start, stop, logs, remove, over the engine's socket.
+    lock        who keeps the queue, and `ensure`: start a keeper where there is none.
+    keeper      one per host while jobs are unfinished: plan, book, start, record ends. What it works with:
+                enginelink (events, requests), machines (the machine in a thread, with the containers of
+                others), crew (all attempts under way), tasks (coroutines on the agent's loop), journal.
+    runs        one attempt: create, start, limits (idle), stop, end. container and podman are what the engine
+                is asked for; tidy and savelog what comes after the end.
     recover     database, labels and engine agree again after a crash: adopt, record, queue again.
-    keeper      one per host while jobs are unfinished: plan, book, start, record ends.
-    standby     waits for the keeper's lock and takes its place.
+    standby     waits for the keeper's lock and takes its place; detached: processes that outlive their parents.
     watch       for the agent of a dashboard: sends section `jobs` when the store changed.
 
 The folder
@@ -33,13 +37,13 @@ The folder
     keeper.lock       flock of the keeper; holds its pid
     doorbell          the socket
     logs/ID.log       output of ended jobs, 0640
+    keeper.log        what the keeper did, and what went wrong
     queue.db.broken-TIME   a database that could not be read
 
 Command line: `agent queue VERB` with one JSON object on stdin; one JSON object on stdout:
 `{"ok": ...}` or `{"error": {"kind": "usage|missing|refused|failed", "message": ..., "hint": ...}}`.
-`agent queue keeper` and `agent queue standby` are started by the others, detached.
 Every verb that finds unfinished jobs and no keeper starts one.
 
-A container of a job has the labels of `jobs.LABELS` and the name `berth-QUEUE-ID-ATTEMPT`: the engine itself
+A container of a job has the labels of `jobs.LABEL_*` and the name `berth-QUEUE-ID-ATTEMPT`: the engine itself
 refuses a second container for the same attempt.
 """

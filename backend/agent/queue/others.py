@@ -12,7 +12,6 @@ from .. import containers
 from ..containers import Entry
 from ..owner import Owners
 from .enginelink import EngineLink
-from .jobs import LABEL_QUEUE
 from .tasks import Task
 
 _RUNNING = ("running", "paused", "restarting")
@@ -70,7 +69,6 @@ class Others:
             entry = containers.inspected(json.loads(reply.body))
             if entry is not None and entry.running:
                 entry.wire["owner"] = self._owners.owner(entry.wire)
-                entry.wire["labels"].pop(LABEL_QUEUE, None)  # of another queue: to us it is anybody's
                 self.entries[key] = entry
         if not self._unseen:
             self.on_change()
