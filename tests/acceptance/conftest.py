@@ -16,6 +16,8 @@ from tests.lab import Host, Lab, images
 
 IMAGE = "quick:latest"
 """As busybox:latest, but its containers end at once when they are stopped."""
+KEPT = "train:kept"
+"""What a test commits."""
 _COMMAND = '["sh", "-c", "trap \'exit 0\' TERM; echo ready; sleep 100000 & wait"]'
 _CHANGES = ("ENV PATH=/bin:/usr/bin", f"CMD {_COMMAND}")
 
@@ -53,6 +55,7 @@ def tidy(lab: Lab) -> Iterator[None]:
         host.heal()
         if left := host.docker("ps", "-aq").split():
             host.docker("rm", "-f", *left, check=False)
+        host.docker("rmi", KEPT, check=False)
         host.run(["tmux", "kill-server"], user="alice", check=False)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.acceptance.conftest import IMAGE
+from tests.acceptance.conftest import IMAGE, KEPT
 from tests.acceptance.terminal import Terminal, match
 from tests.lab import Host, Lab
 
@@ -135,11 +135,11 @@ def commit_and_recreate(it: Terminal, host: Host) -> None:
     it.keys("S")
     it.until(match(r"h1 +train +running"))
     choose(it, "commit")
-    it.line("train:kept")
+    it.line(KEPT)
     it.keys("C-s")
-    it.until("committed train on h1 to train:kept")
+    it.until(f"committed train on h1 to {KEPT}")
     choose(it, "recreate")
-    it.text("train:kept")
+    it.text(KEPT)
     it.keys("Tab", "Tab")
     it.text("/srv:/data:ro")
     it.keys("C-s")
@@ -150,7 +150,7 @@ def commit_and_recreate(it: Terminal, host: Host) -> None:
     it.until("the old one was removed")
     found = json.loads(host.docker("inspect", "train"))[0]
     assert found["State"]["Running"] is True
-    assert found["Config"]["Image"] == "train:kept"
+    assert found["Config"]["Image"] == KEPT
     assert "/srv:/data:ro" in found["HostConfig"]["Binds"]
     assert host.docker("ps", "-aq", "--format", "{{.Names}}") == "train"
 

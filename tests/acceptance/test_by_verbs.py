@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.acceptance.conftest import IMAGE
+from tests.acceptance.conftest import IMAGE, KEPT
 from tests.acceptance.terminal import Terminal, match
 from tests.lab import Host, Lab
 
@@ -75,10 +75,10 @@ def test_a_working_day_by_verbs(berth: Berth, lab: Lab, terminal: Callable[..., 
     assert sorted(each["target"] for each in results) == sorted(PLACES)
     assert berth.states() == dict.fromkeys(PLACES, "exited")
     berth("start", "train")
-    berth("commit", "h1/train", "train:kept")
-    berth("recreate", "train", "--image", "train:kept", "--mount", "/srv:/data:ro", "--yes")
+    berth("commit", "h1/train", KEPT)
+    berth("recreate", "train", "--image", KEPT, "--mount", "/srv:/data:ro", "--yes")
     found = yaml.safe_load(berth("inspect", "h1/train"))
-    assert found["Config"]["Image"] == "train:kept" and "/srv:/data:ro" in found["HostConfig"]["Binds"]
+    assert found["Config"]["Image"] == KEPT and "/srv:/data:ro" in found["HostConfig"]["Binds"]
     berth("rm", *PLACES, "--yes")
     assert berth.rows("ps") == []
     berth("context", "rm", *CONTEXTS, "--yes")
@@ -118,7 +118,7 @@ CHANGES = (
     ("stop", "h1/train", "m1/eval", "--yes"),
     ("start", "p1/serve"),
     ("restart", "h1/train", "--yes"),
-    ("commit", "h1/train", "train:kept"),
+    ("commit", "h1/train", KEPT),
     ("recreate", "h1/train", "--mount", "/srv:/data", "--yes"),
     ("rm", "h1/train", "--force", "--yes"),
     ("exec", "h1/train", "--", "touch", "/changed"),

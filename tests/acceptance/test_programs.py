@@ -27,12 +27,13 @@ screen:Main=USER NICE Command
 .sort_key=PID
 .tree_view_always_by_pid=1
 """
+VIM = "LC_ALL=C.UTF-8 TERM=xterm vim.tiny -u NONE -N --cmd 'set shortmess+=F'"
 STEPS = (
     # what is typed, and what is on the screen when it has taken effect
     (["clear; seq 1 200000; echo end-$((1 + 1))", "Enter"], r"^end-2$"),
     (
-        ["clear; rm -f /tmp/note; LC_ALL=C.UTF-8 TERM=xterm vim.tiny -u NONE -N /tmp/note", "Enter"],
-        r"^~$(.|\n)*\[New\]",
+        [f"clear; rm -f /tmp/note; {VIM} /tmp/note", "Enter"],
+        r"^~$",
     ),
     (["i", "first 鯨 žluťoučký", "Enter", "second"], r"second(.|\n)*-- INSERT --"),
     (["Escape"], r"\A(?!(.|\n)*-- INSERT --)"),
@@ -157,8 +158,8 @@ def test_two_terminals_inside_one_container_do_not_meet(
     for it in (one, two):
         it.line("berth enter h1/work")
         it.until(AT_PROMPT_ABOVE_STATUS)
-    one.line("clear; TERM=xterm vim.tiny -u NONE -N /tmp/mine")
-    one.until("[New]")
+    one.line(f"clear; {VIM} /tmp/mine")
+    one.until(match(r"^~$"))
     two.line("clear; seq 1 200000; echo end-$((1 + 1))")
     one.keys("i", "typed meanwhile")
     one.until("typed meanwhile")
@@ -171,6 +172,8 @@ def test_two_terminals_inside_one_container_do_not_meet(
     two.line("clear; tput cols; tput lines")
     two.until(match(r"^90\n29$"))
     one.keys("Escape")
+    one.until_gone("-- INSERT --")
     one.line(":wq")
+    one.until(AT_PROMPT_ABOVE_STATUS)
     two.line("clear; cat /tmp/mine")
     two.until("typed meanwhile")
