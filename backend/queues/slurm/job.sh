@@ -93,6 +93,8 @@ allowed() { # the engine is outside of what Slurm confines: pass it on
     limits+=(--cpuset-cpus "$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)")
     if [ -z "$memory" ]; then memory=$((${SLURM_MEM_PER_CPU:-0} * ${SLURM_CPUS_ON_NODE:-1})); fi
     if [ "$memory" -gt 0 ]; then limits+=(--memory "${memory}m"); fi
+    # else a command that is process 1 would not feel SIGTERM
+    if [ -z "$tty" ] && command -v docker-init >/dev/null; then limits+=(--init); fi
     if [ -n "$as_me" ]; then limits+=(--user "$(id -u):$(id -g)"); fi
     given_gpus
 }
