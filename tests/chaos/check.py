@@ -62,13 +62,41 @@ def check(world: World, report: Report) -> None:
     report.marks = len(marks["start"])
     for job in jobs.values():
         report.jobs[job.get("state", "queued")] = report.jobs.get(job.get("state", "queued"), 0) + 1
-    say = report.violations.append
+    said: list[str] = []
+    say = said.append
     _nothing_lost(world, jobs, say)
-    _never_twice(jobs, events, marks, report)
+    _never_twice(jobs, events, marks, report, say)
     _never_overbooked(events, say)
     _exit_codes(world, jobs, events, marks, say)
     _engine_agrees(world, jobs, say)
     _strangers_left_alone(world, events, say)
+    _explained(said, events, world, marks, report)
+
+
+def _explained(said: list[str], events: list[Any], world: World, marks: Any, report: Report) -> None:
+    """Each sentence with all that the records tell of its job."""
+    for text in said:
+        report.violations.append(text)
+        match = re.search(r"job (\d+)", text)
+        number = int(match.group(1)) if match else -1
+        told = []
+        for each in events:
+            if each["job"] == number:
+                told.append(
+                    (each["at"], f"queue: {each['attempt']} {each['old']}>{each['new']} {each['text']}")
+                )
+        for each in world.engine_events:
+            about = each.get("Actor", {}).get("Attributes", {})
+            if about.get("berth.job") == str(number):
+                what = f"engine: {each['Action']} {about['name']} {about.get('exitCode', '')}"
+                told.append((each["timeNano"] / 1e9, what))
+            elif each["Action"] == "lost":
+                told.append((each["at"], "engine: away"))
+        told.sort(key=lambda one: one[0])
+        first = next((at for at, line in told if "away" not in line), 0.0)
+        report.violations += [f"      {at:.3f} {line}" for at, line in told if at > first - 20][:30]
+        found = {key: value for kind in marks.values() for key, value in kind.items() if key[0] == number}
+        report.violations.append(f"      marks: {found}")
 
 
 def _marks(world: World) -> dict[str, dict[tuple[int, int], list[str]]]:
@@ -92,7 +120,7 @@ def _nothing_lost(world: World, jobs: dict[int, Any], say: Any) -> None:
             say(f"job {number} was accepted and is {state}")
 
 
-def _never_twice(jobs: dict[int, Any], events: list[Any], marks: Any, report: Report) -> None:
+def _never_twice(jobs: dict[int, Any], events: list[Any], marks: Any, report: Report, say: Any) -> None:
     failures: dict[int, int] = defaultdict(int)
     unmade: dict[int, int] = defaultdict(int)
     for event in events:
@@ -102,22 +130,18 @@ def _never_twice(jobs: dict[int, Any], events: list[Any], marks: Any, report: Re
         attempts, retries = job.get("attempt", 0), job.get("retries", 0)
         report.attempts += attempts
         if failures[number] > retries:
-            report.violations.append(
-                f"job {number} was run {failures[number] + 1} times, {retries} retries asked"
-            )
+            say(f"job {number} was run {failures[number] + 1} times, {retries} retries asked")
         if attempts > 1 + failures[number] + unmade[number]:
-            report.violations.append(f"job {number} has {attempts} attempts")
+            say(f"job {number} has {attempts} attempts")
     for (number, attempt), starts in marks["start"].items():
         if len(starts) > 1:
-            report.violations.append(f"attempt {attempt} of job {number} ran {len(starts)} times")
+            say(f"attempt {attempt} of job {number} ran {len(starts)} times")
         if number not in jobs or attempt > jobs[number].get("attempt", 0):
-            report.violations.append(f"attempt {attempt} of job {number} ran, and nobody knows it")
+            say(f"attempt {attempt} of job {number} ran, and nobody knows it")
     for event in events:
         ran = (event["job"], event["attempt"]) in marks["start"]
         if "never made" in event["text"] and ran:
-            report.violations.append(
-                f"attempt {event['attempt']} of job {event['job']} ran and was queued again"
-            )
+            say(f"attempt {event['attempt']} of job {event['job']} ran and was queued again")
 
 
 def _never_overbooked(events: list[Any], say: Any) -> None:

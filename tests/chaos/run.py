@@ -79,6 +79,7 @@ def _finish(world: World, report: Report) -> None:
     for name in ("berth-keeper", "berth-standby"):
         if world.processes(name):
             report.violations.append(f"{name} is still there though nothing is left to do")
-    left = world.containers("--all")
-    if left:
-        report.violations.append(f"{len(left)} containers were left behind")
+    if world.containers("--all"):
+        format_ = "{{.Names}} {{.Status}}, created {{.CreatedAt}}"
+        left = world.host.docker("ps", "--all", "--filter", "label=berth.queue", "--format", format_)
+        report.violations += [f"{line} was left behind" for line in left.splitlines()]

@@ -264,7 +264,7 @@ class World:
 
     def engine_lost(self) -> None:
         """What ran under an engine that was killed ended when that was, whatever it could still say."""
-        self.engine_events.append({"Action": "lost", "seen": time.monotonic()})
+        self.engine_events.append({"Action": "lost", "seen": time.monotonic(), "at": time.time()})
 
     # -- the clock
 

@@ -23,6 +23,7 @@ from .errors import QueueError
 from .jobs import ACTIVE, QUEUED, WAITING, Job
 from .journal import Journal
 from .machines import Machines
+from .memory import Memory
 from .place import Place
 from .plan import Plan, plan
 from .recover import ours, recover
@@ -40,6 +41,8 @@ _AGAIN = 1.0
 """Seconds until the database is tried again."""
 _DEAF = 2.0
 """Seconds between two looks at the database while nobody can ring."""
+_QUIET = 1.0
+"""Seconds after a look until memory that it took is given back."""
 _LONGEST = 60.0
 """Seconds until the clock on the wall is looked at again where something waits for a time: it may be set."""
 _RESTLESS = 5.0
@@ -70,6 +73,8 @@ class Keeper:
         self._wake: Optional[Timer] = None
         self._leaving: Optional[Timer] = None
         self._renewed = time.monotonic()
+        self._memory = Memory()
+        self._quiet: Optional[Timer] = None
 
     def run(self) -> None:
         """Keep the queue until nothing is left to do. The lock is free afterwards, or somebody else's."""
@@ -159,6 +164,12 @@ class Keeper:
         while self._dirty:
             self._dirty = False
             await self._one_look()
+        if self._quiet is None:
+            self._quiet = self._loop.later(_QUIET, self._give_back)
+
+    def _give_back(self) -> None:
+        self._quiet = None
+        self._memory.give_back()
 
     def _failed(self, error: BaseException) -> None:
         """The database, mostly: try again."""

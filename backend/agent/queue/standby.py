@@ -7,6 +7,7 @@ it can become keeper at once, and a fork of it is the next standby.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -104,6 +105,8 @@ class Standby:
 
     def _fork(self) -> None:
         """Only from a process that has nothing open yet."""
+        gc.collect()
+        gc.freeze()  # a search for garbage writes to every object, and what is written to is shared no more
         self.pipe, theirs = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
