@@ -145,7 +145,7 @@ async def job_shell(
 
     words = (shell,) if shell else ("/bin/sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
     asked = Asked(
-        command=words, script=shell or "shell", image=image, gpus=gpus, cpus=cpus, mem=mem, shm=shm,
+        command=words, called=shell or "shell", image=image, gpus=gpus, cpus=cpus, mem=mem, shm=shm,
         time=time, name=name, priority=priority, env=env, mount=mount, workdir=workdir, user=user,
         network=network, idle=idle, partition=partition, runtime=runtime or "",
     )  # fmt: skip

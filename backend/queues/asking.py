@@ -26,6 +26,8 @@ class Asked:
     command: tuple[str, ...] = ()
     script: str = ""
     """rp's spelling of the command: one text, split as a shell does."""
+    called: str = ""
+    """What is shown instead of the command."""
     image: str = ""
     gpus: str | None = None
     cpus: int | None = None
@@ -66,7 +68,7 @@ def read(asked: Asked, defaults: Defaults | None, *, interactive: bool = False) 
     signal, before = _warning(asked.warn)
     return Submission(
         command=line,
-        script=asked.script or shlex.join(line),
+        script=asked.called or asked.script or shlex.join(line),
         name=asked.name or _name(line),
         image=asked.image,
         gpus=gpus,

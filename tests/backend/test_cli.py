@@ -327,7 +327,8 @@ def test_an_unknown_verb_names_the_known_ones(berth: Berth) -> None:
 def test_without_a_terminal_there_is_no_dashboard(berth: Berth) -> None:
     done = berth()
     assert (done.returncode, done.stdout) == (2, "")
-    assert "the dashboard needs a terminal. Without one: berth hosts|gpus|ps|contexts|jobs|nodes|partitions|sessions" in done.stderr
+    lists = "hosts|gpus|ps|contexts|jobs|nodes|partitions|sessions"
+    assert f"the dashboard needs a terminal. Without one: berth {lists}" in done.stderr
 
 
 def test_a_character_that_the_locale_lacks_is_no_failure(berth: Berth) -> None:

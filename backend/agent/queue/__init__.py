@@ -22,7 +22,8 @@ The modules, and who may use whom (arrows of import one way):
     runs        one attempt: create, start, limits (idle), stop, end. container and podman are what the engine
                 is asked for; tidy and savelog what comes after the end.
     recover     database, labels and engine agree again after a crash: adopt, record, queue again.
-    standby     waits for the keeper's lock and takes its place; detached: processes that outlive their parent.
+    standby     waits for the keeper's lock and takes its place.
+detached    processes that outlive their parent.
     watch       for the agent of a dashboard: sends section `jobs` when the store changed.
 
 The folder
