@@ -23,7 +23,7 @@ The modules, and who may use whom (arrows of import one way):
                 is asked for; tidy and savelog what comes after the end.
     recover     database, labels and engine agree again after a crash: adopt, record, queue again.
     standby     waits for the keeper's lock and takes its place.
-detached    processes that outlive their parent.
+    detached    processes that outlive their parent.
     watch       for the agent of a dashboard: sends section `jobs` when the store changed.
 
 The folder
