@@ -87,7 +87,7 @@ class Base:
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
             if version > schema.SCHEMA:
                 raise self._too_new(version)
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -256"):
                 connection.execute(f"PRAGMA {pragma}").fetchall()
             if version < schema.SCHEMA:
                 self._set_up()
