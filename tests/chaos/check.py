@@ -14,7 +14,7 @@ from tests.chaos.world import MARKS, World
 ACTIVE = ("starting", "running")
 KILLED = {137, 143, 255}
 """Exit codes of what was killed from outside: by SIGKILL, by SIGTERM, and what Docker says after a crash."""
-_NO_CODE = r"removed|never made|saw|already exists|already in use"
+_NO_CODE = r"removed|never made|saw|cannot be told|already exists|already in use"
 """Ends without an exit code. The last two are Docker's words on a container in whose start it was killed:
 whether it ran cannot be told, so that it is not started once more."""
 STALE = 2.5

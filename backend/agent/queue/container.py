@@ -177,6 +177,7 @@ class Found(NamedTuple):
     error: str = ""
     """The engine's words, where it could not start."""
     pid: int = 0
+    created_at: Optional[float] = None
     started_at: Optional[float] = None
     finished_at: Optional[float] = None
     labels: Dict[str, str] = {}  # noqa: RUF012 - a NamedTuple's default; never changed
@@ -215,6 +216,7 @@ def inspected(data: Any) -> Optional[Found]:
         oom=state.get("OOMKilled") is True,
         error=" ".join(str(state.get("Error") or "").split())[:500],
         pid=pid if isinstance(pid, int) else 0,
+        created_at=seconds_from_engine(data.get("Created")),
         started_at=seconds_from_engine(state.get("StartedAt")),
         finished_at=seconds_from_engine(state.get("FinishedAt")),
     )

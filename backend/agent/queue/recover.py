@@ -2,7 +2,7 @@
 
 in the database         in the engine         what is done
 starting, running       running               it goes on
-starting                created               started: nobody did so before
+starting                created               started, unless the engine died over it
 starting, running       ended                 its end is recorded, with its exit code
 starting                nothing               begun again, or queued again: it never ran
 running                 nothing               its end is recorded: removed by hand
@@ -18,11 +18,13 @@ import json
 import time
 from typing import AbstractSet, Any, List, Optional
 
+from ..times import seconds_from_engine
 from . import container, jobs
 from .container import Found
 from .crew import Crew
 from .jobs import ACTIVE, RUNNING, STARTING, Job
 from .tasks import Task
+from .verdict import doubt
 
 _NO_CONTAINER = "its container was never made"
 
@@ -42,24 +44,38 @@ async def recover(crew: Crew, found: List[Found]) -> None:
     for key in [key for key in crew.runs if key not in active]:
         if not crew.runs[key].over:
             crew.drop(key)
+    since = await _engine_start(crew) if active and found else None
     taken = set()
     for key, job in active.items():
         one = by_container.get(job.container) if job.container else by_name.get(key)
         if one is not None:
             taken.add(one.id)
-        _set_right(crew, job, one)
+        _set_right(crew, job, one, since)
     for one in found:
         if one.id not in taken:
             await _stray(crew, one)
 
 
-def _set_right(crew: Crew, job: Job, found: Optional[Found]) -> None:
+async def _engine_start(crew: Crew) -> Optional[float]:
+    """When the engine started, by its own clock; None where that cannot be told, or says nothing (Podman)."""
+    uptime = crew.engine.uptime()
+    if crew.engine.podman or uptime is None:
+        return None
+    reply = await crew.engine.ask("GET", "/info")
+    try:
+        now = seconds_from_engine(json.loads(reply.body)["SystemTime"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    return None if now is None else now - uptime
+
+
+def _set_right(crew: Crew, job: Job, found: Optional[Found], since: Optional[float]) -> None:
     """An active job, and its container if it has one."""
     run = crew.runs.get((job.id, job.attempt))
     if run is not None and run.over:
         return  # its end waits to be written
     if found is not None:
-        _resume(crew, job, found)
+        _resume(crew, job, found, since)
     elif job.state == RUNNING:
         crew.adopt(job).vanished()
     elif run is not None and run.begun:
@@ -69,7 +85,7 @@ def _set_right(crew: Crew, job: Job, found: Optional[Found]) -> None:
         crew.store.unbook(job.id, job.attempt, _NO_CONTAINER)
 
 
-def _resume(crew: Crew, job: Job, found: Found) -> None:
+def _resume(crew: Crew, job: Job, found: Found, since: Optional[float] = None) -> None:
     """Go on with a job from its container; in a task of its own, as the engine may take its time."""
     run = crew.adopt(job)
     run.container = found.id
@@ -80,7 +96,7 @@ def _resume(crew: Crew, job: Job, found: Found) -> None:
             return
         seen = container.inspected(json.loads(reply.body)) if reply.status == 200 else None
         if seen is not None:
-            run.resume(seen)
+            run.resume(seen, doubt(seen, since))
         elif reply.status == 404:
             run.vanished()
 

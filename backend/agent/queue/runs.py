@@ -9,17 +9,18 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ..http_unix import Reply
 from ..loop import Timer
-from . import container, jobs, podman
+from . import container, jobs, podman, verdict
 from .container import Found, SpecError
 from .enginelink import words
 from .idle import IdleWatch
 from .jobs import Job
 from .machine import Gpu
 from .tasks import Task, sleep
+from .verdict import CANCELLED, IDLE, TIME
 
 _AGAIN = 5.0
 """Seconds between two SIGKILLs to a container that does not end (a process stuck in a driver)."""
@@ -30,9 +31,6 @@ _NO_END = frozenset({"SIGUSR1", "SIGUSR2", "SIGCONT", "SIGWINCH", "SIGCHLD", "10
 
 _NOBODY = 2**31 - 1
 """A pid that no process has."""
-
-CANCELLED, TIME, IDLE = "cancelled", "time", "idle"
-"""Why the queue itself ended a container."""
 
 
 class Run:
@@ -54,7 +52,7 @@ class Run:
         self._cause = ""
         self._task: Optional[Task] = None
         self._stopper: Optional[Task] = None
-        self._timers: list[Timer] = []
+        self._timers: List[Timer] = []
         self._died: Optional[int] = None
         self._oom = False
         self._idle: Optional[IdleWatch] = None
@@ -63,7 +61,7 @@ class Run:
         """When it started, on the monotonic clock."""
 
     @property
-    def key(self) -> tuple[int, int]:
+    def key(self) -> Tuple[int, int]:
         """(job, attempt)."""
         return (self.job.id, self.job.attempt)
 
@@ -79,14 +77,16 @@ class Run:
         self.begun = True
         self._task = self._work(self._begin())
 
-    def resume(self, found: Found) -> None:
-        """Go on from the container that is there."""
+    def resume(self, found: Found, doubt: str = "") -> None:
+        """Go on from the container that is there. `doubt`: why the engine's record of it may be wrong."""
         self.container = found.id
         self._oom = found.oom
         if found.ended:
-            self._task = self._work(self._end(found.exit_code))
+            self._task = self._work(self._end(None if doubt else found.exit_code, doubt))
         elif found.running:
             self._is_running(found)
+        elif doubt:
+            self._record(*self._verdict(None, doubt))
         else:
             self._task = self._work(self._start())
 
@@ -292,14 +292,13 @@ class Run:
 
     def vanished(self) -> None:
         """Its container is gone, and nobody saw how it ended."""
-        self._record(*self._verdict(None, "its container was removed by hand"))
+        self._record(*self._verdict(None, verdict.REMOVED))
 
-    async def _end(self, code: Optional[int]) -> None:
+    async def _end(self, code: Optional[int], said: str = "") -> None:
         """Record its end. What the event says is the engine's own word and comes at once; only an end by
         SIGKILL is looked at more closely, which takes as long as the engine tidies up."""
         self._ending = True
-        said = ""
-        if code is None or (not self._cause and (self._killed or (code == 137 and not self._oom))):
+        if not said and (code is None or self._suspicious(code)):
             reply = await self._crew.engine.ask("GET", f"/containers/{self.container}/json")
             found = container.inspected(_json(reply))
             if found is not None and found.ended:
@@ -308,24 +307,15 @@ class Run:
                 said = found.error
         self._record(*self._verdict(code, said))
 
-    def _verdict(self, code: Optional[int], said: str) -> tuple[str, Optional[int], str]:
+    def _suspicious(self, code: int) -> bool:
+        """Whether somebody, or the kernel, may have ended it."""
+        return not self._cause and bool(self._killed or (code == 137 and not self._oom))
+
+    def _verdict(self, code: Optional[int], said: str) -> Tuple[str, Optional[int], str]:
         """State, exit code and error of its end."""
-        job = self.job
-        if self._cause == CANCELLED:
-            return jobs.CANCELLED, code, f"cancelled by {job.cancel_by}" if job.cancel_by else ""
-        if self._cause == TIME:
-            limit = job.request.time_limit or 0.0
-            return jobs.TIMEOUT, code, f"its time limit of {span(limit)} was over"
-        if self._cause == IDLE:
-            return jobs.TIMEOUT, code, f"it did nothing for {span(job.spec.idle_limit or 0.0)}"
-        if code == 0 and not said:
-            return jobs.COMPLETED, code, ""
-        if self._oom:
-            limit_text = f" ({job.memory / 2**30:.3g} GiB)" if job.memory else ""
-            return jobs.FAILED, code, f"it ran out of memory{limit_text}"
-        if self._killed and time.monotonic() - self._killed["at"] < _BY_HAND:
-            return jobs.CANCELLED, code, f"ended by hand, through the engine{_signal(self._killed['signal'])}"
-        return jobs.FAILED, code, said or _meaning(code)
+        recent = bool(self._killed) and time.monotonic() - self._killed["at"] < _BY_HAND
+        by_hand = str(self._killed.get("signal") or "?") if recent else ""
+        return verdict.verdict(self.job, self._cause, code, said, oom=self._oom, by_hand=by_hand)
 
     def _record(self, state: str, code: Optional[int], error: str) -> None:
         self.over = True
@@ -336,30 +326,6 @@ class Run:
 
     def _work(self, coroutine: Any) -> Task:
         return Task(coroutine, lambda error: self._crew.fault(f"job {self.job.id}", error))
-
-
-def span(seconds: float) -> str:
-    """A time as people say it: `90 s`, `5 min`, `1 h 30 min`."""
-    whole = round(seconds)
-    if whole <= 90:
-        return f"{seconds:.3g} s"
-    hours, minutes = divmod(whole // 60, 60)
-    parts = [f"{hours} h" if hours else "", f"{minutes} min" if minutes else ""]
-    return " ".join(part for part in parts if part)
-
-
-def _signal(number: Any) -> str:
-    return f" (signal {number})" if number else ""  # Podman does not tell
-
-
-def _meaning(code: Optional[int]) -> str:
-    if code is None:
-        return "nobody saw its end"
-    if code in (126, 127):
-        return "its command could not be run" if code == 126 else "its command was not found"
-    if 128 < code < 160:
-        return f"killed by signal {code - 128}, which the queue did not send"
-    return ""
 
 
 def _elapsed(found: Found) -> float:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Callable, Deque, Optional, Set, Tuple
+from typing import Any, Callable, Deque, Dict, Optional, Set, Tuple
 
 from ..background import Worker
 from ..loop import Loop
 from . import savelog
-from .enginelink import EngineLink
+from .enginelink import EngineLink, words
 from .jobs import Job
 from .place import Place
-from .tasks import Task
+from .tasks import Task, sleep
 
 _AGAIN = 30.0
 """Seconds until output is saved again that could not be."""
+_OFTEN = 20
+"""How often output is tried to be saved before it is left to the next keeper."""
+_PAUSES = (0.5, 2.0, 10.0, 30.0)
+"""Seconds between two attempts to remove a container."""
 _SIDE_BY_SIDE = 2
 
 
@@ -28,7 +32,8 @@ class Tidy:
         self._savers = [Worker(loop, "output") for _ in range(_SIDE_BY_SIDE)]
         self._waiting: Deque[Tuple[Job, str]] = deque()
         self._under_way: Set[str] = set()
-        self._kept: Set[str] = set()
+        self._kept: Dict[str, int] = {}
+        """Containers whose output could not be saved, and how often that was tried."""
         self.on_saved: Callable[[Job, str], Any] = lambda job, log: None
         """Told the file with an attempt's output; empty where there was none."""
         self.on_kept: Callable[[Job, str], Any] = lambda job, why: None
@@ -38,8 +43,9 @@ class Tidy:
 
     @property
     def busy(self) -> bool:
-        """Whether there is anything to do that can be done now."""
-        return bool(self._waiting or self._under_way)
+        """Whether there is anything left to do."""
+        trying = any(times < _OFTEN for times in self._kept.values())
+        return bool(self._waiting or self._under_way or trying)
 
     def add(self, job: Job, container: str) -> None:
         """An attempt ended; `container` may be empty."""
@@ -51,6 +57,7 @@ class Tidy:
 
     def suspend(self) -> None:
         """The engine is away; recovery adds what is left again."""
+        self._kept.clear()
         for _, container in self._waiting:
             self._under_way.discard(container)
         self._waiting.clear()
@@ -68,7 +75,7 @@ class Tidy:
             if error is not None:
                 self._not_saved(job, container, error)
             else:
-                self._kept.discard(container)
+                self._kept.pop(container, None)
                 self.on_saved(job, target if saved else "")
                 Task(self.remove(container), lambda error: self.fault("remove", error))
             self._next()
@@ -80,16 +87,22 @@ class Tidy:
         self._under_way.discard(container)
         self.fault(f"output of job {job.id}", error)
         if self._engine.up:  # else all is looked at anew when it is back
-            if container not in self._kept:
-                self._kept.add(container)
+            times = self._kept[container] = self._kept.get(container, 0) + 1
+            if times == 1:
                 self.on_kept(job, f"its output is kept in container {container[:12]}: {error}")
-            self._loop.later(_AGAIN, lambda: self.add(job, container))
+            if times < _OFTEN:
+                self._loop.later(_AGAIN, lambda: self.add(job, container))
         self.on_done()
 
     async def remove(self, container: str) -> None:
         """Remove a container with its own volumes; it may be gone already."""
         self._under_way.add(container)
-        await self._engine.ask("DELETE", f"/containers/{container}?v=1&force=1")
+        for pause in _PAUSES:
+            reply = await self._engine.ask("DELETE", f"/containers/{container}?v=1&force=1")
+            if reply.error is not None or reply.status < 500:
+                break
+            self.fault("remove", OSError(words(reply)))  # its folder is in use somewhere, mostly
+            await sleep(self._loop, pause)
         self._under_way.discard(container)
         self.on_done()
 

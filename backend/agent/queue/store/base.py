@@ -17,6 +17,9 @@ from .trouble import BUSY, BrokenError, StoreError, translated
 _PARTS = ("", "-wal", "-shm")
 _LOCK = "queue.lock"
 
+_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -256")
+"""The cache is kilobytes, and small: the system has the same pages."""
+
 
 class Base:
     """One connection. Belongs to the thread that opened it."""
@@ -87,7 +90,7 @@ class Base:
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
             if version > schema.SCHEMA:
                 raise self._too_new(version)
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -256"):
+            for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}").fetchall()
             if version < schema.SCHEMA:
                 self._set_up()

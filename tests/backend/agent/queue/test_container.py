@@ -14,9 +14,9 @@ from backend.agent.loop import Loop
 from backend.agent.queue import container, podman
 from backend.agent.queue.jobs import Job, Request, Spec, job_from
 from backend.agent.queue.machine import Gpu
-from backend.agent.queue.runs import span
 from backend.agent.queue.savelog import Demultiplexer
 from backend.agent.queue.tasks import Task, Wait, sleep
+from backend.agent.queue.verdict import doubt, span, verdict
 
 MOUNTS = (("/home/ann", "/home/user", True), ("/home/ann/project", "/work", False))
 SPEC = Spec(
@@ -143,3 +143,54 @@ def test_tasks_answers_errors_and_ends():
 )
 def test_times_as_people_say_them(seconds, text):
     assert span(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("cause", "code", "said", "more", "expected"),
+    [
+        ("", 0, "", {}, ("completed", 0, "")),
+        ("", 3, "", {}, ("failed", 3, "")),
+        ("", 0, "unsure", {}, ("failed", 0, "unsure")),
+        ("", 137, "", {"oom": True}, ("failed", 137, "it ran out of memory (1 GiB)")),
+        ("", 0, "", {"oom": True}, ("completed", 0, "")),
+        ("", 137, "", {"by_hand": "9"}, ("cancelled", 137, "ended by hand, through the engine (signal 9)")),
+        ("", 0, "", {"by_hand": "15"}, ("completed", 0, "")),
+        ("", 139, "", {}, ("failed", 139, "killed by signal 11, which the queue did not send")),
+        ("", None, "", {}, ("failed", None, "nobody saw its end")),
+        ("cancelled", 0, "", {}, ("cancelled", 0, "cancelled by bob")),
+        ("time", 143, "", {}, ("timeout", 143, "its time limit of 5 min was over")),
+    ],
+)
+def test_how_an_attempt_ended(cause, code, said, more, expected):
+    job = JOB._replace(cancel_by="bob" if cause else "", request=Request(time_limit=300.0))
+    assert verdict(job, cause, code, said, **more) == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "times", "code", "doubted"),
+    [
+        (
+            "created",
+            (90.0, None, None),
+            None,
+            True,
+        ),  # made before the engine started, and never again touched
+        ("created", (101.0, None, None), None, False),
+        ("exited", (80.0, 90.0, 100.5), 0, True),  # nobody saw it end
+        ("exited", (80.0, 90.0, 100.5), 137, False),
+        ("exited", (80.0, 90.0, 95.0), 0, False),  # written down before the engine went
+        ("exited", (80.0, 101.0, 102.0), 0, False),
+        ("exited", (80.0, 90.0, 500.0), 0, False),  # outlived its engine
+        ("running", (80.0, 90.0, None), None, False),
+    ],
+)
+def test_what_an_engine_that_was_killed_says_is_not_always_true(state, times, code, doubted):
+    created, started, finished = times
+    found = container.Found(
+        *("c" * 64, "01234567", 7, 1, state, code),
+        created_at=created,
+        started_at=started,
+        finished_at=finished,
+    )
+    assert bool(doubt(found, 100.0)) == doubted
+    assert doubt(found, None) == ""
