@@ -101,7 +101,7 @@ async def bring(project: Project, access: Access, host: str, *, snapshot: bool, 
         await _send(link, project, folder, names)
     image = await _image(project, await access.engine(host), uid, gid, say)
     mounted = await _snapshot(link, folder, names) if snapshot else folder
-    mounts = rp.mounts(project, mounted)
+    mounts = rp.mounts(project, mounted, folder)
     if snapshot:  # what it writes stays with the project
         inside = f"{rp.HOME}/{project.name}"
         mounts += tuple((f"{folder}/{each}", f"{inside}/{each}", False) for each in ("output", ".cache"))

@@ -124,15 +124,16 @@ def image_name(tag: str) -> str:
     return "/".join(part for part in parts if part) or "rp/project"
 
 
-def mounts(project: Project, folder: str) -> tuple[tuple[str, str, bool], ...]:
-    """The project at /home/user/NAME and each of its paths at /home/user/LAST; `folder`: where it is there.
+def mounts(project: Project, folder: str, own: str = "") -> tuple[tuple[str, str, bool], ...]:
+    """The project at /home/user/NAME and each of its paths at /home/user/LAST; `folder`: where its
+    code is there; `own`: where its own folders are, if not beside the code.
 
     Raises `UsageError` where two would come to the same place.
     """
     found = [(folder, f"{HOME}/{PurePosixPath(folder).name if not project.name else project.name}", False)]
     seen = {found[0][1]: folder}
     for named in project.paths:
-        path = named if named.startswith("/") else f"{folder}/{named}"
+        path = named if named.startswith("/") else f"{own or folder}/{named}"
         target = f"{HOME}/{PurePosixPath(path).name}"
         if target in seen:
             raise UsageError(

@@ -69,8 +69,14 @@ async def _foreground(access: StandaloneAccess, done: Submitted) -> int:
     async with _on_interrupt(interrupted):
         following = asyncio.create_task(_follow(access, done))
         stopping = asyncio.create_task(interrupted.wait())
-        await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
+        try:
+            await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:  # told to end: the job goes on
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+            raise
+        finally:
+            stopping.cancel()
         if not interrupted.is_set():
             return await following
         following.cancel()

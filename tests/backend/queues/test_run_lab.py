@@ -1,0 +1,297 @@
+"""Jobs by the command line, over SSH on real hosts: rp's own command lines, and ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab import Host, HostSpec, Lab, parts
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+
+IMAGE = "busybox:latest"
+INFO = {
+    "cpu": 1,
+    "docker_shm": "64m",
+    "gpus": 1,
+    "memory": 1,
+    "name": "demo",
+    "rp_version": "0.0.1",
+    "stdout_to_file": False,
+    "tag": "julian_tanke/rp_demo",
+    "username": "julian_tanke",
+}
+
+
+class Berth:
+    """`berth("jobs")`, run in a folder."""
+
+    def __init__(self, config: Path, folder: Path, state: Path) -> None:
+        self.folder = folder
+        self.env = {
+            **os.environ,
+            "BERTH_CONFIG_DIR": str(config),
+            "BERTH_STATE_DIR": str(state),
+            "BERTH_CACHE_DIR": str(state),
+        }
+
+    def popen(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tui", *words],
+            cwd=self.folder,
+            env={**self.env, "PYTHONPATH": str(Path(__file__).parents[3])},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def __call__(self, *words: str, code: int = 0) -> str:
+        process = self.popen(*words)
+        out, err = process.communicate(timeout=90)
+        assert process.returncode == code, f"berth {' '.join(words)}: {process.returncode}, {out} {err}"
+        self.said = err
+        return out
+
+    def jobs(self, *words: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self("jobs", "--json", *words))
+        return found
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    parts.require()
+    specs = (HostSpec("q1", gpus="nvidia:4"), HostSpec("q2", gpus="nvidia:2"))
+    with Lab(tmp_path_factory.mktemp("runlab") / "lab", specs) as lab:
+        yield lab
+
+
+@pytest.fixture
+def berth(cluster: Lab, tmp_path: Path) -> Berth:
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    return Berth(cluster.config_dir, folder, tmp_path / "state")
+
+
+@pytest.fixture
+def project(berth: Berth, cluster: Lab) -> Path:
+    """The tree of rp's page, unmodified; no host knows it yet."""
+    for each in cluster.hosts.values():
+        each.run(["rm", "-rf", "/home/alice/berth"])
+    top = berth.folder
+    for name in ("docker", ".rp", ".cache", "output"):
+        (top / name).mkdir()
+    (top / ".rp/info.json").write_text(json.dumps(INFO))
+    (top / ".rp/paths.json").write_text('["output", ".cache"]')
+    (top / "docker/Dockerfile").write_text(f"FROM {IMAGE}\n")
+    (top / "docker/bashhook.sh").write_text("echo hook\n")
+    (top / "docker/hook_pre_useradd").write_text("RUN echo pre\n")
+    (top / "docker/hook_post_useradd").write_text("RUN echo post\n")
+    (top / "hello.sh").write_text('# hello.sh\necho "Hello $1"\necho "$1" >/home/user/output/said\n')
+    return top
+
+
+def until(what: Callable[[], Any]) -> Any:
+    end = time.monotonic() + 60
+    while not (found := what()):
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.1)
+    return found
+
+
+def host(lab: Lab, name: str) -> Host:
+    return lab.hosts[name]
+
+
+def test_an_rp_project_runs_with_rps_own_command_lines(berth: Berth, project: Path, cluster: Lab) -> None:
+    out = berth("run", "--host=q1", "--script=hello.sh funny-name")
+    assert out == "hook\nHello funny-name\n"
+    assert "docker image successfully build!" in berth.said
+    assert "waiting to be scheduled as <" in berth.said
+    q1 = host(cluster, "q1")
+    assert q1.run(["cat", "/home/alice/berth/demo/output/said"]).stdout == "funny-name\n"
+
+    assert (
+        berth(
+            "run", "--host=q1", "--cpu=1", "--gpu=0", "--mem=1", "--outfile_name=myrun", "--script=hello.sh x"
+        )
+        == ""
+    )
+    logs = q1.run(["sh", "-c", "cat /home/alice/berth/demo/.rp/logs/myrun_*.log"]).stdout
+    assert logs == "hook\nHello x\n"
+
+    (project / "long.sh").write_text("sleep 300\n")
+    place = berth("run", "--host=q1", "--detach=True", "--script=long.sh").strip()
+    number = place.rpartition("/")[2]
+    until(lambda: [job for job in berth.jobs("--host", "q1") if job["state"] == "running"])
+    berth("kill", f"pid={number}")
+    job = until(
+        lambda: [
+            job for job in berth.jobs("--all", "--host", "q1") if job["id"] == number and job["ended_at"]
+        ]
+    )
+    assert job[0]["state"] == "cancelled"
+
+
+def test_a_second_run_sends_what_changed_and_forgets_what_went(
+    berth: Berth, project: Path, cluster: Lab
+) -> None:
+    (project / "old.txt").write_text("x")
+    berth("run", "--host=q2", "--gpu=0", "--script=hello.sh a")
+    (project / "old.txt").unlink()
+    (project / "new.txt").write_text("y")
+    berth("run", "--host=q2", "--gpu=0", "--script=hello.sh b")
+    assert "building" not in berth.said
+    there = host(cluster, "q2").run(["ls", "/home/alice/berth/demo"]).stdout.split()
+    assert "new.txt" in there
+    assert "old.txt" not in there
+    assert "output" in there
+
+
+def test_a_snapshot_runs_the_code_as_it_was(berth: Berth, project: Path) -> None:
+    (project / "version.sh").write_text("sleep 2\ncat version\n")
+    (project / "version").write_text("first\n")
+    place = berth("run", "--host=q1", "--gpu=0", "--snapshot", "-d", "--", "version.sh").strip()
+    (project / "version").write_text("second\n")
+    berth("run", "--host=q1", "--gpu=0", "--", "version.sh")
+    assert berth("job", "logs", "-f", place) == "hook\nfirst\n"
+
+
+def test_the_exit_code_is_the_jobs(berth: Berth) -> None:
+    assert (
+        berth("run", "--host", "q1", "--image", IMAGE, "--", "sh", "-c", "echo out; exit 7", code=7)
+        == "out\n"
+    )
+
+
+def test_a_job_gets_its_gpus_and_others_wait_for_them(berth: Berth) -> None:
+    first = berth("run", "--host", "q2", "--image", IMAGE, "-g", "2", "-d", "--", "sleep", "300").strip()
+    try:
+        running = until(lambda: [job for job in berth.jobs("--host", "q2") if job["state"] == "running"])
+        assert len(running[0]["gpu_uuids"]) == 2
+        second = berth("run", "--host", "q2", "--image", IMAGE, "-g", "1", "-d", "--", "true").strip()
+        waiting = until(
+            lambda: [job for job in berth.jobs("--host", "q2") if job["state"] == "queued" and job["reason"]]
+        )
+        assert waiting[0]["place"] == 1
+        assert f"q2/{waiting[0]['id']}" == second
+        elsewhere = berth("run", "--host", "any", "--image", IMAGE, "-g", "1", "-d", "--", "true").strip()
+        assert elsewhere.startswith("q1/")
+    finally:
+        berth("job", "kill", first, "--yes")
+    until(lambda: not berth.jobs("--host", "q2"))
+
+
+def test_ctrl_c_ends_the_job_and_a_lost_terminal_does_not(berth: Berth) -> None:
+    for number, (sent, state) in enumerate(((signal.SIGINT, "cancelled"), (signal.SIGTERM, "running"))):
+        process = berth.popen(
+            "run", "--host", "q1", "--image", IMAGE, "--name", f"end{number}", "--", "sleep", "300"
+        )
+        try:
+            job = until(
+                lambda number=number: [
+                    job
+                    for job in berth.jobs("--host", "q1")
+                    if job["name"] == f"end{number}" and job["state"] == "running"
+                ]
+            )[0]
+            os.killpg(process.pid, sent)
+            process.communicate(timeout=60)
+            assert process.returncode in (130, 143)
+            now = until(
+                lambda job=job, state=state: [
+                    each
+                    for each in berth.jobs("--all", "--host", "q1")
+                    if each["id"] == job["id"] and each["state"] == state
+                ]
+            )
+            assert now[0]["state"] == state
+        finally:
+            process.kill()
+            process.communicate()
+            if state == "running":
+                berth("job", "kill", f"q1/{job['id']}", "--yes")
+
+
+def test_a_sweep_waits_held_and_goes_on_when_released(berth: Berth) -> None:
+    out = berth("run", "--host", "q1", "--image", IMAGE, "--hold", "--sweep", "lr=1,2", "--", "echo", "{lr}")
+    places = out.split()
+    assert len(places) == 2
+    assert {job["state"] for job in berth.jobs("--host", "q1") if f"q1/{job['id']}" in places} == {"held"}
+    berth("job", "release", "--json", *places)
+    until(lambda: not [job for job in berth.jobs("--host", "q1") if f"q1/{job['id']}" in places])
+    assert [berth("job", "logs", place) for place in places] == ["1\n", "2\n"]
+
+
+def test_a_dependency_that_fails_ends_who_waits_for_it(berth: Berth) -> None:
+    first = berth("run", "--host", "q1", "--image", IMAGE, "--hold", "-d", "--", "false").strip()
+    number = first.rpartition("/")[2]
+    waits = berth("run", "--host", "q1", "--image", IMAGE, "--after", number, "-d", "--", "true").strip()
+    goes = berth(
+        "run", "--host", "q1", "--image", IMAGE, "--after", f"any:{number}", "-d", "--", "true"
+    ).strip()
+    berth("job", "release", first)
+
+    def states() -> dict[str, str] | None:
+        found = {
+            f"q1/{job['id']}": job["state"] for job in berth.jobs("--all", "--host", "q1") if job["ended_at"]
+        }
+        return found if {first, waits, goes} <= found.keys() else None
+
+    ended = until(states)
+    assert (ended[first], ended[goes]) == ("failed", "completed")
+    assert ended[waits] != "completed"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--image", IMAGE, "-g", "9", "--", "true"), 2, "9 GPUs"),
+        (("--image", "no/such:image", "--", "true"), 4, "no/such"),
+        (("--image", IMAGE, "-v", "/no/such/folder", "--", "true"), 4, "/no/such/folder"),
+        (("--image", IMAGE, "--after", "99999", "--", "true"), 4, "99999"),
+        (("--", "true"), 2, "no project here"),
+        (("--image", IMAGE, "--mem", "lots", "--", "true"), 2, "lots"),
+    ],
+)
+def test_what_cannot_be_is_refused_at_once(
+    berth: Berth, words: tuple[str, ...], code: int, said: str
+) -> None:
+    before = len(berth.jobs("--all", "--host", "q1"))
+    process = berth.popen("run", "--host", "q1", *words)
+    _, err = process.communicate(timeout=60)
+    assert said in err
+    assert process.returncode == code, err
+    assert len(berth.jobs("--all", "--host", "q1")) == before
+
+
+def test_read_only_queues_nothing(berth: Berth) -> None:
+    berth("--read-only", "run", "--host", "q1", "--image", IMAGE, "--", "true", code=5)
+    berth("--read-only", "job", "kill", "q1/1", "--yes", code=5)
+    berth("--read-only", "queue", "pause", "q1", "--yes", code=5)
+
+
+def test_a_paused_queue_starts_nothing_and_says_who_paused_it(berth: Berth) -> None:
+    berth("queue", "pause", "q2", "--reason", "new disk", "--yes")
+    place = berth("run", "--host", "q2", "--image", IMAGE, "-d", "--", "true").strip()
+    waiting = until(lambda: [job for job in berth.jobs("--host", "q2") if job["reason"]])
+    assert "alice" in waiting[0]["reason"]
+    assert "new disk" in waiting[0]["reason"]
+    berth("queue", "resume", "q2")
+    until(lambda: f"q2/{waiting[0]['id']}" == place and not berth.jobs("--host", "q2"))
+
+
+def test_any_host_that_can_never_run_it_says_why_for_each(berth: Berth) -> None:
+    berth("run", "--host", "any", "--image", IMAGE, "-g", "16", "-d", "--", "true", code=1)
+    assert "q1" in berth.said
+    assert "q2" in berth.said
