@@ -18,6 +18,7 @@ from textual.screen import Screen
 from backend.actions.runner import Result, label, run_one
 from backend.actions.runs import Run, Runs
 from backend.errors import UsageError
+from backend.model import ContainerRow
 from backend.text import printable
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class Doing:
         if action.terminal:
             await self._terminal(action, targets[0], options)
             return
-        if action.streams:
+        if action.streams and action.on is ContainerRow:  # what else streams in a shell is a run here
             from tui.logs import open_logs
 
             open_logs(self._app, targets, self._access.log_engine)

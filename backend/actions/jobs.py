@@ -226,7 +226,7 @@ async def job_edit(
     return f"job {job.id} on {job.host}: changed {', '.join(changes)}"
 
 
-@action(on=JobRow, name="job-retry", verb="job retry", key="R", title="again", applies=_ended, group=GROUP)
+@action(on=JobRow, name="job-retry", verb="job retry", key="R", title="retry", applies=_ended, group=GROUP)
 async def job_retry(ctx: ActionContext, job: JobRow) -> str:
     """Queue an ended job once more, exactly as it was."""
     from backend.queues.choose import queue_of
@@ -234,4 +234,5 @@ async def job_retry(ctx: ActionContext, job: JobRow) -> str:
     async with queue_of(ctx.config, ctx.access, job.host) as queue:
         number = await queue.retry(job.id)
     ctx.notes["job"] = number
-    return f"job {job.id} on {job.host} was queued again as job {number}"
+    renamed = "" if number == job.id else f" as job {number}"
+    return f"job {job.id} on {job.host} was queued again{renamed}"

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.widgets import Input
 
 from backend.gpurows import gpu_rows
 from backend.model import JobRow
+from backend.queues.asking import Asked
+from backend.queues.submitting import Submitted
 from tests.tui.fakes import NOW, showcase
 from tests.tui.helpers import dashboard
 from tui.cells import text_of, width_of
 from tui.detail import timeline
+from tui.forms import Form
+from tui.output import OutputScreen
 
 GPUS = gpu_rows(showcase().hosts["h100-1"])
 UUIDS = [gpu.uuid for gpu in GPUS]
@@ -60,6 +67,57 @@ async def test_details_show_the_gpus_of_the_host_over_time(tmp_path: Path) -> No
         await board.press("5", "enter")
         assert "GPUs of this host" in board.text
         assert "now" in board.text
+
+
+async def test_the_output_of_a_job_is_asked_of_its_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    class Queue:
+        async def follow(self, job: str, **_: object) -> AsyncIterator[bytes]:
+            asked.append(job)
+            yield b"epoch 1\n"
+
+    @asynccontextmanager
+    async def queue_of(*_: object) -> AsyncIterator[Queue]:
+        yield Queue()
+
+    monkeypatch.setattr("backend.queues.choose.queue_of", queue_of)
+    async with dashboard(showcase(), tmp_path, size=(120, 40)) as board:
+        await board.until(lambda: board.app.doing is not None)
+        await board.press("5", "l")
+        await board.until(lambda: isinstance(board.app.screen, OutputScreen))
+        await board.until(lambda: "epoch 1" in board.text)
+        assert asked == ["42"]
+
+
+async def test_n_makes_a_job_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Asked] = []
+
+    async def submit(config: object, access: object, what: Asked, **_: object) -> Submitted:
+        asked.append(what)
+        return Submitted("h100-1", ("77",), "x")
+
+    monkeypatch.setattr("backend.queues.submitting.submit", submit)
+    async with dashboard(showcase(), tmp_path, size=(120, 40)) as board:
+        await board.until(lambda: board.app.doing is not None)
+        await board.press("5", "n")
+        await board.until(lambda: isinstance(board.app.screen, Form))
+        assert "New job" in board.text
+        board.app.screen.query_one("#f-script", Input).value = "train.sh 1"
+        await board.press("ctrl+s")
+        await board.until(lambda: asked)
+        assert asked[0].script == "train.sh 1"
+        await board.until(lambda: "job 77 is queued on h100-1" in board.text)
+
+
+async def test_read_only_makes_no_job(tmp_path: Path) -> None:
+    async with dashboard(showcase(), tmp_path, size=(120, 40), read_only=True) as board:
+        await board.until(lambda: board.app.doing is not None)
+        await board.press("5", "n")
+        await board.until(lambda: "berth is read-only" in board.text)
+        assert not isinstance(board.app.screen, Form)
 
 
 @pytest.mark.parametrize("size", [(40, 20), (80, 24), (300, 80)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any, ClassVar
@@ -37,6 +37,11 @@ class JobsView(ListView):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "only_unfinished", "unfinished", id="only-unfinished"),
     ]
+
+    def take_keys(self, bindings: Iterable[Binding]) -> None:
+        """What is new here is a job."""
+        new = Binding("n", "screen.do('run')", "new job", id="run")
+        super().take_keys((*bindings, new))
 
     def make_columns(self) -> Sequence[Column[Any]]:
         """All columns."""

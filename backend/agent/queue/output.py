@@ -191,6 +191,8 @@ class Follower:
         """The rest of an ended job's output, wherever it is by now."""
         end = time.monotonic() + _PATIENCE
         while not job.log:
+            if not job.container:  # it never ran, or wrote nothing: nothing comes any more
+                return
             if self._from_container(job, live=False) or time.monotonic() > end:
                 return
             time.sleep(_EVERY)
