@@ -23,9 +23,7 @@ def follow(ended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[list
         assert len(waits) < 5, "it waits for what never comes"
 
     monkeypatch.setattr(time, "sleep", wait)
-    follower = Follower(
-        lambda number: ended, str(tmp_path / "none.sock"), ended.id, lambda line: lines.extend(line)
-    )
+    follower = Follower(lambda number: ended, str(tmp_path / "none.sock"), ended.id, lines.extend)
     follower.run(to_the_end=True)
     return lines, waits
 
