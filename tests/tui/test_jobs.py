@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,9 @@ from backend.queues.submitting import Submitted
 from tests.tui.fakes import NOW, showcase
 from tests.tui.helpers import dashboard
 from tui.cells import text_of, width_of
+from tui.detail import job as job_detail
 from tui.detail import timeline
+from tui.detail.page import Sheet, View
 from tui.forms import Form
 from tui.output import OutputScreen
 
@@ -126,6 +129,19 @@ async def test_jobs_fit_every_screen(tmp_path: Path, size: tuple[int, int]) -> N
         await board.press("5")
         assert "42" in board.text
         assert "train-llm" in board.text
+
+
+@pytest.mark.parametrize(
+    ("reason", "line"),
+    [
+        ("waits for job 30", "waits for job 30"),
+        ("needs 4 GPUs, 2 are free", "Waits: needs 4 GPUs, 2 are free"),
+    ],
+)
+def test_that_it_waits_is_said_once(reason: str, line: str) -> None:
+    sheet = Sheet()
+    job_detail._said(sheet, _job(1, state="queued", reason=reason), cast(View, None))
+    assert text_of(sheet.lines(80)[0]).strip() == line
 
 
 def test_a_running_job_is_on_its_gpus_until_its_limit() -> None:

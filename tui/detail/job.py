@@ -70,7 +70,8 @@ def _gpus(row: JobRow, view: View) -> list[GpuRow]:
 def _said(sheet: Sheet, row: JobRow, view: View) -> None:
     if row.reason:
         style = "bad" if row.state in ("failed", "timeout") else "warn"
-        sheet.text(((f"{'Waits: ' if row.ended_at is None else ''}", style), *cells.plain(row.reason)))
+        said = row.ended_at is not None or row.reason.startswith("waits ")
+        sheet.text((("" if said else "Waits: ", style), *cells.plain(row.reason)))
     if row.idle_since is not None:
         idle = words.age(row.idle_since, view.now)
         sheet.text(((f"Its GPUs have done nothing for {idle}.", "idle"),))
