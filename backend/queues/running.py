@@ -193,4 +193,5 @@ def _expected(row: JobRow) -> str:
 
 
 def _say(line: str) -> None:
-    print(f"berth: {printable(line)}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # a terminal that went away: the job goes on without it
+        print(f"berth: {printable(line)}", file=sys.stderr, flush=True)
