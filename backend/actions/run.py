@@ -52,9 +52,9 @@ async def run(
     fleet: None,
     *,
     command: Annotated[
-        tuple[str, ...], Option("script and arguments; behind -- on the command line", many=True, ask=True)
+        tuple[str, ...], Option("script and arguments; behind -- on the command line", many=True)
     ] = (),
-    script: Annotated[str, Option("the same as one text: \"train.sh 'a b'\"")] = "",
+    script: Annotated[str, Option("script and arguments as one text: \"train.sh 'a b'\"", ask=True)] = "",
     host: Where = None,
     image: Image = "",
     gpus: Gpus = None,
