@@ -11,7 +11,7 @@ from backend.enginesockets import find_sockets
 from backend.errors import AgentFailed
 from backend.link import Link
 from backend.link.local import LocalLink
-from backend.model import Container, Engine
+from backend.model import Container, Engine, ImageReport
 from backend.shipping import Agent
 from backend.wire import Pong, Section
 
@@ -56,7 +56,7 @@ def of_engine(section: Section, socket: str) -> Section | None:
     Owners and GPUs of containers are looked up on the machine the agent runs on, which is not the host.
     """
     data = section.data
-    if isinstance(data, Pong):
+    if isinstance(data, Pong | ImageReport):
         return section
     if isinstance(data, Engine):
         return Section(section.name, section.time, replace(data, socket=socket))

@@ -130,6 +130,11 @@ class Fleet:
         for supervisor in [self._supervisor(name)] if name else self._supervisors.values():
             supervisor.command({"cmd": "refresh"})
 
+    def watch_images(self) -> None:
+        """Have all hosts tell of their images: now, and whenever they change. Asking again costs nothing."""
+        for supervisor in self._supervisors.values():
+            supervisor.watch_images()
+
     def watch_panes(self, name: str, panes: Sequence[tuple[str, str, bool]]) -> None:
         """Have these tmux panes of a host captured for the next seconds, and no others.
 

@@ -34,6 +34,7 @@ _FIELDS = {
     "containers": "containers",
     "tmux": "sessions",
     "jobs": "queue",
+    "images": "images",
 }
 """Section to the field of the snapshot that it replaces."""
 AGAIN = "It is tried again by itself."

@@ -39,8 +39,11 @@ class AgentReader:
         notice: Problem | None,
         changed: Callable[[HostSnapshot], None],
         pane: Callable[[wire.PaneChange], None] = lambda change: None,
+        images: bool = False,
     ) -> None:
         """`notice` is shown until this agent has introduced itself; `changed` gets each new snapshot.
+
+        `images`: the agent is asked for them at once.
 
         `pane` gets what changed in the panes that the agent was asked to watch.
         """
@@ -59,6 +62,8 @@ class AgentReader:
         self._pings: dict[int, float] = {}
         self._asked: dict[int, asyncio.Future[Any]] = {}
         self._numbers = itertools.count(1)
+        if images:
+            self.send({"cmd": "images"})
 
     # ------------------------------------------------------------------------------------- asking
 

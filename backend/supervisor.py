@@ -59,6 +59,7 @@ class Supervisor:
         self._failures = 0
         self._agent: AgentReader | None = None
         self._cluster = start.cluster
+        self._images = False
 
     # ------------------------------------------------------------------------------------- asking
 
@@ -78,6 +79,12 @@ class Supervisor:
         """Send a command to the agent, if one runs."""
         if self._agent is not None:
             self._agent.send(command)
+
+    def watch_images(self) -> None:
+        """Have the agent tell of its host's images from now on, this one and those that come after it."""
+        if not self._images:
+            self._images = True
+            self.command({"cmd": "images"})
 
     def set_interval(self, seconds: float) -> None:
         """Have the host sampled every `seconds`."""
@@ -160,6 +167,7 @@ class Supervisor:
                 notice=notice,
                 changed=self._show,
                 pane=lambda change: self._pane(self.host.name, change),
+                images=self._images,
             )
             self._agent, began = reader, time.monotonic()
             try:

@@ -20,6 +20,7 @@ from backend.model import (
     GpuReport,
     Hello,
     HostStats,
+    ImageReport,
     QueueReport,
     Short,
     TmuxSession,
@@ -87,6 +88,7 @@ Data = (
     | Fault
     | PaneChange
     | QueueReport
+    | ImageReport
     | Reply
     | tuple[Disk, ...]
     | tuple[GpuProcess, ...]
@@ -127,6 +129,7 @@ _TYPES: dict[str, Any] = {
     "fault": Fault,
     "pane": PaneChange,
     "jobs": QueueReport,
+    "images": ImageReport,
     "reply": Reply,
 }
 _LINE = msgspec.json.Decoder(_Line)

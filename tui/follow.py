@@ -29,6 +29,9 @@ class FleetLike(Protocol):
     def retry(self, name: str | None = None) -> None:
         """Connect now."""
 
+    def watch_images(self) -> None:
+        """Have hosts tell of their images."""
+
     async def accept_host_key(self, name: str, key: str) -> None:
         """Put a host's key on record."""
 

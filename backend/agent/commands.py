@@ -43,7 +43,7 @@ def parse(line: bytes) -> tuple[str, Any]:
         return "watch", _watched(data.get("panes"))
     if name == "queue":
         return "queue", _question(data)
-    if name in ("refresh", "stop"):
+    if name in ("refresh", "stop", "images"):
         return str(name), None
     raise CommandError("unknown command")
 

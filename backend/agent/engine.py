@@ -19,6 +19,7 @@ from . import containers, discovery
 from .emit import Outbox
 from .http_parse import LineSplitter, ResponseParser
 from .http_unix import Client, Connection, NoAnswerError, Reply
+from .imagewatch import EVENTS, ImageWatch, is_image_event
 from .loop import Loop, Timer
 from .roster import Roster
 
@@ -35,9 +36,10 @@ _SILENCE = 3.0
 # Docker's words and Podman's. The engine drops the rest: health checks alone would be several exec_* each
 _ACTIONS = (
     "create start restart stop die died kill oom pause unpause rename update destroy remove cleanup init "
-    "health_status connect disconnect checkpoint restore"
+    "health_status connect disconnect checkpoint restore commit"
 ).split()
-_FILTERS = quote(json.dumps({"type": ["container", "network"], "event": _ACTIONS}, separators=(",", ":")))
+_TYPES = ("container", "network", "image")
+_FILTERS = quote(json.dumps({"type": _TYPES, "event": [*_ACTIONS, *EVENTS]}, separators=(",", ":")))
 
 _HUNG_HINT = "Look at its log (journalctl -u {unit}), or restart it: sudo systemctl restart {unit}"
 
@@ -63,6 +65,7 @@ class EngineWatch:
         self._suspect_since: float | None = None
         self._suspects: list[str] = []
         self._home = ("", 0.0)
+        self.images = ImageWatch(loop, outbox)
         self.on_root: Callable[[str], Any] = lambda folder: None
         """Told where the engine keeps its data, once it is known."""
 
@@ -175,6 +178,7 @@ class EngineWatch:
         self._retry = self._event_timer = None
         self._suspect_since = None
         self._frozen = False
+        self.images.engine_gone()
         for connection in (self._client, self._events):
             if connection is not None:
                 connection.close()
@@ -222,6 +226,7 @@ class EngineWatch:
             return
         self._backoff, self._timeout = _BACKOFF[0], _TIMEOUT
         self._tell("up")
+        self.images.engine_up(self._about["socket"], self._about.get("kind") == "podman")
         entries = [entry for entry in map(containers.listed, data) if entry is not None]
         for key in self._roster.replace(entries):
             self._look(key)
@@ -242,6 +247,9 @@ class EngineWatch:
             event = json.loads(line)
         except (ValueError, RecursionError):
             self._outbox.fault("engine", "an event is no JSON")
+            return
+        if is_image_event(event):
+            self.images.changed()
             return
         key = event_container(event)
         if key:

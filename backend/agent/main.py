@@ -220,6 +220,8 @@ class Agent:
             self._panes.watch(argument)
         elif name == "queue":
             self._queue.ask(*argument)
+        elif name == "images":
+            self._engine.images.want()
         elif name == "refresh":
             self._outbox.again()
             self._outbox.section("hello", self._guard("hello", _hello))

@@ -48,6 +48,7 @@ class FakeFleet:
         self.state = state
         self.retried: list[str | None] = []
         self.accepted: list[tuple[str, str]] = []
+        self.images_watched = False
         self._news = asyncio.Event()
 
     def publish(self, state: FleetState) -> None:
@@ -67,6 +68,9 @@ class FakeFleet:
 
     def retry(self, name: str | None = None) -> None:
         self.retried.append(name)
+
+    def watch_images(self) -> None:
+        self.images_watched = True
 
     async def accept_host_key(self, name: str, key: str) -> None:
         self.accepted.append((name, key))

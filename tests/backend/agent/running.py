@@ -26,6 +26,7 @@ SECTIONS: dict[str, Any] = {
     "pong": dict[str, int],
     "fault": dict[str, str],
     "jobs": model.QueueReport,
+    "images": model.ImageReport,
     "reply": dict[str, Any],
 }
 PATIENCE = 30.0
