@@ -2,13 +2,14 @@
 
 from backend.config.load import load
 from backend.config.paths import cache_dir, config_dir, state_dir
-from backend.config.schema import LOCAL, Config, Context, HostConfig, RuntimeOptions, Settings
+from backend.config.schema import LOCAL, Config, Context, Folders, HostConfig, RuntimeOptions, Settings
 from backend.config.settings import change_settings, save_settings
 
 __all__ = [
     "LOCAL",
     "Config",
     "Context",
+    "Folders",
     "HostConfig",
     "RuntimeOptions",
     "Settings",

@@ -120,6 +120,26 @@ class Context(Struct, frozen=True, kw_only=True):
     """Name of a sync profile."""
 
 
+class Folders(Struct, frozen=True, kw_only=True):
+    """Names of the folders in the home that `berth prepare` makes and sync keeps alike."""
+
+    mirror: str = "mirror"
+    """Scripts of one's own, on the PATH here and on hosts."""
+    shared: str = "shared"
+    """Also mounted into containers; bin, notebook, script, tests, env, pythonenv, secret are below it."""
+    sharedump: str = "sharedump"
+    """On hosts and in containers only: what is too large to be kept alike."""
+
+
+class ImageSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where recipes of images are, and how their images are called."""
+
+    roots: tuple[str, ...] = ()
+    """Folders of this machine whose recipes are found, absolute; none: the current folder."""
+    maintainer: str = ""
+    """First part of the names of stacked images; empty: the user here."""
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """How the dashboard looks and behaves: `settings.yaml`."""
 
@@ -140,6 +160,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     terminal: TerminalChoice = "auto"
     """Where a shell opens that the dashboard starts: in its place (`here`), or in a new window, pane or popup
     of the tmux it runs in; `auto` is a window inside tmux, else here."""
+    images: ImageSettings = field(default_factory=ImageSettings)
+    folders: Folders = field(default_factory=Folders)
+    packages: tuple[str, ...] = ("git", "rsync", "tmux")
+    """What `berth prepare` installs on hosts."""
+    git: dict[str, str] = {}
+    """Git configuration that `berth prepare` sets on hosts where it is not set, besides name and address."""
+    tools: tuple[str, ...] = (
+        "ca-certificates", "curl", "git", "htop", "less", "openssh-client", "procps", "rsync", "tmux", "vim",
+    )  # fmt: skip
+    """What `berth install` installs in containers, by Debian's names; other families' are translated."""
 
 
 class Config(Struct, frozen=True, kw_only=True):

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from backend.config.schema import Settings
-from backend.config.values import Value, choice, flag, list_of, mapping_of, number, open_file, quoted, word
+from backend.config.schema import Folders, Settings
+from backend.config.values import (
+    Value,
+    choice,
+    flag,
+    line,
+    list_of,
+    mapping_of,
+    name,
+    number,
+    open_file,
+    quoted,
+    word,
+)
 from backend.errors import ConfigError
 
 FILE = "settings.yaml"
@@ -76,6 +89,44 @@ def _sort(value: Value) -> str:
     return text
 
 
+def package(value: Value) -> str:
+    """A package's name."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,99}", value.text, re.ASCII):
+        raise value.fail(f"{quoted(value.text)} cannot be a package's name.")
+    return value.text
+
+
+def _git(value: Value) -> dict[str, str]:
+    """Keys of git with their values: `pull.rebase: true`."""
+    found = mapping_of(line)(value)
+    for key in found:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*(\..+)?\.[A-Za-z][A-Za-z0-9-]*", key, re.ASCII):
+            raise value.fail(f"{quoted(key)} is no key of git.", hint="Write `section.key: value`.")
+    return found
+
+
+_FOLDERS: dict[str, Callable[[Value], Any]] = {"mirror": name, "shared": name, "sharedump": name}
+
+
+def _folders(value: Value) -> Folders:
+    found = Folders(**value.fields(_FOLDERS))
+    if len({found.mirror, found.shared, found.sharedump}) < 3:
+        raise value.fail("two of the folders have one name.")
+    return found
+
+
+def _maintainer(value: Value) -> str:
+    """The first part of an image's name."""
+    if not re.fullmatch(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*", value.text) or len(value.text) > 100:
+        hint = "Lower case letters and digits are, with . _ and - between them."
+        raise value.fail(f"{quoted(value.text)} cannot be part of an image's name.", hint=hint)
+    return value.text
+
+
+_IMAGES: dict[str, Callable[[Value], Any]] = {
+    "roots": list_of(lambda value: str(local_path(value))),
+    "maintainer": _maintainer,
+}
 _SETTINGS: dict[str, Callable[[Value], Any]] = {
     "theme": word,
     "keys": mapping_of(_keys),
@@ -85,4 +136,9 @@ _SETTINGS: dict[str, Callable[[Value], Any]] = {
     "read_only": flag,
     "notifications": flag,
     "terminal": choice("auto", "here", "window", "pane", "popup"),
+    "images": lambda value: ImageSettings(**value.fields(_IMAGES)),
+    "folders": _folders,
+    "packages": list_of(package),
+    "git": _git,
+    "tools": list_of(package),
 }
