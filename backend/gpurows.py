@@ -8,6 +8,8 @@ from backend.model import Container, Gpu, GpuProcess, GpuRow, HostSnapshot, Proc
 
 FREE_MEMORY = 1 << 30
 """A GPU that holds more bytes than this is not free, even if no process shows (another PID namespace)."""
+JOB = "berth.job"
+"""The label of a queue's container, on hosts and in clusters."""
 RUNNING = frozenset({"running", "paused", "restarting"})
 """States in which a container has processes."""
 
@@ -16,12 +18,13 @@ def claims(host: HostSnapshot) -> dict[str, list[Container]]:
     """GPU uuid -> running containers that were given it.
 
     A container that was given *all* of several GPUs claims none of them: on shared machines that is how
-    people start a container that may use any GPU, not how they reserve eight.
+    people start a container that may use any GPU, not how they reserve eight. A queue's job did reserve them.
     """
     total = len(host.gpu_report.gpus) if host.gpu_report else 0
     found: dict[str, list[Container]] = {}
     for container in host.containers or ():
-        if container.state in RUNNING and not (total > 1 and len(container.gpus) >= total):
+        may_use_any = total > 1 and len(container.gpus) >= total and JOB not in container.labels
+        if container.state in RUNNING and not may_use_any:
             for uuid in container.gpus:
                 found.setdefault(uuid, []).append(container)
     return found
@@ -98,7 +101,7 @@ def _process_row(process: GpuProcess, by_id: Mapping[str, Container]) -> Process
         command=process.command,
         mem_used=process.mem_used,
         container=container.name if container else (process.container or "")[:12] or None,
-        job=container.labels.get("berth.job") if container else None,
+        job=container.labels.get(JOB) if container else None,
         started_at=process.started_at,
     )
 

@@ -104,6 +104,14 @@ def test_a_container_that_may_use_every_gpu_reserves_none():
     assert [row.free for row in found] == [True, True]
 
 
+def test_a_job_that_was_given_every_gpu_has_them_all():
+    labels = {"berth.job": "12", "berth.owner": "ann"}
+    container = Container(id=ID, name="j", image="i", state="running", gpus=("G0", "G1"), labels=labels)
+    idle = tuple(msgspec.structs.replace(gpu, util_percent=0.0) for gpu in snapshot().gpu_report.gpus)
+    found = gpurows.gpu_rows(snapshot(containers=(container,), gpu_report=GpuReport(gpus=idle)))
+    assert [row.free for row in found] == [False, False]
+
+
 def test_no_gpu_of_a_lost_host_is_free():
     host = snapshot(state=HostState.DOWN)
     assert not any(row.free for row in gpurows.gpu_rows(host))
