@@ -10,13 +10,14 @@ from typing import Any
 
 import msgspec
 
-from backend.config.schema import Folders, Settings
+from backend.config.schema import Folders, ImageSettings, Settings
 from backend.config.values import (
     Value,
     choice,
     flag,
     line,
     list_of,
+    local_path,
     mapping_of,
     name,
     number,
