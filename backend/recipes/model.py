@@ -131,6 +131,8 @@ class RecipeConfig(Struct, frozen=True, kw_only=True):
     args: dict[str, str] = {}
     """Build arguments."""
     staged: tuple[Staged, ...] = ()
+    allow_keys: tuple[str, ...] = ()
+    """Patterns of paths of the context: private keys that may be in the image, those of tests."""
     users: tuple[User, ...] = ()
     authorized_keys: Path | None = None
     """Public keys that let people in as each of `users`."""
@@ -139,7 +141,8 @@ class RecipeConfig(Struct, frozen=True, kw_only=True):
     maintainer: str = ""
     """First part of the image's name; empty: what settings say."""
     name: str = ""
-    """The image's name without tag, instead of what the naming rule gives."""
+    """The image's name without tag, instead of what the naming rule gives. Of a stack member without a `/`:
+    what stands for its base in the rule."""
     tags: tuple[str, ...] = ()
     """Tags of the image; the first is what other recipes stand on. Empty: `latest`."""
     target: str = ""
@@ -151,7 +154,7 @@ class RecipeConfig(Struct, frozen=True, kw_only=True):
     secrets: dict[str, Secret] = {}
     """Id, as `RUN --mount=type=secret,id=...` names it, to source."""
     services: dict[str, Service] = {}
-    output: Output = field(default_factory=Output)
+    cluster: Output = field(default_factory=Output)
     lines: dict[str, int] = {}
     """Key to the line it stands in."""
 
@@ -222,7 +225,7 @@ class Overrides(Struct, frozen=True, kw_only=True):
     args: dict[str, str] = {}
     maintainer: str = ""
     name: str = ""
-    """The image's name without tag, of the one target."""
+    """As in `RecipeConfig`, of the one target."""
     tag: str = ""
     port: str = ""
     staged: tuple[Staged, ...] = ()
@@ -307,7 +310,7 @@ class Rendered(Struct, frozen=True, kw_only=True):
     ports: tuple[str, ...] = ()
     users: tuple[User, ...] = ()
     services: dict[str, Service] = {}
-    output: Output = field(default_factory=Output)
+    cluster: Output = field(default_factory=Output)
     pre_run: str = ""
     """Path in the image of a hook to run as root when a container starts; empty: none."""
     user: str = ""
