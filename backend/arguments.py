@@ -62,7 +62,8 @@ def parser(
 
         declared = load(verb)
         add_verbs(verbs, declared, separated=separated, common=lambda made: _common(made, again=True))
-        root.groups += overview(declared)
+        fixed_names = {fixed.name for fixed in VERBS}
+        root.groups += [each for each in overview(declared) if each[1] not in fixed_names]
     return root
 
 
@@ -75,10 +76,18 @@ def words(argv: Sequence[str]) -> list[str]:
 
 
 def is_fixed(argv: Sequence[str]) -> bool:
-    """Whether it asks for a verb of `VERBS`, or for the dashboard."""
+    """Whether it asks for a verb of `VERBS`, or for the dashboard.
+
+    A list takes no words of its own: one that follows it (`images prune`) is a verb that an action gives.
+    """
     left = words(argv)
     asks = {"-h", "--help"} & set(argv[: len(argv) - len(left)])
-    return not asks if not left else left[0] in {verb.name for verb in VERBS}
+    if not left or asks:
+        return not asks if not left else left[0] in {verb.name for verb in VERBS}
+    if left[0] == "images" and set(left[1:]) & {"-h", "--help"}:
+        return False  # its help names the verbs below it
+    acts = left[0] in LISTS and left[1:] and not left[1].startswith("-")
+    return not acts and left[0] in {verb.name for verb in VERBS}
 
 
 def _common(to: argparse.ArgumentParser, again: bool = False) -> None:
@@ -211,6 +220,13 @@ VERBS = (
         "lists",
         "the partitions of all clusters and their free GPUs",
         "List the partitions of all clusters with their state, time limit and free GPUs.",
+        _list,
+    ),
+    Verb(
+        "images",
+        "lists",
+        "the images of all hosts: size, age, who uses them, whether they are fresh",
+        "List all images with their size, age, who uses them, and how they stand to their recipe.",
         _list,
     ),
     Verb(

@@ -1,4 +1,4 @@
-"""`berth hosts|gpus|ps|contexts|nodes|partitions|sessions`: one look at the fleet, or one after another."""
+"""`berth hosts|gpus|ps|contexts|nodes|images|sessions ...`: one look at the fleet, or one after another."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +24,13 @@ from backend.model import (
     ClusterPartition,
     ContainerRow,
     ContextRow,
+    EngineState,
     FleetState,
     GpuRow,
     HostRow,
     HostSnapshot,
     HostState,
+    ImageRow,
     Problem,
     SessionRow,
 )
@@ -73,6 +75,10 @@ class Listing:
     """Whether what needs two samples is there; worth a short wait, not the whole timeout."""
     problem: Callable[[Config, HostSnapshot], Problem | None] = lambda config, host: None
     """What is missing from the list although the host is up."""
+    complete: Callable[[HostSnapshot], bool] = settled
+    """Whether a host that is up has told all that the list shows."""
+    prepare: Callable[[Config, RowBuilder, Fleet], Awaitable[None]] | None = None
+    """What else has to be found out; it runs beside the connecting."""
 
 
 def _host_sampled(host: HostSnapshot) -> bool:
@@ -124,6 +130,21 @@ def _partitions(builder: RowBuilder, state: FleetState) -> list[ClusterPartition
     return [each for host in state.hosts.values() if host.cluster for each in host.cluster.partitions]
 
 
+def _image_problem(config: Config, host: HostSnapshot) -> Problem | None:
+    if host.images is not None and host.images.error:
+        return Problem("Images", f"{host.name}: {host.images.error}.", "Look at the engine's log there.")
+    return _engine_problem(config, host)
+
+
+def _images_told(host: HostSnapshot) -> bool:
+    has_engine = host.engine is None or host.engine.state in (EngineState.UP, EngineState.CONNECTING)
+    return settled(host) and ("images" in host.told or not has_engine)
+
+
+async def _read_recipes(config: Config, builder: RowBuilder, fleet: Fleet) -> None:
+    fleet.watch_images()
+
+
 _NO_CLUSTER = "no clusters are configured: see `queue: slurm` in hosts.yaml."
 LISTS = {
     "hosts": Listing(HostRow, RowBuilder.hosts, "no hosts are configured.", _host_sampled, _unwatched),
@@ -137,6 +158,14 @@ LISTS = {
     ),
     "nodes": Listing(ClusterNode, _nodes, _NO_CLUSTER, _cluster_asked, _cluster_problem),
     "partitions": Listing(ClusterPartition, _partitions, _NO_CLUSTER, _cluster_asked, _cluster_problem),
+    "images": Listing(
+        ImageRow,
+        RowBuilder.images,
+        "no images.",
+        problem=_image_problem,
+        complete=_images_told,
+        prepare=_read_recipes,
+    ),
     "sessions": Listing(SessionRow, RowBuilder.sessions, "no tmux sessions.", _host_sampled, _unwatched),
 }
 
@@ -154,10 +183,12 @@ async def show(config: Config, request: Request, *, opener: Opener = link.open) 
     pace = PUBLISH_EVERY if request.watch else _AT_ONCE
     async with Fleet(config, only=chosen, interval=interval, opener=opener, pace=pace) as fleet:
         deadline = time.monotonic() + request.timeout
-        await fleet.settle(request.timeout)
+        if listing.prepare is not None:
+            await listing.prepare(config, builder, fleet)
+        await fleet.settle(max(0.1, deadline - time.monotonic()), ready=listing.complete)
         left = min(_LINGER, deadline - time.monotonic())
         if left > 0:
-            await fleet.settle(left, ready=lambda host: settled(host) and listing.sampled(host))
+            await fleet.settle(left, ready=lambda host: listing.complete(host) and listing.sampled(host))
 
         def look(state: FleetState) -> tuple[list[Any], list[str]]:
             return _rows(listing, builder, state, request), list(_complaints(config, listing, state, request))
@@ -214,7 +245,7 @@ def _complaints(config: Config, listing: Listing, state: FleetState, request: Re
             problem = listing.problem(config, host) if host.state is HostState.UP else None
             if problem is not None:
                 yield _complaint(host, problem)
-            elif host.state is HostState.UP and not settled(host) and request.watch is None:
+            elif host.state is HostState.UP and not listing.complete(host) and request.watch is None:
                 yield f"{host.name}: not everything came within {request.timeout:g} s."
         elif host.error is not None:
             once = request.watch is None and host.error.hint == picture.AGAIN
@@ -237,7 +268,7 @@ def _exit_code(config: Config, listing: Listing, state: FleetState, request: Req
     enough = any if request.hosts else all
     if asked and enough(_away(host, request) for host in asked):
         return 3
-    if listing.problem in (_engine_problem, _cluster_problem):
+    if listing.problem in (_engine_problem, _cluster_problem, _image_problem):
         present = [host for host in asked if host.state is HostState.UP]
         if present and enough(listing.problem(config, host) is not None for host in present):
             return 1

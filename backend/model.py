@@ -763,8 +763,8 @@ class ImageRow(Struct, frozen=True, kw_only=True, gc=False):
     labels: dict[str, str] = {}
     recipe: str | None = None
     """Name of the recipe it was built from, or that yields its name."""
-    state: str = ""
-    """fresh, stale, missing, building; empty for an image without a recipe."""
+    state: str | None = None
+    """fresh, stale, missing, building; None for an image without a recipe, or while that is not known."""
     reason: str = ""
     """Why it is stale or missing; how far the build is: `3/12`."""
     stale: bool = False

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from backend.dockerwords import ports, status
 from backend.gpurows import RUNNING, gpu_rows
+from backend.imagerows import NO_RECIPES, RecipeBook, image_rows
 from backend.model import (
     Container,
     ContainerRow,
@@ -30,6 +31,7 @@ from backend.model import (
     HostRow,
     HostSnapshot,
     HostState,
+    ImageRow,
     JobRow,
     SessionRow,
     TmuxSession,
@@ -56,6 +58,8 @@ class RowBuilder:
         self._names = {(context.host, context.container): context.name for context in self._contexts}
         self._built: dict[str, _Built] = {}
         self._caches: dict[str, dict[str, _Cached]] = {}
+        self.book: RecipeBook = NO_RECIPES
+        """What is known of recipes; see `use_recipes`."""
 
     def hosts(self, state: FleetState) -> list[HostRow]:
         """One row per host, in the order of the configuration."""
@@ -77,9 +81,18 @@ class RowBuilder:
         """One row per job of all queues, by host and turn."""
         return with_gpus(self._collect(_JOBS, state), state)
 
+    def images(self, state: FleetState) -> list[ImageRow]:
+        """One row per image and host; none of hosts that were not asked for their images."""
+        return self._collect(_IMAGES, state)
+
+    def use_recipes(self, book: RecipeBook) -> None:
+        """Images are joined with these recipes from now on."""
+        self.book = book
+        self._caches.pop(_IMAGES.name, None)
+
     def warm(self, state: FleetState) -> Iterator[None]:
         """Build what `state` asks for, one host after the other: whoever wants rows next need not wait."""
-        kinds: tuple[_Kind[Any], ...] = (_GPUS, _CONTAINERS, _SESSIONS, _JOBS)
+        kinds: tuple[_Kind[Any], ...] = (_GPUS, _CONTAINERS, _SESSIONS, _JOBS, _IMAGES)
         for kind in kinds:
             cache = self._caches.setdefault(kind.name, {})
             for host in state.hosts.values():
@@ -207,6 +220,12 @@ _JOBS = _Kind(
     "jobs",
     attrgetter("queue", "cluster", "gpu_report", "stale"),
     lambda _, host: _job_rows(host),
+    attrgetter("id"),
+)
+_IMAGES = _Kind(
+    "images",
+    attrgetter("images", "containers", "queue", "stale"),
+    lambda builder, host: image_rows(host, builder._contexts, builder.book),
     attrgetter("id"),
 )
 

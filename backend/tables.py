@@ -18,6 +18,7 @@ from backend.model import (
     GpuRow,
     HostRow,
     HostState,
+    ImageRow,
     SessionRow,
 )
 from backend.queues.slurm.nodes import takes_jobs
@@ -298,12 +299,42 @@ PARTITIONS = (
     ),
 )
 
+_IMAGE_STYLES = {"fresh": "good", "stale": "warn", "building": "accent", "missing": "dim"}
+
+
+def _image_state(row: ImageRow) -> str | None:
+    return f"{row.state}: {row.reason}" if row.state and row.reason else row.state
+
+
+IMAGES = (
+    Col("HOST", lambda row: row.host, flex=True),
+    Col("IMAGE", lambda row: ", ".join(row.tags) or "<none>", flex=True),
+    Col("ID", lambda row: row.short_id, "dim", rank=2),
+    Col("SIZE", lambda row: None if row.size is None else text.size(row.size), right=True),
+    Col(
+        "CREATED",
+        lambda row: None if row.created_at is None else text.age(row.created_at),
+        right=True,
+        rank=1,
+    ),
+    Col("USED BY", lambda row: ", ".join(row.used_by), flex=True, rank=3),
+    Col("RECIPE", lambda row: row.recipe, "accent", flex=True, rank=4),
+    Col("STATE", _image_state, lambda row: _IMAGE_STYLES.get(row.state or "", ""), flex=True, rank=4),
+    Col(
+        "SHARED",
+        lambda row: None if row.shared_size is None else text.size(row.shared_size),
+        right=True,
+        rank=5,
+    ),
+)
+
 BY_ROW: dict[type, tuple[Col, ...]] = {
     HostRow: HOSTS,
     GpuRow: GPUS,
     ContainerRow: PS,
     ContextRow: CONTEXTS,
     SessionRow: SESSIONS,
+    ImageRow: IMAGES,
     ClusterNode: NODES,
     ClusterPartition: PARTITIONS,
 }

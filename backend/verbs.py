@@ -80,10 +80,7 @@ def add_verbs(
         for depth in range(len(path)):
             words = tuple(path[: depth + 1])
             if words not in branches:
-                made = branches[words[:-1]].add_parser(words[-1], help=_branch_help(words, actions))
-                branches[words] = made.add_subparsers(
-                    dest="verb_" + "_".join(words), metavar="VERB", required=True
-                )
+                branches[words] = _branch(branches[words[:-1]], words, actions)
         branch = branches[tuple(path)]
         parser = branch.add_parser(
             name,
@@ -95,6 +92,13 @@ def add_verbs(
         common(parser)
         parser.set_defaults(action=action.name)
         _arguments(parser, action, separated)
+
+
+def _branch(parent: Any, words: tuple[str, ...], actions: Mapping[str, Action]) -> Any:
+    """The place for verbs that begin with these words; a list of that name (`images`) stays one."""
+    known = parent.choices.get(words[-1])
+    made = known or parent.add_parser(words[-1], help=_branch_help(words, actions))
+    return made.add_subparsers(dest="verb_" + "_".join(words), metavar="VERB", required=known is None)
 
 
 def _add_cp(subparsers: Any, common: Callable[[argparse.ArgumentParser], None]) -> None:

@@ -28,7 +28,7 @@ def listed(data: Any, podman: bool = False) -> dict[str, Any] | None:
         "size": _count(data.get("Size")),
         # Docker says -1 where it did not count, Podman always 0
         "shared_size": None if podman else _shared(data.get("SharedSize")),
-        "created_at": rfc3339(created) if _is_number(created) else from_engine(created),
+        "created_at": rfc3339(created) if isinstance(created, int) else from_engine(created),
         "labels": _labels(data.get("Labels")),
     }
     return {key: value for key, value in wire.items() if key == "id" or value or value == 0}

@@ -1,0 +1,212 @@
+"""Rows of images of all hosts -> one line per image: which hosts have it, and where they differ. Pure.
+
+Also the same lines as a tree: what stands on what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from operator import is_
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from backend.imagenames import whole
+from backend.imagerows import RecipeBook
+from backend.model import ImageRow
+
+_WORST = ("building", "missing", "stale", "fresh", None)
+NAMELESS = "<none>"
+
+
+class ImageLine(Struct, frozen=True, kw_only=True, gc=False):
+    """An image under one of its names, on all hosts that have it; or a recipe that nobody has built."""
+
+    name: str
+    """`pytorch:2.4`, without what Podman puts in front; `<none>` for one without a name."""
+    id: str
+    """64 hexadecimal digits; empty where no host has it."""
+    places: tuple[ImageRow, ...] = ()
+    """One row per host, each called by this line's name."""
+    differs: bool = False
+    """Other hosts have another image under this name."""
+    size: int | None = None
+    created_at: datetime | None = None
+    recipe: str | None = None
+    state: str | None = None
+    """The worst of its places."""
+    reason: str = ""
+    users: int = 0
+    branch: str = ""
+    """In a tree: what is drawn in front of it."""
+    stale: bool = False
+    """All its hosts are away."""
+
+    @property
+    def host(self) -> str:
+        """Its host, where it is one."""
+        return self.places[0].host if len(self.places) == 1 else ""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """All that have it."""
+        return tuple(each.host for each in self.places)
+
+    @property
+    def used_by(self) -> tuple[str, ...]:
+        """`h1 container web`: who uses it, and where."""
+        return tuple(f"{each.host} {user}" for each in self.places for user in each.used_by)
+
+
+class Lines:
+    """Makes lines of rows, and remembers the last ones: rows that are the same give the same lines."""
+
+    def __init__(self) -> None:
+        self._rows: Sequence[ImageRow] = ()
+        self._book: RecipeBook | None = None
+        self._lines: list[ImageLine] = []
+        self._by_key: dict[tuple[str, str], ImageLine] = {}
+        self._tree: list[ImageLine] | None = None
+
+    def of(self, rows: Sequence[ImageRow], book: RecipeBook) -> list[ImageLine]:
+        """By name; those of one name by age, the newest first; those without a name last."""
+        same = len(rows) == len(self._rows) and all(map(is_, rows, self._rows))
+        if not same or book is not self._book:
+            self._rows, self._book, self._tree = rows, book, None
+            self._lines = [self._kept(line) for line in lines(rows)]
+            self._by_key = {(line.name, line.id): line for line in self._lines}
+        return self._lines
+
+    def tree(self, rows: Sequence[ImageRow], book: RecipeBook) -> list[ImageLine]:
+        """The same as a tree."""
+        found = self.of(rows, book)
+        if self._tree is None:
+            self._tree = tree(found, book)
+        return self._tree
+
+    def _kept(self, line: ImageLine) -> ImageLine:
+        before = self._by_key.get((line.name, line.id))
+        return before if before is not None and before == line else line
+
+
+def lines(rows: Iterable[ImageRow]) -> list[ImageLine]:
+    """One line per image and name."""
+    places: dict[str, dict[str, list[ImageRow]]] = {}
+    for row in rows:
+        for tag in row.tags or (NAMELESS,):
+            name = whole(tag) if row.tags else NAMELESS
+            called = row if row.name == tag or not row.tags else replace(row, name=tag)
+            at = places.setdefault(name, {}).setdefault(row.id, [])
+            if not at or at[-1].host != row.host or name == NAMELESS:  # two tags may be one name
+                at.append(called)
+    found: list[ImageLine] = []
+    for name, by_id in sorted(places.items(), key=_by_name):
+        differs = name != NAMELESS and len([known for known in by_id if known]) > 1
+        made = [_line(name, known, at, differs) for known, at in by_id.items()]
+        made.sort(key=_age)
+        found += made
+    return found
+
+
+def _by_name(item: tuple[str, Any]) -> tuple[bool, str]:
+    return item[0] == NAMELESS, item[0]
+
+
+def _age(line: ImageLine) -> float:
+    return -line.created_at.timestamp() if line.created_at is not None else 0.0
+
+
+def _line(name: str, image_id: str, at: list[ImageRow], differs: bool) -> ImageLine:
+    worst = at[0] if len(at) == 1 else min(at, key=lambda row: _WORST.index(row.state))
+    return ImageLine(
+        name=name,
+        id=image_id,
+        places=tuple(at) if image_id else (),
+        differs=differs,
+        size=at[0].size,
+        created_at=at[0].created_at,
+        recipe=worst.recipe,
+        state=worst.state,
+        reason=worst.reason,
+        users=sum(len(each.used_by) for each in at),
+        stale=all(each.stale for each in at),
+    )
+
+
+def tree(found: Sequence[ImageLine], book: RecipeBook) -> list[ImageLine]:
+    """Lines in the order of the stack, each with the branch that leads to it; what has no recipe last."""
+    by_recipe: dict[str, list[ImageLine]] = {}
+    others: list[ImageLine] = []
+    for line in found:
+        known = line.recipe in book.recipes if line.recipe else False
+        (by_recipe.setdefault(line.recipe or "", []) if known else others).append(line)
+    bases = {name: _base_lines(facts.base, others) for name, facts in book.recipes.items() if facts.base}
+    children: dict[str, list[str]] = {}
+    roots: list[str] = []
+    for name, facts in book.recipes.items():
+        if facts.base in book.recipes and facts.base != name:
+            children.setdefault(facts.base, []).append(name)
+        else:
+            roots.append(name)
+    grown = _Grown(by_recipe, children)
+    under: dict[str, list[str]] = {}
+    for name in roots:
+        under.setdefault(whole(book.recipes[name].base) if bases.get(name) else "", []).append(name)
+    used = {id(line) for name in roots for line in bases.get(name, ())}
+    for base, names in under.items():
+        if base:
+            grown.out += bases[names[0]]
+            grown.grow(names, "", top=False)
+        else:
+            grown.grow(names, "", top=True)
+    grown.rest(book.recipes)
+    return [*grown.out, *(line for line in others if id(line) not in used)]
+
+
+def _base_lines(base: str, others: Sequence[ImageLine]) -> list[ImageLine]:
+    """The images of hosts that a recipe names as its base."""
+    wanted = whole(base)
+    return [line for line in others if line.name == wanted]
+
+
+class _Grown:
+    """A tree while it is made."""
+
+    def __init__(self, by_recipe: dict[str, list[ImageLine]], children: dict[str, list[str]]) -> None:
+        self.out: list[ImageLine] = []
+        self._by_recipe = by_recipe
+        self._children = children
+        self._done: set[str] = set()
+
+    def grow(self, names: Sequence[str], front: str, *, top: bool) -> None:
+        """These recipes and all that stands on them."""
+        waiting = _branches(names, front, top=top)
+        while waiting:
+            name, branch, inner = waiting.pop()
+            if name in self._done:  # a cycle, or two bases
+                continue
+            self._done.add(name)
+            below = self._children.get(name, ())
+            for number, line in enumerate(self._by_recipe.get(name, ())):
+                go_on = inner + ("│  " if below else "   ")
+                self.out.append(replace(line, branch=branch if number == 0 else go_on))
+            waiting += _branches(below, inner, top=False)
+
+    def rest(self, names: Iterable[str]) -> None:
+        """Those that stand on each other in a circle: at the end, as they are."""
+        for name in names:
+            if name not in self._done:
+                self._done.add(name)
+                self.out += self._by_recipe.get(name, ())
+
+
+def _branches(names: Sequence[str], front: str, *, top: bool) -> list[tuple[str, str, str]]:
+    """Each name with its branch and what is drawn below it; the last one first, as a stack takes them."""
+    if top:
+        return [(name, front, front) for name in reversed(names)]
+    return [
+        (name, front + ("└─ " if last else "├─ "), front + ("   " if last else "│  "))
+        for name, last in reversed([(name, place == len(names) - 1) for place, name in enumerate(names)])
+    ]

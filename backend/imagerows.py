@@ -1,0 +1,191 @@
+"""Images of a host -> rows: joined with who uses them, and with the recipes they were built from. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from backend.imagenames import whole
+from backend.model import Container, HostSnapshot, Image, ImageRow, Job
+
+if TYPE_CHECKING:
+    from backend.config import Context
+
+DIGEST_LABEL = "berth.recipe.digest"
+RECIPE_LABEL = "berth.recipe"
+_WAITING = ("queued", "held", "starting")
+_SHORT = 12
+"""Digits of an id that name an image without a name."""
+
+
+class RecipeFacts(Struct, frozen=True, kw_only=True, gc=False):
+    """What a recipe says about images, wherever they are."""
+
+    name: str
+    images: tuple[str, ...] = ()
+    """Names it yields, as `imagenames.whole` writes them."""
+    digest: str | None = None
+    """What an image that is fresh has as its label; None while that is not known."""
+    base: str = ""
+    """Name of the recipe it stands on, or the image from a registry; empty: scratch, or not known."""
+    problem: str = ""
+    """Why it cannot be built."""
+
+
+class RecipeBook(Struct, frozen=True, kw_only=True):
+    """All recipes, and what is being built of them."""
+
+    recipes: Mapping[str, RecipeFacts] = MappingProxyType({})
+    building: Mapping[tuple[str, str], str] = MappingProxyType({})
+    """Host and recipe to how far it is: `3/12`."""
+    yields: Mapping[str, str] = MappingProxyType({})
+    """Name of an image to the recipe that yields it."""
+
+    @staticmethod
+    def of(
+        recipes: Iterable[RecipeFacts], building: Mapping[tuple[str, str], str] | None = None
+    ) -> RecipeBook:
+        """The book of these recipes."""
+        found = {each.name: each for each in recipes}
+        return RecipeBook(
+            recipes=found,
+            building=building or {},
+            yields={image: each.name for each in found.values() for image in each.images},
+        )
+
+
+NO_RECIPES = RecipeBook()
+
+
+def bare(image_id: str) -> str:
+    """An id without `sha256:`: Docker writes it, Podman does not."""
+    return image_id.removeprefix("sha256:")
+
+
+def image_rows(
+    host: HostSnapshot, contexts: Iterable[Context] = (), book: RecipeBook = NO_RECIPES
+) -> list[ImageRow]:
+    """One row per image of a host, in its engine's order (newest first)."""
+    images = host.images.images if host.images is not None else ()
+    if not images:
+        return []
+    users = _Users(host.containers or (), host.queue.jobs if host.queue is not None else (), contexts, host)
+    return [image_row(host.name, each, users.of(each), book, stale=host.stale) for each in images]
+
+
+def image_row(
+    host: str,
+    image: Image,
+    used_by: tuple[str, ...] = (),
+    book: RecipeBook = NO_RECIPES,
+    *,
+    name: str = "",
+    stale: bool = False,
+) -> ImageRow:
+    """The row of one image; `name` is the one of its names that it was called by."""
+    recipe = _recipe(image, book)
+    state, reason = _freshness(host, image, recipe, book)
+    known = bare(image.id)
+    return ImageRow(
+        host=host,
+        id=known,
+        name=name or (image.tags[0] if image.tags else known[:_SHORT]),
+        tags=image.tags,
+        digests=image.digests,
+        size=image.size,
+        shared_size=image.shared_size,
+        created_at=image.created_at,
+        used_by=used_by,
+        labels=image.labels,
+        recipe=recipe,
+        state=state,
+        reason=reason,
+        stale=stale,
+    )
+
+
+def missing_rows(rows: Iterable[ImageRow], book: RecipeBook) -> list[ImageRow]:
+    """A row for each recipe of which no host has an image."""
+    there = {row.recipe for row in rows}
+    building: dict[str, list[str]] = {}
+    for (host, recipe), steps in book.building.items():
+        building.setdefault(recipe, []).append(f"{host} {steps}")
+    return [
+        ImageRow(
+            host="",
+            id="",
+            name=each.images[0] if each.images else each.name,
+            tags=each.images[:1],
+            recipe=each.name,
+            state="building" if each.name in building else "missing",
+            reason=", ".join(building.get(each.name, ())) or each.problem or "never built",
+        )
+        for each in book.recipes.values()
+        if each.name not in there
+    ]
+
+
+def _recipe(image: Image, book: RecipeBook) -> str | None:
+    """The recipe that an image says it was built from, else the one that yields one of its names."""
+    if label := image.labels.get(RECIPE_LABEL):
+        return label
+    if not book.yields:
+        return None
+    return next((found for tag in image.tags if (found := book.yields.get(whole(tag)))), None)
+
+
+def _freshness(host: str, image: Image, recipe: str | None, book: RecipeBook) -> tuple[str | None, str]:
+    if recipe is None:
+        return None, ""
+    if steps := book.building.get((host, recipe)):
+        return "building", steps
+    facts = book.recipes.get(recipe)
+    if facts is None or facts.digest is None:
+        return None, facts.problem if facts else ""
+    label = image.labels.get(DIGEST_LABEL)
+    if label == facts.digest:
+        if image.tags:
+            return "fresh", ""
+        return "stale", "another image has its name now"
+    if not image.tags:
+        return "stale", "a newer one has its name"
+    return "stale", "its recipe or its base changed" if label else "not built by berth"
+
+
+class _Users:
+    """Who uses which image of a host."""
+
+    def __init__(
+        self,
+        containers: Iterable[Container],
+        jobs: Iterable[Job],
+        contexts: Iterable[Context],
+        host: HostSnapshot,
+    ) -> None:
+        self._by_id: dict[str, list[str]] = {}
+        self._by_name: dict[str, list[str]] = {}
+        for container in containers:
+            self._add(bare(container.image_id), container.image, f"container {container.name}")
+        for job in jobs:
+            if job.state in _WAITING:
+                self._add(bare(job.spec.image), job.spec.image_name, f"job {job.id}")
+        for context in contexts:
+            if context.host == host.name:
+                self._add("", context.image, f"context {context.name}")
+
+    def _add(self, image_id: str, name: str, user: str) -> None:
+        """By id where it is told: a name may be another image's by now."""
+        if image_id:
+            self._by_id.setdefault(image_id, []).append(user)
+        else:
+            self._by_name.setdefault(whole(name), []).append(user)
+
+    def of(self, image: Image) -> tuple[str, ...]:
+        """Those that use an image."""
+        found = self._by_id.get(bare(image.id), [])
+        if self._by_name:
+            found = [*found, *(user for tag in image.tags for user in self._by_name.get(whole(tag), ()))]
+        return tuple(dict.fromkeys(found))
