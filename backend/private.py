@@ -74,7 +74,7 @@ async def install(
     Nothing of it passes through an argument or a log: it goes as a tar stream over the engine's API.
     """
     files = [file for path in keys for file in _key(path)]
-    identity = await _git_identity() if git else b""
+    identity = await _git_lines() if git else b""
     if not files and not identity:
         raise UsageError(
             "there is nothing to install.", hint="Name keys with --key, or set git config user.name."
@@ -162,21 +162,28 @@ def _read(file: Path) -> bytes:
         raise ActionFailed(f"{file} cannot be read: {error.strerror}.") from None
 
 
-async def _git_identity() -> bytes:
-    """The lines of a .gitconfig; none where git is not set up on this machine, or not there."""
+async def git_identity() -> dict[str, str]:
+    """`user.name` and `user.email` of this machine, as far as they are set. Raises `ActionFailed`."""
     here = LocalLink("local")
     values = {}
-    for key in ("name", "email"):
+    for key in ("user.name", "user.email"):
         try:
-            done = await here.run(["git", "config", "--global", "--get", f"user.{key}"], timeout=_GIT_TIMEOUT)
+            done = await here.run(["git", "config", "--global", "--get", key], timeout=_GIT_TIMEOUT)
         except TimeoutError:
             raise ActionFailed(f"git on this machine gave no answer in {_GIT_TIMEOUT:.0f} s.") from None
         value = done.stdout.decode("utf-8", "replace").strip()
         if done.returncode == 0 and value and value.isprintable():
-            values[key] = value.replace("\\", "\\\\").replace('"', '\\"')
+            values[key] = value
+    return values
+
+
+async def _git_lines() -> bytes:
+    """The lines of a .gitconfig; none where git is not set up on this machine, or not there."""
+    found = await git_identity()
+    values = {key: value.replace("\\", "\\\\").replace('"', '\\"') for key, value in found.items()}
     if not values:
         return b""
-    return ("[user]\n" + "".join(f'\t{key} = "{value}"\n' for key, value in values.items())).encode()
+    return ("[user]\n" + "".join(f'\t{key[5:]} = "{value}"\n' for key, value in values.items())).encode()
 
 
 def _tar(files: Sequence[_File], home: _Home) -> bytes:

@@ -40,6 +40,7 @@ class Talk:
         self._said_progress = False
         self._asking = asyncio.Lock()
         self._outputs: dict[int, list[str]] = {}
+        self._data: dict[int, Any] = {}
 
     # --------------------------------------------------------------------------------- asking
 
@@ -118,6 +119,7 @@ class Talk:
                         if self._action.changes:
                             log.append(run.row())
             self._outputs[id(result)] = run.lines
+            self._data[id(result)] = ctx.data
             return result
 
         async with asyncio.TaskGroup() as group:
@@ -188,6 +190,8 @@ class Talk:
             "message": result.message,
             "error": None if result.error is None else str(result.error),
         }
+        if (data := self._data.get(id(result))) is not None:
+            return found | {"data": data}
         lines = self._outputs.get(id(result))
         return found | ({"output": lines} if lines else {})
 

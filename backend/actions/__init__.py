@@ -22,6 +22,7 @@ MODULES: tuple[str, ...] = (
     "private",
     "ports",
     "environment",
+    "prepare",
     "run",
     "projects",
     "jobs",

@@ -23,6 +23,7 @@ async def inspect(
     """Show everything the engine knows of the container."""
     async with engine_of(ctx, row) as engine:
         found = await engine.inspect(row.id)
+    ctx.give(found)
     if form == "json":
         import json
 

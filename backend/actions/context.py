@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from backend.config import Config
@@ -82,6 +82,13 @@ class ActionContext:
     """`--yes`: every question is answered with yes."""
     notes: dict[str, str] = field(default_factory=dict)
     """What the activity log keeps beside the output (a new container's id, a file's path)."""
+
+    data: Any = None
+    """What `--json` prints of it instead of its lines; see `give`."""
+
+    def give(self, data: Any) -> None:
+        """What was found out as data: `--json` prints it as `data` in place of the lines of output."""
+        self.data = data
 
     async def link(self, host: str) -> Link:
         """The open connection of a host."""
