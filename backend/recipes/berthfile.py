@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -117,7 +116,7 @@ def _staged(value: Value) -> Staged:
     """`file: PATH`, `project: FOLDER` or `git: URL`, with `to`, and `ref` for git."""
     if value.node.text is not None:
         path = str(local_path(value))
-        return Staged(kind="file", source=path, target=os.path.basename(path))
+        return Staged(kind="file", source=path, target=Path(path).name)
     found = value.fields({"file": local_path, "project": local_path, "git": _url, "to": _target, "ref": word})
     kinds = [kind for kind in ("file", "project", "git") if kind in found]
     if len(kinds) != 1:
@@ -129,7 +128,7 @@ def _staged(value: Value) -> Staged:
     target = found.get("to") or last_part(named)
     if problem := target_problem(target):
         raise value.fail(f"{quoted(target)} {problem}", hint="Say where with `to:`.")
-    return Staged(kind=kind, source=named, target=target, ref=found.get("ref", ""))  # type: ignore[arg-type]
+    return Staged(kind=kind, source=named, target=target, ref=found.get("ref", ""))
 
 
 def _number(value: Value) -> int:

@@ -210,7 +210,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     stand on. Empty where its base is not known. Of rp: the name without the tag that tells the content."""
     stages: tuple[Stage, ...] = ()
     dependencies: tuple[Dependency, ...] = ()
-    """All of them, in the order of the file, each image once."""
+    """All of them, in the order of the file; an image that is named twice stands here twice."""
     aliases: tuple[str, ...] = ()
     """Other names: links that point to the folder, `reasoning:latest`."""
     problems: tuple[Problem, ...] = ()
@@ -221,15 +221,19 @@ class Overrides(Struct, frozen=True, kw_only=True):
     """What a command line says instead of recipe files; what is empty says nothing."""
 
     base: str = ""
-    """Instead of the image from a registry that the chain of each target stands on."""
+    """Instead of the images from registries that stacks and workspaces stand on."""
     args: dict[str, str] = {}
+    """Given to each recipe that declares them."""
     maintainer: str = ""
+    targets: tuple[str, ...] = ()
+    """Names, or folders, of the recipes that all that follows is said of; none: of all."""
     name: str = ""
-    """As in `RecipeConfig`, of the one target."""
+    """As in `RecipeConfig`."""
     tag: str = ""
     port: str = ""
+    """The first of its ports."""
     staged: tuple[Staged, ...] = ()
-    """Also staged, for the one target."""
+    """Also staged."""
     no_cache: bool = False
     authorized_keys: Path | None = None
 

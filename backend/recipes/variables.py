@@ -31,6 +31,13 @@ def names(text: str) -> list[str]:
     return re.findall(r"(?<!\\)\$\{?([A-Za-z_][A-Za-z0-9_]*)", bare)
 
 
+def plain_names(text: str) -> list[str]:
+    """Those that are used without saying what stands for them where they have no value."""
+    bare = re.sub(r"'[^']*'", "", text)
+    found = re.findall(r"(?<!\\)\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})", bare)
+    return [one or other for one, other in found]
+
+
 def whole(text: str) -> str:
     """The variable that a word is made of alone: `$base`, `${base}`, `"${base:-x}"`; empty for others."""
     match = re.fullmatch(
