@@ -18,6 +18,7 @@ from backend.errors import BerthError, exit_code_for
 from backend.model import JobRow
 from backend.queues.base import Which
 from backend.queues.choose import queue_of, with_queue
+from backend.queues.describe import called, why
 
 if TYPE_CHECKING:
     from backend.config import Config
@@ -48,20 +49,16 @@ class Request:
     timeout: float = 10.0
 
 
-def _why(row: JobRow) -> str:
-    parts = [f"#{row.place}"] if row.place and row.state == "queued" else []
-    if row.state == "queued" and row.expected_start is not None:
-        left = (row.expected_start - datetime.now(UTC)).total_seconds()
-        parts.append(f"in {text.duration(left)}" if left >= 1 else "now")
-    return " ".join([*parts, row.reason]).strip()
-
-
 def _time(row: JobRow) -> str | None:
     limit = f"/{text.duration(row.time_limit)}" if row.time_limit else ""
     if row.started_at is None:
         return limit or None
     took = ((row.ended_at or datetime.now(UTC)) - row.started_at).total_seconds()
     return f"{text.duration(took)}{limit}"
+
+
+def _why_style(row: JobRow) -> str:
+    return "warn" if row.idle_since is not None and row.ended_at is None else ""
 
 
 def _state(row: JobRow) -> str:
@@ -73,7 +70,7 @@ def _state(row: JobRow) -> str:
 COLUMNS = (
     tables.Col("HOST", lambda row: row.host, flex=True),
     tables.Col("ID", lambda row: row.id, right=True),
-    tables.Col("NAME", lambda row: row.name, flex=True),
+    tables.Col("NAME", called, flex=True, least=10),
     tables.Col("OWNER", lambda row: row.owner, flex=True),
     tables.Col("STATE", _state, lambda row: _STYLES.get(row.state, "")),
     tables.Col("GPUS", lambda row: str(row.gpus) if row.gpus else None, right=True),
@@ -86,7 +83,7 @@ COLUMNS = (
     tables.Col("CPUS", lambda row: None if row.cpus is None else str(row.cpus), right=True, rank=4),
     tables.Col("MEM", lambda row: text.size(row.memory) if row.memory else None, right=True, rank=4),
     tables.Col("TIME/LIMIT", _time, right=True, rank=1),
-    tables.Col("WHY", _why, flex=True),
+    tables.Col("WHY", why, _why_style, flex=True, least=24),
     tables.Col("NODE", lambda row: row.node, flex=True, rank=5),
     tables.Col("COMMAND", lambda row: row.command, flex=True, rank=3),
 )

@@ -42,6 +42,8 @@ class Col(NamedTuple):
     """It may be shortened."""
     rank: int = 0
     """0 is always shown; the highest numbers go first where the terminal is too narrow."""
+    least: int = _LEAST
+    """Cells it keeps where it is shortened."""
 
     def cell(self, row: Any) -> str:
         """What stands in the row: printable, one line."""
@@ -90,7 +92,7 @@ def _fit(shown: list[Col], widths: dict[Col, int], width: int) -> None:
     """Take columns away, then cells, until the table fits."""
 
     def least(column: Col) -> int:
-        return min(widths[column], _LEAST) if column.flex else widths[column]
+        return min(widths[column], column.least) if column.flex else widths[column]
 
     def total(size: Callable[[Col], int]) -> int:
         return sum(map(size, shown)) + len(_GAP) * (len(shown) - 1)
@@ -98,10 +100,11 @@ def _fit(shown: list[Col], widths: dict[Col, int], width: int) -> None:
     while total(least) > width and (spare := max(shown, key=lambda column: column.rank)).rank:
         shown.remove(spare)
     while (over := total(widths.__getitem__) - width) > 0:
-        longest = max((column for column in shown if column.flex), key=widths.__getitem__, default=None)
-        if longest is None or widths[longest] <= least(longest):
+        wide = [column for column in shown if column.flex and widths[column] > least(column)]
+        longest = max(wide, key=widths.__getitem__, default=None)
+        if longest is None:
             return
-        others = [widths[column] for column in shown if column.flex and widths[column] < widths[longest]]
+        others = [widths[column] for column in wide if widths[column] < widths[longest]]
         widths[longest] = max(least(longest), widths[longest] - over, max(others, default=0) - 1)
 
 

@@ -41,7 +41,8 @@ async def run_verb(args: argparse.Namespace, config: Config, rest: Sequence[str]
         if action.streams:
             said = [talk.fail(each) for each in failed]
             return max(*said, await _stream(action)(access, targets, json=args.json, **options), 0)
-        await talk.agree([target for target in targets if action.applies(target)])
+        if not await _unasked(action, args, targets, access):
+            await talk.agree([target for target in targets if action.applies(target)])
         results = await talk.perform(config, access, targets, options)
         if action.terminal and results and (terminal := results[0].terminal) is not None:
             from backend.terminal import run_terminal
@@ -52,11 +53,25 @@ async def run_verb(args: argparse.Namespace, config: Config, rest: Sequence[str]
 
 def _stream(action: Action) -> Callable[..., Awaitable[int]]:
     """What writes an action's standard output for all targets together."""
+    found: Callable[..., Awaitable[int]] = _named(action.streams)
+    return found
+
+
+def _named(place: str) -> Any:
     from importlib import import_module
 
-    module, _, name = action.streams.partition(":")
-    found: Callable[..., Awaitable[int]] = getattr(import_module(module), name)
-    return found
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
+
+
+async def _unasked(action: Action, args: argparse.Namespace, targets: Sequence[Any], access: Any) -> bool:
+    """Whether the one target was named so exactly, and is so much the person's own, that nothing is asked."""
+    from backend.targets import is_pattern
+
+    words = _words(action, args.targets) if action.unasked else []
+    if len(words) != 1 or len(targets) != 1 or is_pattern(words[0]):
+        return False
+    return bool(await _named(action.unasked)(access, targets[0]))
 
 
 async def _targets(
@@ -72,7 +87,8 @@ async def _targets(
 
     async def one(word: str) -> list[Any] | BerthError:
         try:
-            return await resolve(kind, word, config, access, look=not action.terminal)
+            hosts = getattr(args, "image_hosts", None) or ()
+            return await resolve(kind, word, config, access, look=not action.terminal, hosts=hosts)
         except BerthError as error:
             return error
 

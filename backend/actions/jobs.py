@@ -39,7 +39,7 @@ def _ended(row: JobRow) -> bool:
 
 @action(
     on=JobRow, name="job-logs", verb="job logs", key="l", title="output", changes=False, footer=True,
-    prints=True, bulk=False, streams="backend.queues.following:logs", group=GROUP,
+    prints=True, streams="backend.queues.following:logs", group=GROUP,
 )  # fmt: skip
 async def job_logs(
     ctx: ActionContext,
@@ -61,6 +61,22 @@ async def job_logs(
                 ctx.report(piece)
     lines.end()
     return f"job {job.id} on {job.host}: {lines.count} line{'' if lines.count == 1 else 's'}"
+
+
+@action(
+    on=JobRow, name="job-wait", verb="job wait", title="tell me its end", applies=_unfinished, changes=False,
+    streams="backend.queues.waiting:wait", group=GROUP,
+)  # fmt: skip
+async def job_wait(ctx: ActionContext, job: JobRow) -> str:
+    """Wait until jobs have ended.
+
+    Prints a line for each as it ends. The exit code is the job's (124: its time was up, 130: cancelled), of
+    several the highest. Ctrl+C leaves them alone.
+    """
+    from backend.queues.ends import ended
+    from backend.queues.waiting import end_of
+
+    return f"{job.host}: {ended(await end_of(ctx.config, ctx.access, job))}"
 
 
 @action(
@@ -99,11 +115,16 @@ async def job_attach(ctx: ActionContext, job: JobRow) -> Terminal:
     title="kill",
     applies=_unfinished,
     danger="End job {0.id} ({0.name}) of {0.owner} on {0.host}, which is {0.state}?",
+    unasked="backend.queues.mine:is_mine",
     footer=True,
     group=GROUP,
 )
 async def job_kill(ctx: ActionContext, job: JobRow) -> str:
-    """End a job, waiting or running (SIGTERM, then SIGKILL after 10 s)."""
+    """End a job, waiting or running (SIGTERM, then SIGKILL after 10 s).
+
+    A single job of one's own, named by its number, is ended without a question; other people's and several
+    at once are asked about.
+    """
     from backend.queues.choose import queue_of
 
     async with queue_of(ctx.config, ctx.access, job.host) as queue:
@@ -147,15 +168,18 @@ async def job_move(
     job: JobRow,
     *,
     where: Annotated[
-        str, Option("first, last, before NUMBER or after NUMBER, among your own jobs", positional=True)
+        tuple[str, ...],
+        Option("first, last, before NUMBER or after NUMBER, among your own jobs", positional=True),
     ],
 ) -> str:
     """Change the turn of a waiting job, among one's own."""
     from backend.queues.choose import queue_of
+    from backend.queues.words import place
 
+    there = place(where, job.host)
     async with queue_of(ctx.config, ctx.access, job.host) as queue:
-        await queue.move(job.id, where)
-    return f"job {job.id} on {job.host} was moved: {where}"
+        await queue.move(job.id, there)
+    return f"job {job.id} on {job.host} goes {there if ' ' not in there else there.replace(' ', ' job ')}"
 
 
 @action(
@@ -223,7 +247,7 @@ async def job_edit(
         raise UsageError("nothing is to be changed.", hint="For example: --priority 10, --gpus 2, --time 4h")
     async with queue_of(ctx.config, ctx.access, job.host) as queue:
         await queue.edit(job.id, changes)
-    return f"job {job.id} on {job.host}: changed {', '.join(changes)}"
+    return f"job {job.id} on {job.host}: {', '.join(words.changed(changes))}"
 
 
 @action(on=JobRow, name="job-retry", verb="job retry", key="R", title="retry", applies=_ended, group=GROUP)

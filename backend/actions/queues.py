@@ -6,7 +6,7 @@ from typing import Annotated
 
 from backend.actions.context import ActionContext
 from backend.actions.registry import Option, action
-from backend.errors import UsageError
+from backend.errors import Refused, UsageError
 from backend.model import HostRow, HostState
 from backend.text import size
 
@@ -86,6 +86,73 @@ async def queue_resume(ctx: ActionContext, host: HostRow) -> str:
     async with queue_of(ctx.config, ctx.access, host.name) as queue:
         await queue.resume()
     return f"the queue of {host.name} goes on"
+
+
+@action(
+    on=HostRow, name="queue-settings", verb="queue settings", title="queue settings", applies=_has_queue,
+    changes=False, bulk=False, prints=True, group=GROUP,
+)  # fmt: skip
+async def queue_settings(
+    ctx: ActionContext,
+    host: HostRow,
+    *,
+    changes: Annotated[
+        tuple[str, ...], Option("NAME=VALUE; without any they are shown", positional=True, ask=True)
+    ] = (),
+) -> str:
+    """Show or change what holds for everybody in the queue of a host; only root there may change it.
+
+    jobs-per-user=N and gpus-per-user=N: how much of each person runs at a time; 0 is without limit.
+    reserved-cpus=N and reserved-memory=SIZE: what jobs never get.
+    """
+    from backend.queues import rules
+    from backend.queues.choose import queue_of
+
+    wanted = rules.read(changes)
+    if wanted:
+        _refuse_read_only(ctx, host)
+    async with queue_of(ctx.config, ctx.access, host.name) as queue:
+        found = await rules.own(queue).settings(wanted)
+    for line in rules.said(found):
+        ctx.report(line)
+    return f"queue of {host.name}: {'changed' if wanted else 'its settings'}"
+
+
+@action(
+    on=HostRow, name="queue-forget", verb="queue forget", title="forget ended jobs", applies=_has_queue,
+    bulk=False, group=GROUP,
+)  # fmt: skip
+async def queue_forget(
+    ctx: ActionContext,
+    host: HostRow,
+    *,
+    days: Annotated[float, Option("jobs that ended longer ago than so many days", ask=True)] = 30.0,
+) -> str:
+    """Remove ended jobs and their kept output from the queue of a host, for everybody; for root there.
+
+    Asks first, and says which. Jobs that others wait for stay.
+    """
+    from backend.queues import rules
+    from backend.queues.choose import queue_of
+
+    if not 0 <= days <= 36500:
+        raise UsageError(f"{days:g} days: allowed is 0 to 36500.")
+    async with queue_of(ctx.config, ctx.access, host.name) as queue:
+        mine = rules.own(queue)
+        old = rules.older(await mine.jobs("ended"), days)
+        if not old:
+            return f"queue of {host.name}: no job ended more than {days:g} days ago"
+        if not await ctx.confirm(f"Forget {rules.named(old)} of {host.name}, with their output?"):
+            raise Refused(f"queue of {host.name}: nothing was forgotten.", hint="It was not confirmed.")
+        gone = await mine.forget(days)
+    for line in rules.numbers(gone):
+        ctx.report(line)
+    return f"queue of {host.name}: {len(gone)} job{'' if len(gone) == 1 else 's'} forgotten"
+
+
+def _refuse_read_only(ctx: ActionContext, host: HostRow) -> None:
+    if ctx.config.settings.read_only or ctx.config.host(host.name).read_only:
+        raise Refused(f"queue settings: {host.name} is read-only.", hint="They can be shown.")
 
 
 def _one_line(reason: str) -> str:

@@ -101,6 +101,9 @@ class Action:
     """What it reports is what was asked for (inspect, exec): on the command line it goes to stdout."""
     terminal: bool = False
     """It takes the terminal over and so runs on one target, in the foreground."""
+    unasked: str = ""
+    """`module:function`, `async (access, target) -> bool`: whether the command line need not ask, where one
+    target was named, and not by a pattern. The dashboard always asks."""
     streams: str = ""
     """`module:function` that the command line runs once for all targets, and that writes standard output by
     itself: `async (access, rows, *, json, **options) -> exit code`. The dashboard has a screen for it."""
@@ -125,6 +128,7 @@ def action(
     title: str = "",
     applies: Callable[[Any], bool] = lambda row: True,
     danger: str = "",
+    unasked: str = "",
     changes: bool = True,
     bulk: bool = True,
     footer: bool = False,
@@ -158,6 +162,7 @@ def action(
             key=key,
             applies=applies,
             danger=danger,
+            unasked=unasked,
             changes=changes,
             bulk=bulk and not terminal,
             footer=footer,

@@ -3,11 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 from backend.model import JobRow
 from backend.queues.base import Detail
-from backend.text import duration, size
+from backend.queues.ends import outcome, when
+from backend.text import age, duration, size
+
+
+def called(row: JobRow) -> str:
+    """Its name; of an array with the index, where its number does not say it."""
+    index = row.array.partition("_")[2] if row.engine == "docker" else ""
+    return f"{row.name}[{index}]" if index else row.name
+
+
+def expected(row: JobRow, now: datetime | None = None) -> str:
+    """`#2, in 1 h`: its turn, and when it starts, where that is known."""
+    if row.state != "queued":
+        return ""
+    parts = [f"#{row.place}"] if row.place else []
+    if row.expected_start is not None:
+        left = (row.expected_start - (now or datetime.now(UTC))).total_seconds()
+        parts.append(f"in {duration(left)}" if left >= 1 else "now")
+    return ", ".join(parts)
+
+
+def why(row: JobRow, now: datetime | None = None) -> str:
+    """One line: why it waits and when it starts, that its GPUs do nothing, or what ended it and when."""
+    if row.ended_at is not None:
+        return ", ".join(part for part in (outcome(row), when(row, now)) if part)
+    if row.state == "queued":
+        return ": ".join(part for part in (expected(row, now), row.reason) if part)
+    if row.idle_since is not None:
+        return f"GPU{'' if row.gpus == 1 else 's'} idle for {age(row.idle_since, now)}"
+    return row.reason
 
 
 def described(detail: Detail) -> Iterator[str]:
@@ -29,15 +58,20 @@ def described(detail: Detail) -> Iterator[str]:
 
 def _facts(row: JobRow) -> Iterator[tuple[str, str]]:
     yield "job", f"{row.id} on {row.host} ({row.engine})"
-    yield "name", row.name
+    yield "name", called(row)
     yield "owner", row.owner
-    yield "state", row.state + (f", exit code {row.exit_code}" if row.exit_code is not None else "")
-    yield "reason", row.reason
+    yield "state", row.state
+    if row.ended_at is not None:
+        code = "" if row.exit_code is None else f"exit code {row.exit_code}"
+        yield "ended by", "; ".join(dict.fromkeys(part for part in (outcome(row), code) if part))
+    else:
+        yield "why", why(row)
     yield "runs", row.command
     yield "image", row.image
     yield "project", row.project
     yield "asks for", asks(row)
     yield "GPUs", ", ".join(row.gpu_uuids)
+    yield "they do", _work(row)
     yield "priority", str(row.priority or "")
     yield "after", ", ".join(row.after)
     yield "array", row.array
@@ -48,10 +82,27 @@ def _facts(row: JobRow) -> Iterator[tuple[str, str]]:
     yield "ended", _clock(row.ended_at)
     if row.started_at and row.ended_at:
         yield "ran", duration((row.ended_at - row.started_at).total_seconds())
+    elif row.started_at:
+        yield "runs for", _left(row, row.started_at)
     yield "node", row.node
     yield "partition", row.partition
     yield "container", row.container[:12]
     yield "output", row.log
+
+
+def _work(row: JobRow) -> str:
+    """What its GPUs do, where that was measured."""
+    if row.util_percent is None:
+        return ""
+    held = f", {size(row.gpu_mem_used)} of GPU memory held" if row.gpu_mem_used else ""
+    return f"{row.util_percent:.0f} % busy{held}"
+
+
+def _left(row: JobRow, started: datetime) -> str:
+    took = (datetime.now(UTC) - started).total_seconds()
+    if not row.time_limit:
+        return f"{duration(took)}, without a limit"
+    return f"{duration(took)}; at most {duration(max(0.0, row.time_limit - took))} more"
 
 
 def asks(row: JobRow) -> str:

@@ -124,6 +124,14 @@ class DockerQueue:
         """The reverse of both."""
         await self._ask("resume", {})
 
+    async def settings(self, changes: Mapping[str, int]) -> dict[str, Any]:
+        """What holds for everybody, after these changes; only root may make some."""
+        return dict(await self._ask("settings", {"changes": dict(changes)}))
+
+    async def forget(self, days: float) -> list[str]:
+        """Remove jobs that ended before so many days, with their output; their numbers. Only root may."""
+        return [str(number) for number in (await self._ask("forget", {"days": days}))["ids"]]
+
     async def estimate(self, job: Submission) -> Estimate:
         """When it would start."""
         found = await self._ask("estimate", {"job": body_of(job)})

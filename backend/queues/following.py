@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json as json_
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from backend.logs.writing import Writer
 from backend.queues.choose import queue_of
+from backend.queues.tracking import Lost, Piece, track
 from backend.text import printable
 
 if TYPE_CHECKING:
@@ -55,27 +58,63 @@ async def logs(
     tail: int = 0,
     json: bool = False,
 ) -> int:
-    """Write the output of a job to standard output, byte for byte, or as one JSON object per line."""
-    (job,) = rows
+    """Write the output of jobs to standard output: of one job byte for byte, of several with its name before
+    each line; or as one JSON object per line.
+    """
     writer = Writer(sys.stdout.fileno())
-    form = Lines(lambda line: pending.append(_as_json(job, line)))
-    pending: list[bytes] = []
-    async with queue_of(access.config, access, job.host) as queue:
-        async for piece in queue.follow(job.id, to_the_end=follow, tail=tail):
-            if isinstance(piece, str):
-                print(f"berth: {printable(piece)}", file=sys.stderr, flush=True)
-            elif isinstance(piece, bytes):
-                if json:
-                    form.feed(piece)
-                    piece = b"".join(pending)
-                    pending.clear()
-                await writer.write(piece)
-    form.end()
-    await writer.write(b"".join(pending))
+    named = json or len(rows) > 1
+    turn = asyncio.Lock()
+
+    async def one(job: JobRow) -> None:
+        form = Lines(lambda line: pending.append(_as_json(job, line) if json else _as_text(job, line)))
+        pending: list[bytes] = []
+        async with aclosing(_output(access, job, follow=follow, tail=tail)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, bytes):
+                    if named:
+                        form.feed(piece)
+                        piece = b"".join(pending)
+                        pending.clear()
+                    async with turn:
+                        await writer.write(piece)
+                elif isinstance(piece, Lost):
+                    _say(f"{piece.error} The job goes on; looking for it again.")
+                elif isinstance(piece, str):
+                    _say(piece)
+        form.end()
+        async with turn:
+            await writer.write(b"".join(pending))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for job in rows:
+                group.create_task(one(job))
+    except ExceptionGroup as found:
+        raise found.exceptions[0] from None
     await writer.flush()
     return 0
+
+
+async def _output(
+    access: StandaloneAccess, job: JobRow, *, follow: bool, tail: int
+) -> AsyncGenerator[Piece, None]:
+    if follow:
+        async for piece in track(access.config, access, job.host, job.id, tail=tail):
+            yield piece
+        return
+    async with queue_of(access.config, access, job.host) as queue:
+        async for said in queue.follow(job.id, to_the_end=False, tail=tail):
+            yield said
+
+
+def _as_text(job: JobRow, line: str) -> bytes:
+    return f"{job.host}/{job.id}: {line}\n".encode(errors="replace")
 
 
 def _as_json(job: JobRow, line: str) -> bytes:
     found = {"host": job.host, "job": job.id, "text": printable(line, _LINE)}
     return json_.dumps(found, ensure_ascii=False).encode() + b"\n"
+
+
+def _say(line: str) -> None:
+    print(f"berth: {printable(line)}", file=sys.stderr, flush=True)

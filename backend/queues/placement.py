@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from backend.errors import ActionFailed, BerthError, NoSuchTarget, UsageError
@@ -61,7 +62,7 @@ async def estimates(config: Config, access: Access, hosts: list[str], job: Submi
         found,
         key=lambda each: (
             not each.possible,
-            _NEVER if each.start is None else each.start,
+            _NEVER if each.start is None else each.start if each.start >= 1 else 0.0,
             order[each.host],
         ),
     )
@@ -77,15 +78,28 @@ async def choose(config: Config, access: Access, where: str, job: Submission) ->
     lines = [said(each) for each in found]
     if not best.possible:
         raise ActionFailed("no host can run this job. " + "; ".join(lines))
-    return best.host, [f"chosen: {best.host}", *lines]
+    return best.host, [f"chosen: {best.host}{_tie(found)}", *lines]
+
+
+def _tie(found: Sequence[Estimate]) -> str:
+    """Why the first and not another that would start it as soon."""
+    best = found[0]
+    equal = [each.host for each in found[1:] if each.possible and _said_when(each) == _said_when(best)]
+    if not equal:
+        return ""
+    known = "would start it as soon" if best.start is not None else "cannot tell when either"
+    return f" ({', '.join(equal)} {known}; {best.host} comes first in hosts.yaml)"
 
 
 def said(estimate: Estimate) -> str:
     """`h100-1: starts at once: 2 of 8 GPUs are free`."""
-    if not estimate.possible:
-        when = "not possible"
-    elif estimate.start is None:
-        when = "start unknown"
-    else:
-        when = "starts at once" if estimate.start < 1 else f"starts in {duration(estimate.start)}"
+    when = _said_when(estimate)
     return f"{estimate.host}: {when}" + (f": {estimate.why}" if estimate.why else "")
+
+
+def _said_when(estimate: Estimate) -> str:
+    if not estimate.possible:
+        return "not possible"
+    if estimate.start is None:
+        return "start unknown"
+    return "starts at once" if estimate.start < 1 else f"starts in {duration(estimate.start)}"

@@ -9,25 +9,21 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import HostError
 from backend.logs.writing import Writer
 from backend.queues.asking import Asked
 from backend.queues.choose import queue_of
+from backend.queues.ends import CANCELLED, ended, exit_code
 from backend.queues.submitting import Submitted, submit
+from backend.queues.tracking import Lost, track
 from backend.text import duration, printable
 
 if TYPE_CHECKING:
     from backend.access import StandaloneAccess
     from backend.model import JobRow
-
-CANCELLED = 130
-_TIMEOUT = 124
-"""As `timeout(1)` says it."""
-_AGAIN = (1.0, 2.0, 5.0, 10.0)
-"""Seconds until a lost host is asked again."""
 
 
 async def run(
@@ -113,29 +109,19 @@ async def _follow(access: StandaloneAccess, done: Submitted) -> int:
     (number,) = done.ids
     told = _Told(done)
     writer = Writer(sys.stdout.fileno())
-    for again in range(1_000_000):
-        try:
-            passed = 0
-            async with queue_of(access.config, access, done.host) as queue:
-                async for piece in queue.follow(number, output=not done.to_file):
-                    if isinstance(piece, bytes):
-                        new = piece[max(0, told.bytes - passed) :]
-                        passed += len(piece)
-                        told.bytes += len(new)
-                        await writer.write(new)
-                    elif isinstance(piece, str):
-                        _say(piece)
-                    else:
-                        passed = told.row(piece, passed)
-            if told.last is not None and told.last.ended_at is not None:
-                await writer.flush()
-                return told.close()
-        except HostError as error:
-            if not again or told.link_up:
-                _say(f"{error} The job goes on; looking for it again.")
-            told.link_up = False
-        await asyncio.sleep(_AGAIN[min(again, len(_AGAIN) - 1)])
-    return 1
+    happens = track(access.config, access, done.host, number, output=not done.to_file, patient=True)
+    async with contextlib.aclosing(happens) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, bytes):
+                await writer.write(piece)
+            elif isinstance(piece, str):
+                _say(piece)
+            elif isinstance(piece, Lost):
+                _say(f"{piece.error} The job goes on; looking for it again.")
+            else:
+                told.row(piece)
+    await writer.flush()
+    return told.close()
 
 
 class _Told:
@@ -145,49 +131,35 @@ class _Told:
         self._done = done
         self._reason = ""
         self._attempt = 0
-        self.last: JobRow | None = None
-        self.bytes = 0
-        """Of the present attempt's output."""
-        self.link_up = True
+        self._last: JobRow | None = None
 
-    def row(self, row: JobRow, passed: int) -> int:
-        """The job as it is now; how many bytes of its attempt came by since the link was made."""
-        self.link_up = True
+    def row(self, row: JobRow) -> None:
+        """The job as it is now."""
         if row.attempt > self._attempt:
             if self._attempt:
                 _say(f"attempt {self._attempt} failed; attempt {row.attempt} begins")
-            self._attempt, self.bytes, passed = row.attempt, 0, 0
+            self._attempt = row.attempt
         if row.state in ("queued", "held") and row.reason and row.reason != self._reason:
             self._reason = row.reason
             _say(f"waits: {row.reason}{_expected(row)}")
-        if row.started_at is not None and (self.last is None or self.last.started_at is None):
+        if row.started_at is not None and (self._last is None or self._last.started_at is None):
             where = f", output in {self._done.to_file}" if self._done.to_file else ""
             _say(f"job {row.id} runs on {row.node or row.host}{where}")
-        self.last = row
-        return passed
+        self._last = row
 
     def close(self) -> int:
         """Say how it ended; berth's exit code."""
-        row = self.last
+        row = self._last
         if row is None:
             return 1
-        if row.state == "completed":
-            return 0
-        why = f": {row.reason}" if row.reason else ""
-        code = f" with exit code {row.exit_code}" if row.exit_code is not None else ""
-        _say(f"job {row.id} ended, {row.state}{code}{why}")
-        if row.state == "cancelled":
-            return CANCELLED
-        if row.state == "timeout":
-            return _TIMEOUT
-        return row.exit_code if row.exit_code and 0 < row.exit_code < 256 else 1
+        if row.state != "completed":
+            _say(ended(row))
+        return exit_code(row)
 
 
 def _expected(row: JobRow) -> str:
     if row.expected_start is None:
         return ""
-    from datetime import UTC, datetime
-
     left = (row.expected_start - datetime.now(UTC)).total_seconds()
     return f" (expected in {duration(left)})" if left > 1 else ""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from backend.errors import UsageError
+from backend.text import duration, size
 
 MAX_ARRAY = 10_000
 """Jobs that one submit may make."""
@@ -141,6 +142,44 @@ def after(words: Iterable[str]) -> tuple[tuple[str, str], ...]:
             )
         found.append((match[2], (match[1] or "ok").removeprefix("after")))
     return tuple(dict.fromkeys(found))
+
+
+def place(words: Iterable[str], host: str) -> str:
+    """`first`, `last`, `before 12` or `after 12`; the other job may be written with its host."""
+    found = " ".join(words).split()
+    if len(found) == 1 and found[0] in ("first", "last"):
+        return found[0]
+    if len(found) == 2 and found[0] in ("before", "after"):
+        where, _, number = found[1].rpartition("/")
+        if where in ("", host):
+            return f"{found[0]} {number}"
+        raise UsageError(f"job {found[1]} is in another queue: jobs go before or after those of {host}.")
+    raise UsageError(
+        f"{' '.join(found)!r} is no place.", hint="Say first, last, before NUMBER or after NUMBER."
+    )
+
+
+def changed(changes: Mapping[str, Any]) -> list[str]:
+    """What `job edit` did, in people's words: `2 GPUs`, `time limit 4 h`."""
+    both = changes.get("gpus") is not None
+    idle = "" if not both else "gpus" if changes.get("gpu_ids") else "gpu_ids"
+    return [_changed(key, value) for key, value in changes.items() if key != idle]
+
+
+def _changed(key: str, value: Any) -> str:
+    if key == "gpus":
+        return f"{value} GPU{'' if value == 1 else 's'}"
+    if key == "gpu_ids":
+        return f"GPUs {', '.join(value)}" if value else "any of the GPUs"
+    if key == "cpus":
+        return f"{value} CPU{'' if value == 1 else 's'}"
+    if key == "memory":
+        return f"memory {size(value)}" if value else "no limit of memory"
+    if key == "time_limit":
+        return f"time limit {duration(value)}" if value else "no time limit"
+    if key == "after":
+        return f"after {', '.join(str(number) for number, _ in value)}" if value else "waits for no other job"
+    return f"{key} {value}"
 
 
 def pairs(words: Iterable[str]) -> dict[str, str]:

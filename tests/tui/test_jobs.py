@@ -54,7 +54,7 @@ async def test_jobs_are_shown_with_what_runs_first_and_why_the_others_wait(tmp_p
 async def test_gpus_that_do_nothing_for_a_job_stand_out(tmp_path: Path) -> None:
     async with dashboard(showcase(), tmp_path, size=(200, 50)) as board:
         await board.press("5")
-        assert "GPUs idle 2 h" in board.text
+        assert "GPUs idle for 2 h" in board.text
 
 
 async def test_ended_jobs_can_be_left_out(tmp_path: Path) -> None:

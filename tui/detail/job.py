@@ -5,7 +5,8 @@ from __future__ import annotations
 from backend import text as words
 from backend.gpurows import gpu_rows
 from backend.model import GpuRow, JobRow
-from backend.queues.describe import asks
+from backend.queues.describe import asks, called
+from backend.queues.ends import outcome
 from backend.rows import RowBuilder
 from tui import cells
 from tui.columns import Cell
@@ -33,7 +34,7 @@ def page(target: JobRow, view: View) -> Page:
         sheet.block(lambda width: timeline.lines(rows, gpus, view.now.timestamp(), width))
     title = cells.join(
         cells.plain(f"job {row.id}"),
-        cells.plain(row.name),
+        cells.plain(called(row)),
         (("on", "dim"),),
         cells.plain(row.host),
         state(row),
@@ -68,10 +69,12 @@ def _gpus(row: JobRow, view: View) -> list[GpuRow]:
 
 
 def _said(sheet: Sheet, row: JobRow, view: View) -> None:
-    if row.reason:
-        style = "bad" if row.state in ("failed", "timeout") else "warn"
-        said = row.ended_at is not None or row.reason.startswith("waits ")
-        sheet.text((("" if said else "Waits: ", style), *cells.plain(row.reason)))
+    if row.ended_at is not None:
+        if how := outcome(row):
+            sheet.text(cells.plain(how[0].upper() + how[1:] + ".", STYLES.get(row.state, "")))
+    elif row.reason:
+        said = row.reason.startswith("waits ")
+        sheet.text((("" if said else "Waits: ", "warn"), *cells.plain(row.reason)))
     if row.idle_since is not None:
         idle = words.age(row.idle_since, view.now)
         sheet.text(((f"Its GPUs have done nothing for {idle}.", "idle"),))

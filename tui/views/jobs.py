@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 from textual.binding import Binding, BindingType
 
 from backend.model import JobRow
-from backend.text import age, duration, printable
+from backend.queues.describe import called, why
+from backend.text import duration, printable
 from tui import cells
 from tui.canvas import Look
 from tui.columns import Cell, Column
@@ -49,10 +50,10 @@ class JobsView(ListView):
             words("host", "HOST", 8, lambda r: r.host, grow=1),
             words("engine", "ENGINE", 6, lambda r: r.engine, priority=8),
             figures("id", "ID", 4, lambda r: cells.plain(r.id), _number),
-            words("name", "NAME", 10, lambda r: r.name, grow=2),
+            words("name", "NAME", 10, called, grow=2),
             words("owner", "OWNER", 8, lambda r: r.owner, grow=1, priority=2),
             words("state", "STATE", 9, lambda r: r.state, cell=state),
-            words("reason", "WHY / WHEN", 24, _reason_text, cell=_reason, grow=6, priority=1),
+            words("reason", "WHY / WHEN", 24, _why, cell=_reason, grow=6, priority=1),
             figures("gpus", "GPUS", 11, _gpus, lambda r: r.gpus),
             figures(
                 "gpu_mem", "GPU MEM", 9, lambda r: cells.size(r.gpu_mem_used), lambda r: r.gpu_mem_used,
@@ -74,7 +75,7 @@ class JobsView(ListView):
         """Which, how it stands."""
         return (
             figures("id", "ID", 4, lambda r: cells.plain(r.id), _number),
-            words("name", "NAME", 10, lambda r: r.name, grow=2),
+            words("name", "NAME", 10, called, grow=2),
             words("state", "STATE", 9, lambda r: r.state, cell=state),
             figures("gpus", "GPUS", 8, _gpus, lambda r: r.gpus),
         )
@@ -132,23 +133,13 @@ def _gpus(row: JobRow) -> Cell:
     )
 
 
-def _reason_text(row: JobRow) -> str:
-    """Why it waits and when it starts; what ended it."""
-    if row.state == "queued":
-        when = ""
-        if row.expected_start is not None:
-            left = (row.expected_start - datetime.now(UTC)).total_seconds()
-            when = f"in {duration(left)}" if left >= 1 else "now"
-        place = f"#{row.place}" if row.place else ""
-        return "  ".join(part for part in (place, when, printable(row.reason)) if part)
-    if row.idle_since is not None:
-        return f"GPUs idle {age(row.idle_since)}"
-    return printable(row.reason)
+def _why(row: JobRow) -> str:
+    return printable(why(row))
 
 
 def _reason(row: JobRow) -> Cell:
     style = "idle" if row.idle_since else "bad" if row.state in ("failed", "timeout") else "dim"
-    return ((_reason_text(row), style),)
+    return ((_why(row), style),)
 
 
 def _seconds(row: JobRow) -> float | None:
