@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from backend.imagenames import whole
-from backend.model import Container, HostSnapshot, Image, ImageRow, Job
+from backend.model import HostSnapshot, Image, ImageRow
 
 if TYPE_CHECKING:
     from backend.config import Context
 
 DIGEST_LABEL = "berth.recipe.digest"
 RECIPE_LABEL = "berth.recipe"
-_WAITING = ("queued", "held", "starting")
+WAITING = ("queued", "held", "starting")
 _SHORT = 12
 """Digits of an id that name an image without a name."""
 
@@ -72,7 +72,7 @@ def image_rows(
     images = host.images.images if host.images is not None else ()
     if not images:
         return []
-    users = _Users(host.containers or (), host.queue.jobs if host.queue is not None else (), contexts, host)
+    users = users_of(host, contexts)
     return [image_row(host.name, each, users.of(each), book, stale=host.stale) for each in images]
 
 
@@ -155,31 +155,17 @@ def _freshness(host: str, image: Image, recipe: str | None, book: RecipeBook) ->
     return "stale", "its recipe or its base changed" if label else "not built by berth"
 
 
-class _Users:
+class Users:
     """Who uses which image of a host."""
 
-    def __init__(
-        self,
-        containers: Iterable[Container],
-        jobs: Iterable[Job],
-        contexts: Iterable[Context],
-        host: HostSnapshot,
-    ) -> None:
+    def __init__(self) -> None:
         self._by_id: dict[str, list[str]] = {}
         self._by_name: dict[str, list[str]] = {}
-        for container in containers:
-            self._add(bare(container.image_id), container.image, f"container {container.name}")
-        for job in jobs:
-            if job.state in _WAITING:
-                self._add(bare(job.spec.image), job.spec.image_name, f"job {job.id}")
-        for context in contexts:
-            if context.host == host.name:
-                self._add("", context.image, f"context {context.name}")
 
-    def _add(self, image_id: str, name: str, user: str) -> None:
-        """By id where it is told: a name may be another image's by now."""
+    def add(self, user: str, name: str, image_id: str = "") -> None:
+        """Somebody uses an image: by id where it is told, a name may be another image's by now."""
         if image_id:
-            self._by_id.setdefault(image_id, []).append(user)
+            self._by_id.setdefault(bare(image_id), []).append(user)
         else:
             self._by_name.setdefault(whole(name), []).append(user)
 
@@ -187,5 +173,20 @@ class _Users:
         """Those that use an image."""
         found = self._by_id.get(bare(image.id), [])
         if self._by_name:
-            found = [*found, *(user for tag in image.tags for user in self._by_name.get(whole(tag), ()))]
+            names = (whole(name) for name in (*image.tags, *image.digests))
+            found = [*found, *(user for name in names for user in self._by_name.get(name, ()))]
         return tuple(dict.fromkeys(found))
+
+
+def users_of(host: HostSnapshot, contexts: Iterable[Context]) -> Users:
+    """Containers and waiting jobs of a host, and contexts that are made there."""
+    found = Users()
+    for container in host.containers or ():
+        found.add(f"container {container.name}", container.image, container.image_id)
+    for job in host.queue.jobs if host.queue is not None else ():
+        if job.state in WAITING:
+            found.add(f"job {job.id}", job.spec.image_name, job.spec.image)
+    for context in contexts:
+        if context.host == host.name:
+            found.add(f"context {context.name}", context.image)
+    return found

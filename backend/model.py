@@ -722,6 +722,8 @@ class JobRow(Struct, frozen=True, kw_only=True, gc=False):
     expected_start: datetime | None = None
     exit_code: int | None = None
     image: str = ""
+    image_id: str = ""
+    """What it runs even if that name is another image's by now; empty where the engine has no ids."""
     command: str = ""
     project: str = ""
     container: str = ""
@@ -774,3 +776,10 @@ class ImageRow(Struct, frozen=True, kw_only=True, gc=False):
     def short_id(self) -> str:
         """The beginning of its id, as Docker shows it."""
         return self.id[:12]
+
+    @property
+    def besides(self) -> str:
+        """What a question about its end has to say: other names it has, and who uses it."""
+        others = [tag for tag in self.tags if tag != self.name]
+        found = f" It keeps its other name{'s' * (len(others) > 1)} {', '.join(others)}." if others else ""
+        return found + (f" It is used by {', '.join(self.used_by)}." if self.used_by else "")

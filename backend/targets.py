@@ -27,6 +27,7 @@ from backend.model import (
     HostRow,
     HostSnapshot,
     HostState,
+    ImageRow,
     JobRow,
     SessionRow,
 )
@@ -45,9 +46,12 @@ _SHOWN = 12
 """Names that are suggested."""
 
 
-async def resolve(kind: type, text: str, config: Config, access: Access, *, look: bool = True) -> list[Any]:
+async def resolve(
+    kind: type, text: str, config: Config, access: Access, *, look: bool = True, hosts: Sequence[str] = ()
+) -> list[Any]:
     """The rows of `kind` (a row type of `backend.model`) that a word names; never none.
 
+    `hosts`: where an image is, as its name has slashes of its own.
     `look=False`: a container named with its host, or by its context, is taken to be there and to run; whoever
     acts on it finds out. Raises `NoSuchTarget`, `UsageError` where a word means several things, and what
     keeps a host or engine from being asked.
@@ -64,6 +68,10 @@ async def resolve(kind: type, text: str, config: Config, access: Access, *, look
         return await _seen(text, config, RowBuilder.sessions, _session_names)
     if kind is JobRow:
         return await _jobs(text, config, access)
+    if kind is ImageRow:
+        from backend.imagetargets import images
+
+        return await images(text, config, access, hosts)
     if kind is GpuRow:
         return await _seen(text, config, RowBuilder.gpus, _gpu_names)
     raise UsageError(f"{text}: nothing can be done to a {kind.__name__} by name.")

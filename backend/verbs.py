@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from backend.actions.registry import Action, Param
-from backend.model import ContainerRow, ContextRow, GpuRow, HostRow, JobRow, SessionRow
+from backend.model import ContainerRow, ContextRow, GpuRow, HostRow, ImageRow, JobRow, SessionRow
 
 TARGETS: dict[Any, tuple[str, str]] = {
     ContainerRow: (
@@ -24,6 +24,7 @@ TARGETS: dict[Any, tuple[str, str]] = {
     SessionRow: ("HOST/SESSION", "session as HOST/NAME"),
     JobRow: ("HOST/NUMBER", "job as HOST/NUMBER, or NUMBER where only one host has it"),
     GpuRow: ("HOST/INDEX", "GPU as HOST/INDEX"),
+    ImageRow: ("IMAGE", "image by name or id, with --host where several hosts have it; or HOST/IMAGE"),
 }
 """How a target of each kind is written."""
 CP = "cp"
@@ -144,6 +145,14 @@ def _arguments(parser: argparse.ArgumentParser, action: Action, separated: bool)
             nargs=nargs,
             metavar=metavar,
             help=about + ("; default: the one used last" if last else ""),
+        )
+    if action.on is ImageRow:
+        parser.add_argument(
+            "--host",
+            dest="image_hosts",
+            metavar="HOST",
+            help="the host it is on" + ("; several are possible" if action.bulk else ""),
+            **({"nargs": "+", "action": "extend"} if action.bulk else {"nargs": 1}),
         )
     for param in action.params:
         if param is rest:

@@ -19,6 +19,8 @@ MODULES: tuple[str, ...] = (
     "contexts",
     "context_files",
     "images",
+    "image_change",
+    "image_look",
     "private",
     "ports",
     "environment",

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from backend.actions.registry import Option, action
-from backend.errors import ActionFailed, BerthError, EngineError
-from backend.model import ContainerRow
+from backend.errors import ActionFailed, BerthError, EngineError, NoSuchTarget
+from backend.model import ContainerRow, ImageRow
 from backend.text import printable, size
 from backend.whole import whole
 
@@ -19,8 +19,25 @@ if TYPE_CHECKING:
 
 GROUP = "Images"
 Check = Annotated[bool, Option("look for private keys first, and refuse if there are any")]
-Host = Annotated[str, Option("the host it is on", host=True)]
-Image = Annotated[str, Option("the image", positional=True)]
+
+
+def is_there(row: ImageRow) -> bool:
+    """Whether some host has it: a recipe that was never built is a row as well."""
+    return bool(row.id)
+
+
+async def the_same(engine: EngineClient, row: ImageRow) -> str:
+    """What names a row's image to its engine. Raises `NoSuchTarget` where its name is another's by now."""
+    from backend.imagerows import bare
+
+    name = row.name if row.name in (*row.tags, *row.digests) else row.id
+    found = bare(str((await engine.inspect_image(name)).get("Id")))
+    if row.id and found != row.id:
+        raise NoSuchTarget(
+            f"{row.host}: {name} is another image now ({found[:12]}, not {row.short_id}).",
+            hint="Look again: berth images",
+        )
+    return name
 
 
 async def check_keys(ctx: ActionContext, engine: EngineClient, name: str, kind: Any) -> list[Any]:
@@ -115,25 +132,30 @@ async def _remove(ctx: ActionContext, engine: EngineClient, names: list[str]) ->
             await lasting.do(lambda there, name=name: there.remove_image(name))  # type: ignore[misc]
 
 
-@action(on=None, verb="image push", title="push image", group=GROUP)
-async def image_push(
-    ctx: ActionContext, target: None, *, image: Image, host: Host, check: Check = True
-) -> str:
+@action(on=ImageRow, verb="image push", title="push image", applies=is_there, group=GROUP)
+async def image_push(ctx: ActionContext, row: ImageRow, *, check: Check = True) -> str:
     """Push an image of a host to its registry, checked for private keys before."""
-    engine = await ctx.engine(host)
+    engine = await ctx.engine(row.host)
+    image = await the_same(engine, row)
     if check:
         await check_keys(ctx, engine, image, "image")
     await push_reference(ctx, engine, image)
-    return f"pushed {image} from {host}"
+    return f"pushed {image} from {row.host}"
 
 
-@action(on=None, verb="image save", title="save image", changes=False, group=GROUP)
+@action(
+    on=ImageRow,
+    verb="image save",
+    title="save image",
+    applies=is_there,
+    bulk=False,
+    changes=False,
+    group=GROUP,
+)
 async def image_save(
     ctx: ActionContext,
-    target: None,
+    row: ImageRow,
     *,
-    image: Image,
-    host: Host,
     file: Annotated[str, Option("where to: NAME.tar, or NAME.tar.gz to compress it", positional=True)],
     check: Check = True,
 ) -> str:
@@ -143,7 +165,8 @@ async def image_save(
     """
     from backend.images import files, transfer
 
-    engine = await ctx.engine(host)
+    engine = await ctx.engine(row.host)
+    image = await the_same(engine, row)
     total = (await engine.inspect_image(image)).get("Size")
     if check:
         await check_keys(ctx, engine, image, "image")
@@ -155,7 +178,7 @@ async def image_save(
             compress=path.name.endswith((".gz", ".tgz")),
             got=lambda done: ctx.progress(done, max(total or 0, done)),
         )
-    return f"saved {image} from {host}: {path}, {size(written)}"
+    return f"saved {image} from {row.host}: {path}, {size(written)}"
 
 
 @action(on=None, verb="image load", title="load image", group=GROUP)
@@ -177,23 +200,30 @@ async def image_load(
     return f"{host}: {said or 'loaded'}"
 
 
-@action(on=None, verb="image copy", title="copy image", group=GROUP)
+@action(
+    on=ImageRow,
+    verb="image copy",
+    key="y",
+    title="copy to a host",
+    applies=is_there,
+    footer=True,
+    group=GROUP,
+)
 async def image_copy(
     ctx: ActionContext,
-    target: None,
+    row: ImageRow,
     *,
-    image: Image,
-    host: Annotated[str, Option("the host it is on")],
     to: Annotated[str, Option("the host it goes to", host=True)],
 ) -> str:
     """Copy an image from one host to another, through this machine but not onto its disk.
 
     Layers that the other host has already are not sent, where its engine can do without them.
     """
-    from backend.errors import NoSuchTarget
     from backend.images import missing, transfer
 
+    host = row.host
     source, target_engine = await ctx.engine(host), await ctx.engine(to)
+    image = await the_same(source, row)
     found = await source.inspect_image(image)
     try:
         if (await target_engine.inspect_image(image)).get("Id") == found.get("Id"):
@@ -227,23 +257,27 @@ async def image_copy(
     return f"copied {image} from {host} to {to}: {size(went)}"
 
 
-@action(on=None, verb="image tag", title="tag image", group=GROUP)
+@action(on=ImageRow, verb="image tag", key="T", title="tag", applies=is_there, footer=True, group=GROUP)
 async def image_tag(
     ctx: ActionContext,
-    target: None,
+    row: ImageRow,
     *,
-    image: Image,
     reference: Annotated[str, Option("its other name", positional=True)],
-    host: Host,
 ) -> str:
-    """Give an image of a host another name."""
-    engine = await ctx.engine(host)
-    await engine.tag(image, reference)
-    return f"{image} on {host} is also {reference}"
+    """Give an image of a host another name. An image that had that name before loses it."""
+    from backend.engine.names import split_reference
+
+    split_reference(reference)
+    engine = await ctx.engine(row.host)
+    image = await the_same(engine, row)
+    await engine.tag(row.id or image, reference)
+    return f"{row.name} on {row.host} is also {reference}"
 
 
-@action(on=None, verb="image check", title="check image", changes=False, group=GROUP)
-async def image_check(ctx: ActionContext, target: None, *, image: Image, host: Host) -> str:
+@action(on=ImageRow, verb="image check", title="check image", applies=is_there, changes=False, group=GROUP)
+async def image_check(ctx: ActionContext, row: ImageRow) -> str:
     """Look for private keys in all layers of an image; fails naming file and layer."""
-    await check_keys(ctx, await ctx.engine(host), image, "image")
-    return f"{image} on {host} holds no private key"
+    engine = await ctx.engine(row.host)
+    image = await the_same(engine, row)
+    await check_keys(ctx, engine, image, "image")
+    return f"{row.name} on {row.host} holds no private key"

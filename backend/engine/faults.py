@@ -83,17 +83,45 @@ _HINTS = (
     ("executable file not found", "The image has no such program."),
     ("is paused", "Let it go on first: berth unpause"),
     ("is not running", "Start it first: berth start"),
+    (
+        "pull access denied",
+        "Its registry has no such image, or wants a login: docker login REGISTRY on this machine.",
+    ),
+    ("repository does not exist", "Correct its name, or log in: docker login REGISTRY on this machine."),
+    ("manifest unknown", "Its registry has that image, but not under that tag: correct the tag."),
+    ("not found: manifest", "Its registry has that image, but not under that tag: correct the tag."),
+    ("name unknown", "Its registry has no such image: correct its name."),
+    ("unauthorized", "Its registry wants a login: docker login REGISTRY on this machine."),
+    ("authentication required", "Its registry wants a login: docker login REGISTRY on this machine."),
+    ("no such host", "The host does not find that registry: correct its name, or the host's DNS."),
+    ("connection refused", "Nothing answers at that registry: correct its name, or try later."),
+    ("i/o timeout", "The host does not reach that registry: is it behind a proxy or a firewall?"),
+    ("context deadline exceeded", "The host does not reach that registry: is it behind a proxy or firewall?"),
+    ("client.timeout exceeded", "The host does not reach that registry: is it behind a proxy or a firewall?"),
+    (
+        "server gave http response to https client",
+        "That registry speaks no TLS: the host's engine has to allow it (insecure-registries).",
+    ),
+    ("unqualified-search", "Podman wants the registry as well: docker.io/library/NAME."),
+    ("toomanyrequests", "Its registry allows no more pulls for now: log in, or try later."),
+    ("image is being used by running container", "Stop and remove that container first."),
+    ("image has dependent child images", "Other images were built from it: remove those first."),
+    ("image is in use by", "Remove that container first, or say --force."),
 )
 """What to do about well-known complaints, by a part of them in lower case."""
 
 
+def hint(said: str) -> str:
+    """What to do about what an engine says; empty where that is not known."""
+    lower = said.lower()
+    return next((hint for part, hint in _HINTS if part in lower), "")
+
+
 def _answered(error: AnswerError, host: str) -> BerthError:
     said = printable(error.message, 600)
-    lower = said.lower()
-    hint = next((hint for part, hint in _HINTS if part in lower), "")
     if error.status == 404:
-        return NoSuchTarget(f"{host}: {said}", hint=hint)
-    return EngineError(f"{host}: {said}", hint=hint)
+        return NoSuchTarget(f"{host}: {said}", hint=hint(said))
+    return EngineError(f"{host}: {said}", hint=hint(said))
 
 
 def _os_error(error: OSError, host: str) -> BerthError | None:

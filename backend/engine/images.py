@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from backend.engine import faults
 from backend.engine.caller import Caller
 from backend.engine.lane import Lane
 from backend.engine.names import split_reference
@@ -53,14 +54,31 @@ class Images(Caller):
 
         return await self.call(f"look at image {image}", ask)
 
+    async def image_history(self, image: str) -> list[dict[str, Any]]:
+        """How it was made, the newest step first, in the engine's own words. Raises `NoSuchTarget`."""
+
+        def ask(lane: Lane) -> list[dict[str, Any]]:
+            found: object = lane.history(image)  # type: ignore[no-untyped-call]
+            return msgspec.convert(found, list[dict[str, Any]])
+
+        return await self.call(f"look at the layers of {image}", ask)
+
     async def tag(self, image: str, reference: str) -> None:
         """Give an image another name. Raises `UsageError` for one that cannot be."""
         name, tag = split_reference(reference)
         await self.call(f"tag {reference}", lambda lane: lane.tag(image, name, tag))
 
-    async def remove_image(self, image: str, *, force: bool = False) -> None:
-        """Remove a name, and the image with its last one."""
-        await self.call(f"remove image {image}", lambda lane: lane.remove_image(image, force=force))
+    async def remove_image(self, image: str, *, force: bool = False) -> list[dict[str, Any]]:
+        """Remove a name, and the image with its last one; what went, `{"Untagged": ...}`, `{"Deleted": ...}`.
+
+        Large images take their time: a minute is allowed.
+        """
+
+        def work(lane: Lane) -> list[dict[str, Any]]:
+            went = lane.remove_image(image, force=force)
+            return msgspec.convert(went or [], list[dict[str, Any]])
+
+        return await self.call(f"remove image {image}", work, timeout=60)
 
     async def pull(self, reference: str) -> AsyncIterator[PullProgress]:
         """Fetch an image from its registry. Raises `EngineError` with the registry's complaint."""
@@ -136,7 +154,8 @@ def _progress(line: Any, host: str) -> PullProgress:
     if not isinstance(line, dict):
         return PullProgress(status="")
     if error := line.get("error"):
-        raise EngineError(f"{host}: {printable(str(error), 600)}")
+        said = printable(str(error), 600)
+        raise EngineError(f"{host}: {said}", hint=faults.hint(said))
     detail = line.get("progressDetail")
     done = total = None
     if isinstance(detail, dict):

@@ -52,6 +52,7 @@ def _row(host: str, job: Job, gpus: Mapping[str, GpuRow], place: int | None, sta
         expected_start=_moment(job.expected_start),
         exit_code=job.exit_code,
         image=spec.image_name or spec.image,
+        image_id=spec.image,
         command=spec.script or shlex.join(spec.command),
         project=spec.project,
         container=job.container,

@@ -327,7 +327,7 @@ def test_an_unknown_verb_names_the_known_ones(berth: Berth) -> None:
 def test_without_a_terminal_there_is_no_dashboard(berth: Berth) -> None:
     done = berth()
     assert (done.returncode, done.stdout) == (2, "")
-    lists = "hosts|gpus|ps|contexts|jobs|nodes|partitions|sessions"
+    lists = "hosts|gpus|ps|contexts|jobs|nodes|partitions|images|sessions"
     assert f"the dashboard needs a terminal. Without one: berth {lists}" in done.stderr
 
 

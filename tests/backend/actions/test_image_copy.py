@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from backend import actions
 from backend.actions.context import ActionContext
@@ -20,7 +21,9 @@ from backend.actions.runner import Result, run_one
 from backend.config import Config
 from backend.engine import EngineClient
 from backend.errors import EngineError
+from backend.imagerows import bare
 from backend.images import missing
+from backend.model import ImageRow
 from backend.toolkit import save_layers
 from tests.backend import engined
 from tests.backend.actions.conftest import Answers, _client, children
@@ -60,8 +63,9 @@ def copy(tmp_path: Path) -> Copy:
 
         access: Any = SimpleNamespace(engine=engine, state=None)
         ctx = ActionContext(Config(directory=tmp_path), access, voice)
-        options = {"image": image, "host": "here", "to": "there"}
-        return await run_one(actions.load()["image-copy"], None, options, ctx)
+        row = ImageRow(host="here", id="", name=image, tags=(image,))
+        row = replace(row, id=bare((await source.inspect_image(image))["Id"]))
+        return await run_one(actions.load()["image-copy"], row, {"to": "there"}, ctx)
 
     return go
 

@@ -1,0 +1,47 @@
+"""Looking at images: what they are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from backend.actions.images import GROUP, is_there, the_same
+from backend.actions.registry import Option, action
+from backend.model import ImageRow
+from backend.text import age, printable, size
+
+if TYPE_CHECKING:
+    from backend.actions.context import ActionContext
+
+_FOLDED = 120
+"""Characters of a command that are shown unless all are asked for."""
+
+
+@action(
+    on=ImageRow,
+    verb="image layers",
+    key="l",
+    title="layers",
+    applies=is_there,
+    changes=False,
+    prints=True,
+    footer=True,
+    group=GROUP,
+)
+async def image_layers(
+    ctx: ActionContext,
+    row: ImageRow,
+    *,
+    full: Annotated[bool, Option("whole commands, however long they are")] = False,
+) -> str:
+    """Show an image's layers, the lowest first: bytes, age and the command that made each."""
+    from backend.images import look
+
+    engine = await ctx.engine(row.host)
+    facts = await look.facts(engine, await the_same(engine, row))
+    for step in facts.layers:
+        command = printable(step.command, 20_000 if full else _FOLDED)
+        names = f"  <- {', '.join(step.tags)}" if step.tags else ""
+        made = age(step.created_at) if step.created_at is not None else "-"
+        ctx.report(f"{size(step.size) if step.size else '-':>7}  {made:>8}  {command}{printable(names, 300)}")
+    real = sum(step.size > 0 for step in facts.layers)
+    return f"{row.host}/{row.name}: {size(facts.size)} in {real} layers"
