@@ -52,7 +52,7 @@ class JobsView(ListView):
             figures("id", "ID", 4, lambda r: cells.plain(r.id), _number),
             words("name", "NAME", 10, called, grow=2),
             words("owner", "OWNER", 8, lambda r: r.owner, grow=1, priority=2),
-            words("state", "STATE", 9, lambda r: r.state, cell=state),
+            words("state", "STATE", 10, lambda r: r.state, cell=state),
             words("reason", "WHY / WHEN", 24, _why, cell=_reason, grow=6, priority=1),
             figures("gpus", "GPUS", 11, _gpus, lambda r: r.gpus),
             figures(
@@ -76,7 +76,7 @@ class JobsView(ListView):
         return (
             figures("id", "ID", 4, lambda r: cells.plain(r.id), _number),
             words("name", "NAME", 10, called, grow=2),
-            words("state", "STATE", 9, lambda r: r.state, cell=state),
+            words("state", "STATE", 10, lambda r: r.state, cell=state),
             figures("gpus", "GPUS", 8, _gpus, lambda r: r.gpus),
         )
 
