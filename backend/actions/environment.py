@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from backend.actions.registry import action
+from backend.actions.registry import Option, action
 from backend.errors import ActionFailed
-from backend.model import ContainerRow
+from backend.model import ContainerRow, ContextRow
 from backend.text import printable
 
 if TYPE_CHECKING:
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 TIMEOUT = 60.0
 """Seconds; importing torch from a cold disk takes a while."""
+GROUP = "Container"
+Tools = Annotated[bool, Option("packages: those named, else those of settings", ask=True)]
+Environment = Annotated[bool, Option("the toolkit, and that shells load its environment", ask=True)]
+User = Annotated[str, Option("whose shells; default: the context's user, else the container's", short="u")]
+DryRun = Annotated[bool, Option("only show what would be done")]
 PYTHONS = ("python3", "python", "/opt/conda/bin/python", "/usr/bin/python3")
 
 
@@ -53,3 +58,70 @@ async def showenvs(ctx: ActionContext, row: ContainerRow) -> str:
     raise ActionFailed(
         f"{row.name} on {row.host} has no Python.", hint="Only containers with Python can be asked."
     )
+
+
+def _runs(row: ContainerRow) -> bool:
+    return row.state == "running"
+
+
+def _may_run(row: ContextRow) -> bool:
+    return row.state not in ("missing", "exited", "created", "dead")
+
+
+@action(on=ContainerRow, key="I", applies=_runs, prints=True, bulk=False, group=GROUP)
+async def install(
+    ctx: ActionContext,
+    row: ContainerRow,
+    *,
+    tool: Annotated[
+        tuple[str, ...], Option("packages by Debian's names; default: settings", positional=True)
+    ] = (),
+    tools: Tools = True,
+    environment: Environment = True,
+    user: User = "",
+    dry_run: DryRun = False,
+) -> str:
+    """Install tools and the tuned environment in the container.
+
+    Packages come by its own package manager (apt, dnf, yum, zypper, apk), the toolkit goes to ~/shared/bin,
+    on the host where that is mounted. What is there already is left as it is. berth context toggle switches
+    the environment off and on, uninstall takes it away.
+    """
+    from backend.prepare.tools import Asked, Install, packages_of
+
+    names = packages_of(tool) or ctx.config.settings.tools
+    asked = Asked(names if tools else (), environment, user, dry_run)
+    return await Install(ctx, row, await ctx.engine(row.host), asked).run()
+
+
+@action(
+    on=ContextRow, name="install-context", verb="", title="install", key="I", applies=_may_run, prints=True,
+    bulk=False, group=GROUP,
+)  # fmt: skip
+async def install_context(
+    ctx: ActionContext,
+    row: ContextRow,
+    *,
+    tools: Tools = True,
+    environment: Environment = True,
+) -> str:
+    """Install tools and the tuned environment in the context's container."""
+    from backend.terminal.visits import container_of
+
+    return await install(ctx, container_of(row), tools=tools, environment=environment)  # type: ignore[return-value]
+
+
+@action(
+    on=ContainerRow, applies=_runs, prints=True, title="uninstall",
+    danger="Take berth's toolkit and environment out of {0.name} on {0.host}?", group=GROUP,
+)  # fmt: skip
+async def uninstall(
+    ctx: ActionContext, row: ContainerRow, *, user: User = "", dry_run: DryRun = False
+) -> str:
+    """Take the toolkit and the environment out of the container.
+
+    What was changed since it was put there stays, and is said. Packages stay.
+    """
+    from backend.prepare.tools import uninstall
+
+    return await uninstall(ctx, row, user=user, dry_run=dry_run)

@@ -32,8 +32,8 @@ async def prepare(
 ) -> str:
     """Prepare a host: folders, shell and tmux configuration, packages, git.
 
-    Shows what will be changed, line by line, asks, and changes only that. Again it changes nothing. Files that
-    are links, that may not be written, or that you changed since are left as they are, and said.
+    Shows what will be changed, line by line, asks, and changes only that. Again it changes nothing. Files
+    that are links, that may not be written, or that you changed since are left as they are, and said.
     """
     from backend.prepare import work
 

@@ -12,6 +12,8 @@ from backend.prepare.seen import Entry, Place, Seen
 from backend.prepare.wanted import KEY, MANIFEST, OURS, Hook, Wanted, hooks
 
 _FILE_MODE = 0o644
+OUR_FOLDERS = (OURS.partition("/")[0], OURS.rpartition("/")[0], OURS)
+"""Those that berth's own files need, outermost first."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,30 @@ def finished(plan: Plan) -> Plan:
     return plan
 
 
+def toolkit(seen: Seen, folder: str, files: dict[str, str]) -> Plan:
+    """The scripts of the toolkit in a folder, wherever that is; they can be run."""
+    plan = Plan()
+    for path in OUR_FOLDERS:
+        if seen.at(path).kind == "missing":
+            _make(plan, path, 0o755)
+    if seen.at(folder).kind == "missing":
+        _make(plan, folder, 0o755)
+    for path, text in files.items():
+        _file(plan, seen, path, text, 0o755)
+    return finished(plan)
+
+
+def _make(plan: Plan, path: str, mode: int) -> None:
+    says = f"make {shown(path)}/" + (f" with mode {mode:o}" if mode != 0o755 else "")
+    record = entry(kind="folder", path=path)
+    plan.files.append(Step({"do": "folder", "path": path, "mode": mode, "record": record}, says))
+
+
+def shown(path: str) -> str:
+    """A path for people: below the home, or as it is."""
+    return path if path.startswith("/") else f"~/{path}"
+
+
 def _folders(plan: Plan, wanted: Wanted, seen: Seen) -> None:
     blocked: list[str] = []
     for path, mode in wanted.folders.items():
@@ -81,17 +107,15 @@ def _folders(plan: Plan, wanted: Wanted, seen: Seen) -> None:
         if any(path.startswith(f"{each}/") for each in blocked):
             continue
         if place.kind == "missing":
-            record = entry(kind="folder", path=path)
-            says = f"make ~/{path}/" + (f" with mode {mode:o}" if mode != 0o755 else "")
-            plan.files.append(Step({"do": "folder", "path": path, "mode": mode, "record": record}, says))
+            _make(plan, path, mode)
         elif place.kind == "folder":
             if mode == 0o700 and place.mode != mode and path != ".ssh":
                 record = entry(kind="mode", path=path, was=place.mode)
-                says = f"give ~/{path}/ mode 700, it has {place.mode:o}"
+                says = f"give {shown(path)}/ mode 700, it has {place.mode:o}"
                 plan.files.append(Step({"do": "chmod", "path": path, "mode": mode, "record": record}, says))
         elif not (place.kind == "link" and place.folder):
             blocked.append(path)
-            plan.notes.append(f"~/{path} is there and is no folder: nothing is made of it or in it")
+            plan.notes.append(f"{shown(path)} is there and is no folder: nothing is made of it or in it")
 
 
 def _file(plan: Plan, seen: Seen, path: str, text: str, mode: int = _FILE_MODE) -> None:
@@ -102,7 +126,7 @@ def _file(plan: Plan, seen: Seen, path: str, text: str, mode: int = _FILE_MODE) 
     if place.kind != "missing":
         known = [each.sha for each in seen.made if each.kind == "file" and each.path == path]
         if place.kind != "file" or place.sha not in known:
-            plan.notes.append(f"~/{path} was changed since berth wrote it: left as it is")
+            plan.notes.append(f"{shown(path)} was changed since berth wrote it: left as it is")
             return
     record = entry(kind="file", path=path, sha=blocks.digest(text))
     plan.files.append(write(path, place, text, mode, record))
@@ -111,7 +135,7 @@ def _file(plan: Plan, seen: Seen, path: str, text: str, mode: int = _FILE_MODE) 
 def write(path: str, place: Place, text: str, mode: int, record: dict[str, Any]) -> Step:
     """The step that gives a file this text."""
     wire = {"do": "write", "path": path, "was": place.sha, "text": text, "mode": mode, "record": record}
-    says = f"{'make' if place.kind == 'missing' else 'change'} ~/{path}"
+    says = f"{'make' if place.kind == 'missing' else 'change'} {shown(path)}"
     return Step(wire, says, tuple(diff(path, place.text, text)))
 
 
@@ -121,17 +145,17 @@ def _hook(plan: Plan, seen: Seen, hook: Hook) -> None:
     line = hook.text.split("\n")[1]
     by_hand = f"add this line to it yourself: {line}"
     if place.kind == "link":
-        plan.notes.append(f"~/{hook.path} is a link to {place.target}: left as it is; {by_hand}")
+        plan.notes.append(f"{shown(hook.path)} is a link to {place.target}: left as it is; {by_hand}")
         return
     if place.kind not in ("file", "missing") or not place.writable:
         why = place.error or "it may not be written"
-        plan.notes.append(f"~/{hook.path} is left as it is ({why}); {by_hand}")
+        plan.notes.append(f"{shown(hook.path)} is left as it is ({why}); {by_hand}")
         return
     try:
         found = blocks.find(place.text)
     except blocks.Broken:
         plan.notes.append(
-            f"~/{hook.path}: the markers {blocks.BEGIN!r} and {blocks.END!r} do not stand as a pair: "
+            f"{shown(hook.path)}: the markers {blocks.BEGIN!r} and {blocks.END!r} do not stand as a pair: "
             f"left as it is; mend them, or {by_hand}"
         )
         return
@@ -139,7 +163,7 @@ def _hook(plan: Plan, seen: Seen, hook: Hook) -> None:
         return
     known = [each for each in seen.made if each.kind == "block" and each.path == hook.path]
     if found is not None and blocks.digest(found.text) not in [each.sha for each in known]:
-        plan.notes.append(f"~/{hook.path}: what is between berth's markers was changed: left as it is")
+        plan.notes.append(f"{shown(hook.path)}: what is between berth's markers was changed: left as it is")
         return
     created = place.kind == "missing" or any(each.created for each in known)
     joined = blocks.joined(place.text) if found is None else any(each.joined for each in known)
@@ -228,10 +252,9 @@ def unprepare(seen: Seen, *, remove_packages: bool = False) -> Plan:
             _file_away(plan, seen, made)
         elif made.kind == "mode" and seen.at(made.path).mode == 0o700:
             wire = {"do": "chmod", "path": made.path, "mode": made.was, "forget": _as_entry(made)}
-            plan.files.append(Step(wire, f"give ~/{made.path}/ its mode {made.was:o} again"))
+            plan.files.append(Step(wire, f"give {shown(made.path)}/ its mode {made.was:o} again"))
     folders = [made for made in reversed(seen.made) if made.kind == "folder"]
-    inner = (OURS, OURS.rpartition("/")[0], OURS.partition("/")[0])
-    for made in sorted(folders, key=lambda made: made.path in inner):
+    for made in sorted(folders, key=lambda made: made.path in OUR_FOLDERS):
         if made.path == OURS:
             plan.files.append(Step({"do": "manifest", "path": MANIFEST}, ""))
         _folder_away(plan, seen, made)
@@ -278,23 +301,25 @@ def _block_away(plan: Plan, seen: Seen, made: Entry) -> None:
         found = blocks.find(place.text) if place.kind == "file" else None
     except blocks.Broken:
         found = None
-        plan.notes.append(f"~/{made.path}: berth's markers do not stand as a pair any more: left as it is")
+        plan.notes.append(
+            f"{shown(made.path)}: berth's markers do not stand as a pair any more: left as it is"
+        )
     if found is None or blocks.digest(found.text) != made.sha or not place.writable:
         if found is not None:
             plan.notes.append(
-                f"~/{made.path}: what is between berth's markers was changed since: left as it is"
+                f"{shown(made.path)}: what is between berth's markers was changed since: left as it is"
             )
         plan.files.append(Step({"do": "nothing", "path": "", "forget": forget}, ""))
         return
     text = blocks.take(place.text, joined=made.joined)
     if not text and made.created:
         wire = {"do": "remove", "path": made.path, "was": place.sha, "forget": forget}
-        plan.files.append(Step(wire, f"remove ~/{made.path}", tuple(diff(made.path, place.text, ""))))
+        plan.files.append(Step(wire, f"remove {shown(made.path)}", tuple(diff(made.path, place.text, ""))))
         return
     wire = {"do": "write", "path": made.path, "was": place.sha, "text": text, "forget": forget}
     wire["mode"] = place.mode
     plan.files.append(
-        Step(wire, f"take berth's lines out of ~/{made.path}", tuple(diff(made.path, place.text, text)))
+        Step(wire, f"take berth's lines out of {shown(made.path)}", tuple(diff(made.path, place.text, text)))
     )
 
 
@@ -302,10 +327,10 @@ def _file_away(plan: Plan, seen: Seen, made: Entry) -> None:
     place, forget = seen.at(made.path), _as_entry(made)
     if place.kind != "file" or place.sha != made.sha:
         if place.kind != "missing":
-            plan.notes.append(f"~/{made.path} was changed since berth wrote it: left as it is")
+            plan.notes.append(f"{shown(made.path)} was changed since berth wrote it: left as it is")
         plan.files.append(Step({"do": "nothing", "path": "", "forget": forget}, ""))
         return
-    says = f"remove ~/{made.path}"
+    says = f"remove {shown(made.path)}"
     if made.kind == "key":
         says += " and its public part; what trusts it will not let you in any more"
         public = f"{made.path}.pub"
@@ -321,4 +346,4 @@ def _folder_away(plan: Plan, seen: Seen, made: Entry) -> None:
         plan.files.append(Step({"do": "nothing", "path": "", "forget": forget}, ""))
         return
     wire = {"do": "rmdir", "path": made.path, "forget": forget}
-    plan.files.append(Step(wire, f"remove ~/{made.path}/ if it is empty"))
+    plan.files.append(Step(wire, f"remove {shown(made.path)}/ if it is empty"))

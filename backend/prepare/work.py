@@ -84,12 +84,15 @@ async def carry_out(
         return f"{_count(found)} would be made on {name}{missing}"
     if found.steps and not await ctx.confirm(f"{question}: {summary(found)}?"):
         raise Refused(f"{name} was left as it is.", hint="It was not confirmed.")
-    failed = await _do(ctx, name, found)
-    if failed:
-        raise ActionFailed(
-            f"{name}: {len(failed)} of {_count(found)} could not be made: {'; '.join(failed)}."
-        )
+    await perform(ctx, name, found)
     return done + missing
+
+
+async def perform(ctx: ActionContext, name: str, found: Plan) -> None:
+    """Carry out a plan that was agreed to. Raises `ActionFailed` where a part of it failed."""
+    if failed := await _do(ctx, name, found):
+        why = "; ".join(failed)
+        raise ActionFailed(f"{name}: {len(failed)} of {_count(found)} could not be made: {why}.")
 
 
 async def _do(ctx: ActionContext, name: str, found: Plan) -> list[str]:
@@ -139,7 +142,7 @@ def summary(found: Plan) -> str:
         "chmod": "change the mode of {paths}",
     }  # fmt: skip
     return ", ".join(
-        words[kind].format(n=len(paths), paths=", ".join(f"~/{path}" for path in paths))
+        words[kind].format(n=len(paths), paths=", ".join(plan.shown(path) for path in paths))
         for kind, paths in kinds.items()
     )
 

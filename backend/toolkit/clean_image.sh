@@ -1,3 +1,4 @@
+#!/bin/sh
 # Clean a container that is about to become an image: caches, histories, private things.
 # Runs as root inside a temporary container: clean_image.sh [--keep-private]
 set -u

@@ -1,3 +1,4 @@
+#!/bin/sh
 # Shred and remove private things from a container: SSH keys, git identity, tokens.
 # remprivate.sh [--dry-run] [-h|--help]
 #
@@ -7,7 +8,7 @@
 set -u
 dry=""
 case "${1:-}" in
--h | --help) sed -n '1,2p' "$0" 2>/dev/null | cut -c3-; exit 0 ;;
+-h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0" 2>/dev/null; exit 0 ;;
 --dry-run) dry=1 ;;
 "") ;;
 *) echo "remprivate: unknown option $1" >&2; exit 2 ;;

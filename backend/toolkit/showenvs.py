@@ -1,9 +1,11 @@
+#!/usr/bin/env python3
 """What a container has for training: Python, torch, triton, CUDA or ROCm, GPUs, variables that matter.
 
-    showenvs.py
+    showenvs [--dry-run]
 
 One `name: value` per line; what is not there is left out. Nothing is imported into the interpreter that runs
-this but by a child process, so that a broken torch is a line and not a crash.
+this but by a child process, so that a broken torch is a line and not a crash. --dry-run only says what would
+be asked.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 PROBE = """
 import importlib, sys
@@ -54,14 +57,38 @@ def first_line(*argv: str) -> str:
     return done.stdout.decode("utf-8", "replace").strip()
 
 
+def kfd_archs() -> list[str]:
+    """The architectures of AMD's GPUs as the kernel knows them: `gfx942`; one word per GPU."""
+    found = []
+    root = os.environ.get("BERTH_SYSFS_ROOT") or "/sys"
+    for path in sorted(Path(root).glob("class/kfd/kfd/topology/nodes/*/properties")):
+        try:
+            version = re.search(r"^gfx_target_version ([1-9]\d*)$", path.read_text(), re.M)
+        except OSError:
+            continue
+        if version:
+            number = int(version.group(1))
+            found.append(f"gfx{number // 10000}{number // 100 % 100:x}{number % 100:x}")
+    return found
+
+
 def say(name: str, value: str) -> None:
     """One line, if there is something to say."""
     if value:
         print(name + ": " + value, flush=True)
 
 
-def main() -> int:
+def main(argv: list[str]) -> int:
     """Say all of it; the exit code."""
+    if "-h" in argv or "--help" in argv:
+        print((__doc__ or "").strip())
+        return 0
+    if argv == ["--dry-run"]:
+        print(f"would ask {sys.executable} for its modules, nvcc, nvidia-smi, hipconfig, and read variables")
+        return 0
+    if argv:
+        sys.stderr.write(f"showenvs: unknown option {argv[0]}\n")
+        return 2
     say("python", sys.version.split()[0] + "  " + sys.executable)
     print(first_line(sys.executable, "-c", PROBE), flush=True)
     nvcc = re.search(r"release ([^,]+)", first_line("nvcc", "--version"))
@@ -71,6 +98,7 @@ def main() -> int:
         first_line("nvidia-smi", "--query-gpu=driver_version,name,compute_cap", "--format=csv,noheader"),
     )
     say("hip", first_line("hipconfig", "--version"))
+    say("gpu architectures", " ".join(kfd_archs()))
     for path in ("/opt/rocm/.info/version", "/usr/local/cuda/version.json"):
         try:
             with open(path, encoding="utf-8", errors="replace") as file:
@@ -84,4 +112,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
