@@ -83,7 +83,7 @@ COLUMNS = (
     tables.Col("CPUS", lambda row: None if row.cpus is None else str(row.cpus), right=True, rank=4),
     tables.Col("MEM", lambda row: text.size(row.memory) if row.memory else None, right=True, rank=4),
     tables.Col("TIME/LIMIT", _time, right=True, rank=1),
-    tables.Col("WHY", why, _why_style, flex=True, least=24),
+    tables.Col("WHY", why, _why_style, flex=True, least=20),
     tables.Col("NODE", lambda row: row.node, flex=True, rank=5),
     tables.Col("COMMAND", lambda row: row.command, flex=True, rank=3),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from textual.binding import Binding
@@ -54,11 +55,13 @@ def bindings(kind: type | None) -> list[Binding]:
 
 
 def refused(action: Action, targets: Sequence[Any], config: Config, *, read_only: bool) -> bool:
-    """Whether read-only forbids it for all of these."""
+    """Whether read-only forbids it for all of these. What has no target asks for its host itself."""
     if not action.changes:
         return False
     if read_only or config.settings.read_only:
         return True
+    if action.on is None:
+        return False
     held = {host.name for host in config.hosts if host.read_only}
     return bool(targets) and all(
         (getattr(row, "host", None) or getattr(row, "name", "")) in held for row in targets
@@ -129,10 +132,15 @@ class Doing:
 
     # ---------------------------------------------------------------------------------------------- doing
 
-    async def do(self, action: Action, rows: Sequence[Any]) -> None:
-        """Ask what has to be asked, then do it to all of `rows`. Errors come out as `BerthError`."""
+    async def do(
+        self, action: Action, rows: Sequence[Any], given: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        """Ask what has to be asked, then do it to all of `rows`. Errors come out as `BerthError`.
+
+        `given`: what the form is filled with.
+        """
         targets = self._targets(action, rows)
-        options = await self._options(action, targets)
+        options = await self._options(action, targets, given)
         if options is None or not await self._agreed(action, targets):
             return
         if action.terminal:
@@ -143,14 +151,19 @@ class Doing:
 
             open_logs(self._app, targets, self._access.log_engine)
             return
+        if action.name == "job-logs":
+            from tui.logs import open_job_logs
+
+            open_job_logs(self._app, targets, self._config, self._access)
+            return
         runs = [
             self.runs.start(action, target, options, ask=self, changed=self._changed) for target in targets
         ]
-        if action.prints and len(runs) == 1:
+        if (action.prints or action.page) and len(runs) == 1:
             from tui.output import OutputScreen
 
             self._app.push_screen(OutputScreen(runs[0]))
-        elif runs[0].action.changes:
+        elif action.changes or not action.prints:
             self._app.run_worker(self._tell(action, runs), group="actions", exit_on_error=False)
 
     def _targets(self, action: Action, rows: Sequence[Any]) -> list[Any]:
@@ -165,7 +178,9 @@ class Doing:
             raise UsageError(f"{action.title} does not apply here.")
         return targets
 
-    async def _options(self, action: Action, targets: Sequence[Any]) -> dict[str, Any] | None:
+    async def _options(
+        self, action: Action, targets: Sequence[Any], given: Mapping[str, Any]
+    ) -> dict[str, Any] | None:
         """What the form says; the defaults where there is nothing to ask; None: left."""
         if not any(param.required or param.option.ask for param in action.params):
             return {}
@@ -173,7 +188,7 @@ class Doing:
 
         what = label(targets[0]) if len(targets) == 1 else f"{len(targets)} marked"
         title = action.title.capitalize() if targets[0] is None else f"{action.title.capitalize()} {what}"
-        options: dict[str, Any] | None = await self._answer(Form(title, action))
+        options: dict[str, Any] | None = await self._answer(Form(title, action, given))
         return options
 
     async def _agreed(self, action: Action, targets: Sequence[Any]) -> bool:

@@ -35,7 +35,7 @@ async def init(
     return f"{top} is a project. Say in docker/Dockerfile what is in its image, then: berth run -- demo.sh"
 
 
-@action(on=None, name="freeze", title="freeze project", changes=False, group=GROUP)
+@action(on=None, name="freeze", title="freeze project", group=GROUP)
 async def freeze(
     ctx: ActionContext,
     fleet: None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -13,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.widgets import Input
 
+from backend.errors import NoSuchTarget
 from backend.gpurows import gpu_rows
 from backend.model import JobRow
 from backend.queues.asking import Asked
+from backend.queues.base import Detail
 from backend.queues.submitting import Submitted
 from tests.tui.fakes import NOW, showcase
 from tests.tui.helpers import dashboard
@@ -24,7 +27,7 @@ from tui.detail import job as job_detail
 from tui.detail import timeline
 from tui.detail.page import Sheet, View
 from tui.forms import Form
-from tui.output import OutputScreen
+from tui.logs.screen import LogScreen
 
 GPUS = gpu_rows(showcase().hosts["h100-1"])
 UUIDS = [gpu.uuid for gpu in GPUS]
@@ -54,7 +57,7 @@ async def test_jobs_are_shown_with_what_runs_first_and_why_the_others_wait(tmp_p
 async def test_gpus_that_do_nothing_for_a_job_stand_out(tmp_path: Path) -> None:
     async with dashboard(showcase(), tmp_path, size=(200, 50)) as board:
         await board.press("5")
-        assert "GPUs idle for 2 h" in board.text
+        assert "idle for 2 h" in board.text
 
 
 async def test_ended_jobs_can_be_left_out(tmp_path: Path) -> None:
@@ -72,27 +75,70 @@ async def test_details_show_the_gpus_of_the_host_over_time(tmp_path: Path) -> No
         assert "now" in board.text
 
 
-async def test_the_output_of_a_job_is_asked_of_its_queue(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
+class FakeQueue:
+    """What a queue tells of a job, piece by piece, as a test hands it over."""
 
-    class Queue:
-        async def follow(self, job: str, **_: object) -> AsyncIterator[bytes]:
-            asked.append(job)
-            yield b"epoch 1\n"
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, object]]] = []
+        self.pieces: asyncio.Queue[JobRow | bytes | str | None] = asyncio.Queue()
+
+    async def follow(self, job: str, **how: object) -> AsyncIterator[JobRow | bytes | str]:
+        self.asked.append((job, how))
+        while (piece := await self.pieces.get()) is not None:
+            yield piece
+
+    async def detail(self, job: str) -> Detail:
+        raise NoSuchTarget(f"no job {job}")
+
+
+@pytest.fixture
+def queue(monkeypatch: pytest.MonkeyPatch) -> FakeQueue:
+    made = FakeQueue()
 
     @asynccontextmanager
-    async def queue_of(*_: object) -> AsyncIterator[Queue]:
-        yield Queue()
+    async def queue_of(*_: object) -> AsyncIterator[FakeQueue]:
+        yield made
 
-    monkeypatch.setattr("backend.queues.choose.queue_of", queue_of)
+    monkeypatch.setattr("backend.queues.tracking.queue_of", queue_of)
+    monkeypatch.setattr("backend.queues.joblog.queue_of", queue_of)
+    return made
+
+
+async def test_the_output_of_a_job_is_followed_like_the_log_of_a_container(
+    tmp_path: Path, queue: FakeQueue
+) -> None:
     async with dashboard(showcase(), tmp_path, size=(120, 40)) as board:
         await board.until(lambda: board.app.doing is not None)
         await board.press("5", "l")
-        await board.until(lambda: isinstance(board.app.screen, OutputScreen))
-        await board.until(lambda: "epoch 1" in board.text)
-        assert asked == ["42"]
+        await board.until(lambda: isinstance(board.app.screen, LogScreen))
+        queue.pieces.put_nowait(_job(42, state="queued", reason="needs 2 GPUs"))
+        queue.pieces.put_nowait(_job(42, attempt=1))
+        queue.pieces.put_nowait(b"epoch 1\nepo")
+        await board.until(lambda: "epoch 1" in board.text and "following" in board.text)
+        assert "job 42 has not started: needs 2 GPUs" in board.text
+        queue.pieces.put_nowait(b"ch 2\n")
+        await board.until(lambda: "epoch 2" in board.text)
+        queue.pieces.put_nowait(_job(42, state="failed", exit_code=3, attempt=1, ended_at=NOW))
+        queue.pieces.put_nowait(None)
+        await board.until(lambda: "job 42 ended, failed: exit code 3" in board.text)
+        assert "The job has ended." in board.text
+        assert queue.asked == [("42", {"output": True, "tail": 500})]
+
+
+async def test_the_output_of_marked_jobs_stands_side_by_side_and_has_no_times(
+    tmp_path: Path, queue: FakeQueue
+) -> None:
+    async with dashboard(showcase(), tmp_path, size=(120, 40)) as board:
+        await board.until(lambda: board.app.doing is not None)
+        await board.press("5", "space", "j", "space", "l")
+        await board.until(lambda: len(queue.asked) == 2)
+        assert {job for job, _ in queue.asked} == {"42", "45"}
+        await board.press("3")  # the last five minutes of a container
+        await board.press("colon")
+        await board.type("since 5m")
+        await board.press("enter")
+        await board.until(lambda: "has no times" in board.text)
+        assert len(queue.asked) == 2
 
 
 async def test_n_makes_a_job_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,8 +134,10 @@ class LogNotice(Bar):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"bar--bad", "bar--muted", "bar--warn"}
 
-    def __init__(self, *, id: str) -> None:
+    def __init__(self, *, id: str, of: str = "container") -> None:
+        """`of`: what writes the lines."""
         super().__init__(id=id)
+        self._of = of
         self._said: tuple[tuple[str, str], ...] = ()
 
     def show(self, names: Sequence[str], states: Sequence[Status]) -> None:
@@ -149,8 +151,9 @@ class LogNotice(Bar):
         if len(said) < len(states) and not said:
             ended = [name for name, status in zip(names, states, strict=True) if status.state == "ended"]
             if ended and len(ended) == len(states):
+                one = len(ended) == 1
                 said.append(
-                    ("The container has ended." if len(ended) == 1 else "All containers have ended.", "muted")
+                    (f"The {self._of} has ended." if one else f"All {self._of}s have ended.", "muted")
                 )
         if tuple(said) != self._said:
             self._said = tuple(said)

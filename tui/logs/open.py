@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from textual.app import App
 
+    from backend.actions.context import Access
+    from backend.config import Config
     from backend.logs.plain import LogEngine
-    from backend.model import ContainerRow
+    from backend.model import ContainerRow, JobRow
 
 
 def open_logs(
@@ -29,3 +31,19 @@ def open_logs(
 
     if targets:
         app.push_screen(LogScreen(targets, reader))
+
+
+def open_job_logs(app: App[Any], rows: Sequence[JobRow], config: Config, access: Access) -> None:
+    """Show the output of jobs in the same way."""
+    from backend.logs.follower import Target, Wants
+    from backend.queues.describe import called
+    from backend.queues.joblog import JobLog
+    from tui.logs.screen import LogScreen
+
+    targets = [Target(row.host, row.id, f"{row.id} {called(row)}") for row in rows]
+
+    def reader(wants: Wants) -> JobLog:
+        return JobLog(targets, config, access, wants)
+
+    if targets:
+        app.push_screen(LogScreen(targets, reader, of="job"))

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from backend.errors import BerthError
+from backend.errors import BerthError, UsageError
 from backend.logs.follower import Status, Take, Target, Wants
 from backend.logs.lines import LogLine
 from backend.logs.pattern import Pattern, pattern
@@ -58,9 +58,14 @@ class LogScreen(Screen[None]):
         Binding("q", "leave", "Back at once", show=False, id="log-leave"),
     ]
 
-    def __init__(self, targets: Sequence[Target], reader: Callable[[Wants], Reader]) -> None:
-        """`reader` makes one that reads the wanted part of `targets`."""
+    def __init__(
+        self, targets: Sequence[Target], reader: Callable[[Wants], Reader], *, of: str = "container"
+    ) -> None:
+        """`reader` makes one that reads the wanted part of `targets`. `of`: what they are; the lines of a
+        `job` have no times, so that no part since a time can be asked for.
+        """
         super().__init__()
+        self._of = of
         self.state = LogState(tuple(targets))
         self.buffer = self.state.buffer
         self._reader = reader
@@ -70,7 +75,7 @@ class LogScreen(Screen[None]):
         """Header, lines, notice, bottom line."""
         yield LogHeader(id="log-header")
         yield LogView(self.buffer, self.state.names, id="log")
-        yield LogNotice(id="log-notice")
+        yield LogNotice(id="log-notice", of=self._of)
         yield Prompt(complete_command, signs={"search": "/", "only": "&", "command": ":"}, id="log-prompt")
         yield KeyBar(id="log-keys")
 
@@ -267,7 +272,7 @@ class LogScreen(Screen[None]):
                 self._hide(frozenset(map(int, every)) - {int(key) for key in keys})
 
         self.app.push_screen(
-            Pick("Containers", list(zip(every, self.state.names, strict=True)), shown), chosen
+            Pick(f"{self._of.capitalize()}s", list(zip(every, self.state.names, strict=True)), shown), chosen
         )
 
     def on_log_header_chosen(self, event: LogHeader.Chosen) -> None:
@@ -298,6 +303,8 @@ class LogScreen(Screen[None]):
     def _do(self, text: str) -> None:
         """A command. Raises `UsageError`: then nothing was done."""
         command = parse_command(text)
+        if command.verb == "since" and self._of == "job":
+            raise UsageError("the output of a job has no times.")
         wanted = pattern(command.argument) if command.verb == "filter" else None
         self._close_prompt()
         if command.verb == "filter":
@@ -322,7 +329,10 @@ class LogScreen(Screen[None]):
         )
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Containers can be chosen where there are several."""
+        """Containers can be chosen where there are several, times where lines have some."""
+        if action == "part" and self._of == "job":
+            key = parameters[0]
+            return isinstance(key, int) and (key < 0 or PRESETS[key].kind != "since")
         return len(self.state.targets) > 1 if action == "hide" else True
 
     def action_undo(self) -> None:

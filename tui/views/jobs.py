@@ -40,9 +40,17 @@ class JobsView(ListView):
     ]
 
     def take_keys(self, bindings: Iterable[Binding]) -> None:
-        """What is new here is a job."""
+        """What is new here is a job. What narrows the list comes last: a narrow footer has no room for it."""
         new = Binding("n", "screen.do('run')", "new job", id="run")
-        super().take_keys((*bindings, new))
+        last = self._bindings.key_to_bindings.pop("f", [])
+        super().take_keys((*bindings, new, *last))
+
+    def empty(self) -> tuple[str, str]:
+        """Who may only look is not told how to make a job."""
+        shows, fills = self.EMPTY
+        if getattr(self.screen, "read_only", False):
+            return shows, "Nothing is queued."
+        return shows, fills
 
     def make_columns(self) -> Sequence[Column[Any]]:
         """All columns."""
@@ -50,19 +58,23 @@ class JobsView(ListView):
             words("host", "HOST", 8, lambda r: r.host, grow=1),
             words("engine", "ENGINE", 6, lambda r: r.engine, priority=8),
             figures("id", "ID", 4, lambda r: cells.plain(r.id), _number),
-            words("name", "NAME", 10, called, grow=2),
+            words("name", "NAME", 14, called, grow=5),
             words("owner", "OWNER", 8, lambda r: r.owner, grow=1, priority=2),
             words("state", "STATE", 10, lambda r: r.state, cell=state),
-            words("reason", "WHY / WHEN", 24, _why, cell=_reason, grow=6, priority=1),
+            words("reason", "WHY / WHEN", 22, _why, cell=_reason, grow=6, priority=1),
             figures("gpus", "GPUS", 11, _gpus, lambda r: r.gpus),
             figures(
                 "gpu_mem", "GPU MEM", 9, lambda r: cells.size(r.gpu_mem_used), lambda r: r.gpu_mem_used,
                 priority=6, optional=True,
             ),
-            figures("cpus", "CPUS", 4, lambda r: cells.number(r.cpus), lambda r: r.cpus, priority=7),
-            figures("mem", "MEM", 9, lambda r: cells.size(r.memory), lambda r: r.memory, priority=7),
-            figures("time", "TIME / LIMIT", 17, _time, _seconds, priority=3),
-            words("command", "COMMAND", 16, lambda r: r.command, grow=2, priority=5),
+            figures(
+                "cpus", "CPUS", 4, lambda r: cells.number(r.cpus), lambda r: r.cpus, priority=7, optional=True
+            ),
+            figures(
+                "mem", "MEM", 9, lambda r: cells.size(r.memory), lambda r: r.memory, priority=7, optional=True
+            ),
+            figures("time", "TIME / LIMIT", 13, _time, _seconds, priority=3),
+            words("command", "COMMAND", 24, lambda r: r.command, grow=2, priority=5),
             words("node", "NODE", 10, lambda r: r.node, priority=9, optional=True),
             words("image", "IMAGE", 16, lambda r: r.image, priority=9, optional=True),
             figures(

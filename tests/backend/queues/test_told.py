@@ -1,0 +1,142 @@
+"""How jobs are told: their ends, why they wait, where they go, what was changed, and the rules of a queue."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.config import Config, HostConfig
+from backend.errors import UsageError
+from backend.model import JobRow
+from backend.queues import placement, rules, words
+from backend.queues.base import Estimate, Submission
+from backend.queues.describe import called, why
+from backend.queues.ends import ended, exit_code
+from tests.tui.fakes import NOW
+
+
+def row(**more: Any) -> JobRow:
+    values = {"host": "h", "engine": "docker", "id": "7", "name": "x", "owner": "ann", "state": "running"}
+    return JobRow(**{**values, **more})
+
+
+def over(state: str, **more: Any) -> JobRow:
+    return row(state=state, ended_at=NOW - timedelta(minutes=5), **more)
+
+
+@pytest.mark.parametrize(
+    ("job", "line", "code"),
+    [
+        (over("completed", exit_code=0), "exit code 0, 5 m ago", 0),
+        (over("failed", exit_code=3), "exit code 3, 5 m ago", 3),
+        (over("failed", exit_code=137), "killed by SIGKILL, 5 m ago", 137),
+        (over("failed", exit_code=1, reason="it ran out of memory"), "it ran out of memory, 5 m ago", 1),
+        (over("failed"), "its exit code is not known, 5 m ago", 1),
+        (over("timeout", time_limit=3600.0, exit_code=143), "its time limit of 1 h was over, 5 m ago", 124),
+        (over("cancelled", reason="cancelled by bob"), "cancelled by bob, 5 m ago", 130),
+    ],
+)
+def test_a_list_and_a_shell_are_told_how_a_job_ended(job: JobRow, line: str, code: int) -> None:
+    assert why(job, NOW) == line
+    assert exit_code(job) == code
+    assert ended(job).startswith(f"job 7 ended, {job.state}")
+
+
+def test_the_end_of_a_job_names_berths_exit_code_where_it_is_another_one() -> None:
+    assert ended(over("timeout", time_limit=2.0)).endswith("its time limit of 2 s was over (exit code 124)")
+    assert ended(over("failed", exit_code=3)).endswith(": exit code 3")
+
+
+def test_why_a_job_waits_and_that_its_gpus_do_nothing() -> None:
+    soon = NOW + timedelta(hours=2)
+    assert why(row(state="queued", place=2, expected_start=soon, reason="needs 2 GPUs"), NOW) == (
+        "#2, in 2 h: needs 2 GPUs"
+    )
+    assert why(row(state="held", reason="held by ann"), NOW) == "held by ann"
+    assert why(row(gpus=1, idle_since=NOW - timedelta(minutes=9)), NOW) == "GPU idle for 9 m"
+    assert why(row(), NOW) == ""
+
+
+def test_the_index_of_an_array_is_in_the_name_where_the_number_does_not_say_it() -> None:
+    assert called(row(array="3_17")) == "x[17]"
+    assert called(row(engine="slurm", id="3_17", array="3_17")) == "x"
+
+
+def test_a_place_is_one_word_or_two_and_may_name_the_host() -> None:
+    assert words.place(("first",), "h") == "first"
+    assert words.place(("before", "h/12"), "h") == "before 12"
+    assert words.place(("after 12",), "h") == "after 12"
+    for wrong in (("before",), ("second",), ("before", "other/12"), ()):
+        with pytest.raises(UsageError):
+            words.place(wrong, "h")
+
+
+def test_what_was_changed_is_told_in_peoples_words() -> None:
+    changes = {"gpus": 2, "gpu_ids": (), "memory": 8 << 30, "time_limit": None, "after": [[12, "ok"]]}
+    assert words.changed(changes) == ["2 GPUs", "memory 8.0 G", "no time limit", "after 12"]
+    assert words.changed({"gpus": 1, "gpu_ids": ("GPU-1",), "priority": 3}) == ["GPUs GPU-1", "priority 3"]
+
+
+def test_rules_are_read_and_said_in_the_same_words() -> None:
+    assert rules.read(["jobs-per-user=4", "reserved_memory=16g"]) == {
+        "max_running_per_user": 4,
+        "reserved_memory": 16 << 30,
+    }
+    assert list(rules.said({"max_running_per_user": 4, "reserved_memory": 0})) == [
+        "jobs-per-user    4",
+        "gpus-per-user    no limit",
+        "reserved-cpus    none",
+        "reserved-memory  none",
+    ]
+    for wrong in ("jobs-per-user", "paused=1", "reserved-cpus=-1", "reserved-memory=lots"):
+        with pytest.raises(UsageError):
+            rules.read([wrong])
+
+
+def test_what_will_be_forgotten_is_named() -> None:
+    old = [over("failed", id=str(number), owner="bob" if number == 3 else "ann") for number in (12, 3, 9)]
+    assert rules.older([*old, over("failed"), row()], 0, NOW)[:3] == old
+    assert rules.older(old, 1, NOW) == []
+    assert rules.named(old) == "3 ended jobs of ann and bob (3, 9, 12)"
+    many = [over("failed", id=str(number)) for number in range(40)]
+    assert rules.named(many) == "40 ended jobs of ann (0 to 39)"
+
+
+@pytest.mark.parametrize(
+    ("starts", "said"),
+    [
+        ((0.0, 0.4), "chosen: h1 (h2 would start it as soon; h1 comes first in hosts.yaml)"),
+        ((None, None), "chosen: h1 (h2 cannot tell when either; h1 comes first in hosts.yaml)"),
+        ((60.0, 0.0), "chosen: h2"),
+        ((0.0, None), "chosen: h1"),
+    ],
+)
+async def test_of_two_hosts_that_are_as_good_it_is_said_why_the_first_was_taken(
+    monkeypatch: pytest.MonkeyPatch, starts: tuple[float | None, ...], said: str
+) -> None:
+    hosts = tuple(HostConfig(name=name, host=name) for name in ("h1", "h2"))
+
+    class Queue:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        async def estimate(self, job: Submission) -> Estimate:
+            return Estimate(self.name, starts[int(self.name[1]) - 1], possible=True, why="")
+
+    class Opened:
+        def __init__(self, config: object, access: object, name: str) -> None:
+            self.queue = Queue(name)
+
+        async def __aenter__(self) -> Queue:
+            return self.queue
+
+        async def __aexit__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr(placement, "queue_of", Opened)
+    config = Config(directory=Path("/nonexistent"), hosts=hosts)
+    _, lines = await placement.choose(config, None, "any", Submission())  # type: ignore[arg-type]
+    assert lines[0] == said
