@@ -24,6 +24,7 @@ INSTRUCTIONS = frozenset(
         *("MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"),
     )
 )
+_SIMPLE = INSTRUCTIONS - {"FROM", "ARG"}
 _DIRECTIVE = re.compile(r"#[ \t]*([A-Za-z][A-Za-z0-9]*)[ \t]*=[ \t]*(.+?)[ \t]*\Z")
 _DIRECTIVES = ("syntax", "escape", "check")
 _NAME = re.compile(r"\S+")
@@ -140,9 +141,16 @@ class _Parser:
         number = self.directives()
         found: list[Instruction] = []
         while number < len(self.lines):
-            bare = self.lines[number].strip(_BLANK)
-            if not bare or bare.startswith("#"):
+            line = self.lines[number]
+            bare = line.strip(_BLANK)
+            if not bare or bare[0] == "#":
                 number += 1
+                continue
+            name, _, rest = bare.partition(" ")
+            if bare[-1] != self.escape and name in _SIMPLE and "<<" not in rest and "--" not in rest and rest:
+                # What most lines are: one line, nothing in it whose place matters.
+                number += 1
+                found.append(Instruction(name, rest.lstrip(), number, line.index(name) + 1))
                 continue
             number = self.instruction(number, found)
         self.check(found)
@@ -175,7 +183,7 @@ class _Parser:
 
     def instruction(self, number: int, found: list[Instruction]) -> int:
         """Read the instruction that begins in this line; number of the line behind it."""
-        first = number
+        first, escape = number, self.escape
         joined: list[str] = []
         self.pieces = []
         length = 0
@@ -185,11 +193,11 @@ class _Parser:
             number += 1
             if joined and (not bare or bare.startswith("#")):
                 continue
-            start = len(line) - len(line.lstrip(_BLANK)) if not joined else 0
-            content = line.rstrip("\r")[start:]
-            ended = content.rstrip(" \t")
-            goes_on = ended.endswith(self.escape) and not ended.endswith(self.escape * 2)
-            content = ended[:-1] if goes_on else content
+            start = 0 if joined else len(line) - len(line.lstrip(_BLANK))
+            content = line[start:] if start else line
+            ended = content.rstrip(_BLANK)
+            goes_on = ended[-1:] == escape and ended[-2:-1] != escape
+            content = ended[:-1] if goes_on else content.rstrip("\r")
             self.pieces.append((length, self.starts[number - 1] + start))
             joined.append(content)
             length += len(content)
@@ -226,8 +234,8 @@ class _Parser:
         ends = self.heredocs(rest) if "<<" in rest and name in ("RUN", "COPY", "ADD", "ONBUILD") else []
         for end, chomp in ends:
             number = self.behind(number, end, chomp, first)
-        line, column = self.place(0)
-        return Instruction(name, rest.strip(), line, column, tuple(flags), words, len(ends)), number
+        column = self.pieces[0][1] - self.starts[first] + 1
+        return Instruction(name, rest.strip(), first + 1, column, tuple(flags), words, len(ends)), number
 
     def heredocs(self, rest: str) -> list[tuple[str, bool]]:
         """What ends each, and whether leading tabs do not count."""

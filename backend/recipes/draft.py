@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -114,24 +115,31 @@ def problem_of(error: BerthError, file: Path, recipe: str) -> Problem:
     return Problem(file=file, line=line, column=column, text=match[3], hint=error.hint, recipe=recipe)
 
 
-def _overridden(config: RecipeConfig, said: Overrides, found: Found) -> RecipeConfig:
+def _overridden(config: RecipeConfig, over: Overrides, found: Found) -> RecipeConfig:
     """The recipe's own file, and what the command line says instead."""
-    config = replace(
-        config,
-        args={**config.args, **said.args} if said.args else config.args,
-        maintainer=said.maintainer or config.maintainer,
-    )
-    if said.targets and not {found.name, str(found.folder)} & set(said.targets):
+    said = [f"arg {name}" for name in over.args]
+    changes: dict[str, Any] = {"args": {**config.args, **over.args}} if over.args else {}
+    if over.maintainer:
+        changes["maintainer"] = over.maintainer
+    if not over.targets or {found.name, str(found.folder)} & set(over.targets):
+        changes |= {
+            key: value
+            for key, value in (
+                ("name", over.name),
+                ("tags", (over.tag,) if over.tag else ()),
+                ("ports", (over.port, *config.ports[1:]) if over.port else ()),
+                ("no_cache", "asked for" if over.no_cache else ""),
+                ("authorized_keys", over.authorized_keys),
+            )
+            if value
+        }
+        if over.staged:
+            changes["staged"] = (*config.staged, *over.staged)
+            said += [f"staged {each.target}" for each in over.staged]
+    if not changes:
         return config
-    return replace(
-        config,
-        name=said.name or config.name,
-        tags=(said.tag,) if said.tag else config.tags,
-        ports=(said.port, *config.ports[1:]) if said.port else config.ports,
-        staged=(*config.staged, *said.staged),
-        no_cache="asked for" if said.no_cache else config.no_cache,
-        authorized_keys=said.authorized_keys or config.authorized_keys,
-    )
+    said += [key for key in changes if key not in ("args", "staged")]
+    return replace(config, said=tuple(said), **changes)
 
 
 def _read_rp(draft: Draft) -> None:
@@ -158,11 +166,7 @@ def _read_dockerfile(draft: Draft) -> None:
     except DockerfileError as error:
         draft.failed(error)
         return
-    try:
-        draft.variable = stages.base_variable(draft.dockerfile, draft.config.target)
-    except DockerfileError as error:
-        draft.failed(error)
-        return
+    draft.variable = stages.base_variable(draft.dockerfile, draft.config.target)
     if draft.kind is Kind.DOCKERFILE and draft.variable:
         stands = draft.variable.lower() in _USUAL or not _has_default(draft.dockerfile, draft.variable)
         draft.kind = Kind.STACK if stands else Kind.DOCKERFILE

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from backend.recipes import naming, stages
 from backend.recipes.draft import Draft
 from backend.recipes.model import Dependency, Kind, Problem, Recipe
@@ -173,7 +175,8 @@ class Linker:
         self._images.clear()
         for draft in movable:
             if draft.name not in self.pinned:
-                draft.read_stages(base)
+                draft.config = replace(draft.config, base=base, said=(*draft.config.said, "base"))
+                draft.read_stages()
 
     def parent(self, draft: Draft, use: Use) -> Draft | None:
         """The recipe that yields what is used."""
@@ -269,8 +272,6 @@ class Linker:
 
 
 def _renamed(problem: Problem, name: str) -> Problem:
-    from msgspec.structs import replace
-
     return replace(problem, recipe=name)
 
 

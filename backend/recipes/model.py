@@ -157,6 +157,8 @@ class RecipeConfig(Struct, frozen=True, kw_only=True):
     cluster: Output = field(default_factory=Output)
     lines: dict[str, int] = {}
     """Key to the line it stands in."""
+    said: tuple[str, ...] = ()
+    """What came from the command line: `tags`, `arg python`, `staged nvdiffrast`."""
 
 
 class Stage(Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
@@ -57,8 +58,17 @@ class Layout(Struct, frozen=True):
 
 def base_variable(dockerfile: Dockerfile, target: str = "") -> str:
     """The argument that the target stage's base is made of alone; empty where it is not."""
-    found = _Reader(dockerfile, {}, "", strict=False).read(target)
-    return found.uses[found.base].variable if found.base >= 0 else ""
+    written: dict[str, str] = {}
+    text = ""
+    for number, each in enumerate(each for each in dockerfile.instructions if each.name == "FROM"):
+        text = each.words[0].text
+        name = each.words[2].text.lower() if len(each.words) > 1 else ""
+        # A stage that begins with an earlier one stands on what that one stands on.
+        text = written.get(text.lower(), text)
+        written[name or f"{number}."] = text
+        if target and target.lower() in (name, str(number)):
+            break
+    return variables.whole(text)
 
 
 def layout(
@@ -74,13 +84,10 @@ def layout(
 class _Reader:
     """Walks the instructions once."""
 
-    def __init__(
-        self, dockerfile: Dockerfile, values: Mapping[str, str], platform: str, *, strict: bool = True
-    ) -> None:
+    def __init__(self, dockerfile: Dockerfile, values: Mapping[str, str], platform: str) -> None:
         self.file = dockerfile
         self.given = values
-        self.strict = strict
-        self.known = _platform_values(platform)
+        self.known = dict(_platform_values(platform))
         self.unset: list[str] = []
         self.declared: set[str] = set()
         self.stages: list[Stage] = []
@@ -98,7 +105,7 @@ class _Reader:
                 self.argument(each)
             elif each.name == "FROM":
                 self.begin(each)
-            elif each.name in ("COPY", "ADD", "RUN"):
+            elif (each.flags or each.heredocs) and each.name in ("COPY", "ADD", "RUN"):
                 self.flags(each)
         stop = self.target(target)
         uses = [use for use in self.uses if use.stage <= stop]
@@ -204,17 +211,13 @@ class _Reader:
                 return ""
             return variables.expand(text, self.known, self.file.escape)
         except variables.Unset as error:
-            if not self.strict:
-                return ""
-            raise DockerfileError(f"{error}.", line=word.line, column=word.column) from None
+            why = f"{error}."
         except variables.BadVariable as error:
-            if not self.strict:
-                return ""
-            raise DockerfileError(
-                f"{error}, in {word.text!r:.80}.", line=word.line, column=word.column
-            ) from None
+            why = f"{error}, in {word.text!r:.80}."
+        raise DockerfileError(why, line=word.line, column=word.column)
 
 
+@lru_cache(maxsize=16)
 def _platform_values(platform: str) -> dict[str, str]:
     """What BuildKit knows of the platform that is built for; of an unknown one what most machines are."""
     system, _, rest = (platform or "linux/amd64").partition("/")

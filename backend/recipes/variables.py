@@ -27,12 +27,16 @@ class BadVariable(ValueError):
 
 def names(text: str) -> list[str]:
     """Names of the variables that are used, in order, without those of single-quoted text."""
+    if "$" not in text:
+        return []
     bare = re.sub(r"'[^']*'", "", text)
     return re.findall(r"(?<!\\)\$\{?([A-Za-z_][A-Za-z0-9_]*)", bare)
 
 
 def plain_names(text: str) -> list[str]:
     """Those that are used without saying what stands for them where they have no value."""
+    if "$" not in text:
+        return []
     bare = re.sub(r"'[^']*'", "", text)
     found = re.findall(r"(?<!\\)\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})", bare)
     return [one or other for one, other in found]
