@@ -195,7 +195,8 @@ class Files:
         self.base = base
         self.entries = entries
         self.back: list[Callable[[], None]] = []
-        self.kept: list[Path] = []
+        self.aside = base / f".berth-old-{os.getpid()}"
+        """What was there; not beside it, as a folder that has to go must be empty."""
 
     def apply(self, step: dict[str, Any]) -> str:
         """Do one; a word about what was left alone, else nothing. Raises Failed."""
@@ -283,14 +284,13 @@ class Files:
         if not path.exists():
             self.back.append(path.unlink)
             return
-        old = path.with_name(f".{path.name[:100]}.berth-old-{os.getpid()}")
-        if old.exists():
-            old.unlink()
+        if not self.aside.is_dir():
+            self.aside.mkdir(mode=0o700)
+        old = self.aside / str(len(self.back))
         try:
             os.link(path, old)
         except OSError:  # a file system without hard links
             shutil.copy2(path, old)
-        self.kept.append(old)
         self.back.append(lambda: None if not old.exists() else (old.replace(path), None)[1])
 
     def undo(self) -> None:
@@ -303,9 +303,7 @@ class Files:
 
     def close(self) -> None:
         """Remove what was kept for the way back."""
-        for old in self.kept:
-            if old.exists():
-                old.unlink()
+        shutil.rmtree(self.aside, ignore_errors=True)
 
 
 def note(entries: list[dict[str, Any]], step: dict[str, Any]) -> None:
