@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from backend.imagenames import whole
-from backend.imagerows import RecipeBook
+from backend.imagerows import DIGEST_LABEL, RecipeBook
 from backend.model import ImageRow
 
 _WORST = ("building", "missing", "stale", "fresh", None)
@@ -103,11 +103,18 @@ def lines(rows: Iterable[ImageRow]) -> list[ImageLine]:
                 at.append(called)
     found: list[ImageLine] = []
     for name, by_id in sorted(places.items(), key=_by_name):
-        differs = name != NAMELESS and len([known for known in by_id if known]) > 1
+        differs = name != NAMELESS and _differ(by_id)
         made = [_line(name, known, at, differs) for known, at in by_id.items()]
         made.sort(key=_age)
         found += made
     return found
+
+
+def _differ(by_id: dict[str, list[ImageRow]]) -> bool:
+    """Whether hosts have other images under one name; two builds of the same recipe are not told apart."""
+    known = [at[0] for image_id, at in by_id.items() if image_id]
+    digests = {each.labels.get(DIGEST_LABEL, "") for each in known}
+    return len(known) > 1 and (len(digests) > 1 or "" in digests)
 
 
 def _by_name(item: tuple[str, Any]) -> tuple[bool, str]:

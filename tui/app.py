@@ -221,7 +221,7 @@ class BerthApp(App[int]):
         from tui.doing import declared
 
         action = declared()[event.action]
-        self.run_worker(self._guard(self.doing.do(action, event.rows)), group="actions")
+        self.run_worker(self._guard(self.doing.do(action, event.rows, event.given)), group="actions")
 
     async def _check_bindings(self, key: str, priority: bool = False) -> bool:
         """Do what a key does; one that does nothing to this row says why."""

@@ -119,12 +119,13 @@ def choose_action(desk: Desk) -> None:
     from tui.doing import menu
     from tui.menu import Menu
 
-    rows = desk.table.targets()
+    rows = desk.view.targets()
     entries = menu(desk.actions(), rows, partial(key_of, desk))
     if not entries:
         desk.notify("Nothing can be done here.", markup=False, timeout=4)
         return
-    of = f"{len(rows)} marked rows" if len(rows) > 1 else _name(rows[0]) if rows else desk.view.TITLE
+    marked = len(rows) > 1 and desk.table.marks
+    of = f"{len(rows)} marked rows" if marked else _name(rows[0]) if rows else desk.view.TITLE
 
     def chosen(name: str | None) -> None:
         if name is not None:

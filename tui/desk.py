@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -24,9 +24,10 @@ Place = tuple[str, frozenset[str] | None, str, str]
 class Wanted(Message):
     """An action is wanted on these rows."""
 
-    def __init__(self, action: str, rows: Sequence[Any]) -> None:
+    def __init__(self, action: str, rows: Sequence[Any], given: Mapping[str, Any] | None = None) -> None:
+        """`given`: what the action's form is filled with."""
         super().__init__()
-        self.action, self.rows = action, list(rows)
+        self.action, self.rows, self.given = action, list(rows), dict(given or {})
 
 
 class Desk(Stage):
@@ -172,7 +173,7 @@ class Desk(Stage):
 
         if self._keyed is None:
             return []
-        rows = self.table.targets()
+        rows = self.view.targets()
         own = doing.of_kind(self.view.ROW) if self.view.ROW is not None and rows else []
         return [
             action
@@ -186,7 +187,14 @@ class Desk(Stage):
 
     def action_do(self, name: str) -> None:
         """Do an action to the row under the cursor, or to the marked rows."""
-        self.post_message(Wanted(name, self.table.targets()))
+        from tui import doing
+
+        view, action = self.view, doing.declared()[name]
+
+        def do(rows: list[Any]) -> None:
+            self.post_message(Wanted(name, rows, view.given(action)))
+
+        view.with_targets(action, do)
 
     def action_menu(self) -> None:
         """All that can be done to this row, or to the marked ones."""

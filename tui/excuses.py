@@ -34,7 +34,7 @@ def why_silent(desk: Desk, key: str) -> str:
         if action.key and has(action.name, action.key):
             if not desk.can_act:
                 return "Not connected yet."
-            return why_not(action, desk.table.targets(), desk.config, read_only=desk.read_only)
+            return why_not(action, view.targets(), desk.config, read_only=desk.read_only)
     return ""
 
 

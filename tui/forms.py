@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
@@ -65,8 +66,10 @@ class Form(ModalScreen[dict[str, Any] | None]):
         Binding("ctrl+s", "send", "do it", id="form-send", priority=True),
     ]
 
-    def __init__(self, title: str, action: Action) -> None:
+    def __init__(self, title: str, action: Action, given: Mapping[str, Any] | None = None) -> None:
+        """`given`: what fields are filled with instead of their defaults."""
         super().__init__()
+        self._given = given or {}
         self._heading = title
         self._action = action
         self._params = list(action.params)
@@ -92,7 +95,7 @@ class Form(ModalScreen[dict[str, Any] | None]):
             if param.kind is bool:
                 yield Tick(
                     Content(f"{name}: {param.option.help}"),
-                    bool(param.default),
+                    bool(self._given.get(param.name, param.default)),
                     compact=True,
                     id=f"f-{param.name}",
                 )
@@ -105,11 +108,12 @@ class Form(ModalScreen[dict[str, Any] | None]):
                     allow_blank=blank,
                     compact=True,
                     id=f"f-{param.name}",
-                    **({} if blank else {"value": param.default}),
+                    **({"value": chosen} if (chosen := self._given.get(param.name)) else {})
+                    or ({} if blank else {"value": param.default}),
                 )
             else:
                 yield Input(
-                    shown(param.default),
+                    shown(self._given.get(param.name, param.default)),
                     placeholder=_help(param),
                     password=param.option.secret,
                     compact=True,

@@ -48,7 +48,7 @@ class _Layers:
         return f"{layer}: {status}{of}" if told or not layer else ""
 
 
-@action(on=None, verb="image pull", title="pull image", group=GROUP)
+@action(on=None, verb="image pull", title="pull image", page=True, group=GROUP)
 async def image_pull(
     ctx: ActionContext,
     target: None,
@@ -103,7 +103,8 @@ def _together(
         for error in failed:
             ctx.report(printable(str(error), 600))
         raise ActionFailed(
-            f"{what} on {len(done)} of {len(hosts)} hosts. {failed[0].message}", hint=failed[0].hint
+            f"{what} on {len(done)} of {len(hosts)} hosts; what the others said is above.",
+            hint=failed[0].hint,
         )
     return f"{what}: {', '.join(done)}"
 
@@ -184,7 +185,7 @@ def _holds(container: Container) -> bool:
 # ------------------------------------------------------------------------------------------ pruning
 
 
-@action(on=None, verb="images prune", title="prune images", group=GROUP)
+@action(on=None, verb="images prune", title="prune images", page=True, group=GROUP)
 async def images_prune(
     ctx: ActionContext,
     target: None,

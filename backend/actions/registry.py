@@ -99,6 +99,8 @@ class Action:
     """Whether it is common enough to stand in the footer."""
     prints: bool = False
     """What it reports is what was asked for (inspect, exec): on the command line it goes to stdout."""
+    page: bool = False
+    """The dashboard shows what it reports while it runs, on a page of its own."""
     terminal: bool = False
     """It takes the terminal over and so runs on one target, in the foreground."""
     unasked: str = ""
@@ -133,6 +135,7 @@ def action(
     bulk: bool = True,
     footer: bool = False,
     prints: bool = False,
+    page: bool = False,
     terminal: bool = False,
     streams: str = "",
     group: str = "",
@@ -167,6 +170,7 @@ def action(
             bulk=bulk and not terminal,
             footer=footer,
             prints=prints,
+            page=page,
             terminal=terminal,
             streams=streams,
             group=group,

@@ -95,6 +95,7 @@ _HINTS = (
     ("authentication required", "Its registry wants a login: docker login REGISTRY on this machine."),
     ("no such host", "The host does not find that registry: correct its name, or the host's DNS."),
     ("connection refused", "Nothing answers at that registry: correct its name, or try later."),
+    ("network is unreachable", "The host does not reach that registry: has it a network?"),
     ("i/o timeout", "The host does not reach that registry: is it behind a proxy or a firewall?"),
     ("context deadline exceeded", "The host does not reach that registry: is it behind a proxy or firewall?"),
     ("client.timeout exceeded", "The host does not reach that registry: is it behind a proxy or a firewall?"),

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from backend.config import Config, Context
     from backend.engine import EngineClient
 
-_NO_LAYER = ("ENV", "CMD", "ENTRYPOINT", "LABEL", "EXPOSE", "USER", "ARG", "VOLUME", "STOPSIGNAL",
-             "HEALTHCHECK", "ONBUILD", "SHELL", "MAINTAINER", "WORKDIR")  # fmt: skip
+_EMPTY_LAYERS = ("RUN", "COPY", "ADD", "WORKDIR")
+"""Instructions that make a layer even where nothing is in it; the likeliest first."""
 _LIMIT = 20_000
 """Characters of one command that are kept."""
 
@@ -155,29 +155,38 @@ async def facts(engine: EngineClient, image: str) -> ImageFacts:
 def steps(history: Iterable[Any], layers: tuple[str, ...] = ()) -> tuple[Layer, ...]:
     """The engine's history, the oldest first; each step that made a layer with that layer's digest.
 
-    An engine does not say which step made which layer. Steps with bytes made one; of the others those that
-    can (RUN, COPY, ADD), as long as there are more layers than steps with bytes.
+    An engine does not say which step made which layer. Steps with bytes made one; where there are more layers
+    than such steps, some without bytes did as well, and only certain instructions can.
     """
     made = [each for each in history if isinstance(each, dict)][::-1]
     sizes = [_number(each.get("Size")) or 0 for each in made]
     commands = [instruction(_text(each.get("CreatedBy"), _LIMIT)) for each in made]
-    spare = len(layers) - sum(size > 0 for size in sizes)
-    left = list(layers)
-    found = []
-    for each, size, command in zip(made, sizes, commands, strict=True):
-        may = not size and spare > 0 and command.partition(" ")[0] not in _NO_LAYER
-        spare -= may
-        found.append(
-            Layer(
-                command=command,
-                size=size,
-                created_at=_moment(each.get("Created")),
-                layer=left.pop(0) if (size or may) and left else "",
-                tags=_texts(each.get("Tags")),
-                comment=_text(each.get("Comment")),
-            )
+    with_layer = {place for place, size in enumerate(sizes) if size}
+    with_layer |= _empty_layers(commands, with_layer, len(layers) - len(with_layer))
+    left = iter(layers)
+    return tuple(
+        Layer(
+            command=commands[place],
+            size=sizes[place],
+            created_at=_moment(each.get("Created")),
+            layer=next(left, "") if place in with_layer else "",
+            tags=_texts(each.get("Tags")),
+            comment=_text(each.get("Comment")),
         )
-    return tuple(found)
+        for place, each in enumerate(made)
+    )
+
+
+def _empty_layers(commands: list[str], known: set[int], spare: int) -> set[int]:
+    """Which of the steps without bytes made a layer, as far as it can be told."""
+    words = [command.partition(" ")[0] for command in commands]
+    likely = [
+        place
+        for kind in _EMPTY_LAYERS
+        for place, word in enumerate(words)
+        if word == kind and place not in known
+    ]
+    return set(likely[: max(0, spare)])
 
 
 def instruction(created_by: str) -> str:

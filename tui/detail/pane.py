@@ -16,16 +16,17 @@ from textual.timer import Timer
 from backend.activity import ActivityRow
 from backend.config import Config
 from backend.history import History
+from backend.imagelines import ImageLine
 from backend.model import ContainerRow, ContextRow, FleetState, GpuRow, HostSnapshot, JobRow, SessionRow
 from tui.cells import plain, text_of
 from tui.columns import Cell
-from tui.detail import activity, container, context, gpu, host, job, session
+from tui.detail import activity, container, context, gpu, host, image, imagefacts, job, session
 from tui.detail.lines import Lines
 from tui.detail.page import Curve, Page, Sheet, View
 from tui.plots import HistoryPlot
 from tui.reports import describe
 
-Target = HostSnapshot | GpuRow | ContainerRow | ContextRow | SessionRow | JobRow | ActivityRow
+Target = HostSnapshot | GpuRow | ContainerRow | ContextRow | SessionRow | JobRow | ActivityRow | ImageLine
 """What there are details of."""
 
 PAGES: dict[type, Callable[[Any, View], Page]] = {
@@ -36,6 +37,7 @@ PAGES: dict[type, Callable[[Any, View], Page]] = {
     SessionRow: session.page,
     JobRow: job.page,
     ActivityRow: activity.page,
+    ImageLine: image.page,
 }
 _PLOTS = 3
 _WIDE = 96
@@ -149,6 +151,17 @@ def _identity(target: Target | None, view: View) -> Hashable:
         return None
     if isinstance(target, ActivityRow):
         return (_name(target), target.state, target.done, len(target.output), target.output[-1:])
+    if isinstance(target, ImageLine):
+        used = tuple(each.used_by for each in target.places)
+        known = imagefacts.known(target.id)
+        return (
+            _name(target),
+            target.hosts,
+            target.state,
+            target.reason,
+            used,
+            known is not None and id(known),
+        )
     name = target.name if isinstance(target, HostSnapshot) else target.host
     snapshot = view.host(name)
     row = target if isinstance(target, ContextRow) else None
@@ -168,6 +181,8 @@ def _name(target: Target | None) -> Hashable:
             return ContainerRow, target.host, target.id
         case ActivityRow():
             return ActivityRow, target.id
+        case ImageLine():
+            return ImageLine, target.name, target.id
         case JobRow():
             return JobRow, target.host, target.engine, target.id
         case SessionRow():

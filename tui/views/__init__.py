@@ -29,6 +29,7 @@ LISTED = (
     Listed("containers", 3, "Containers", "ContainersView", ("ps", "container")),
     Listed("contexts", 4, "Contexts", "ContextsView", ("context", "ctx")),
     Listed("jobs", 5, "Jobs", "JobsView", ("job", "queue")),
+    Listed("images", 6, "Images", "ImagesView", ("image", "img")),
     Listed("sessions", 7, "Sessions", "SessionsView", ("session", "tmux")),
     Listed("activity", 8, "Activity", "ActivityView", ("act", "history")),
 )

@@ -7,9 +7,9 @@ come from. Everything else is here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import msgspec
 from textual.app import ComposeResult
@@ -27,6 +27,9 @@ from tui.table import FleetTable, column_text
 from tui.views import LISTED
 from tui.views.frame import Shown, titles
 from tui.views.sources import SettingChanged, Sources
+
+if TYPE_CHECKING:
+    from backend.actions import Action
 
 
 def _words_of(kind: type) -> Callable[[Any], Any]:
@@ -134,6 +137,18 @@ class ListView(Vertical):
     def empty(self) -> tuple[str, str]:
         """What this view shows, and what fills it, while nothing is there."""
         return self.EMPTY
+
+    def targets(self) -> list[Any]:
+        """What an action is done to: the marked rows, else the row under the cursor."""
+        return self.table.targets()
+
+    def with_targets(self, action: Action, then: Callable[[list[Any]], None]) -> None:
+        """Find out what an action is done to, which may take a question, and go on with it."""
+        then(self.targets())
+
+    def given(self, action: Action) -> Mapping[str, Any]:
+        """What the form of an action is filled with, by the names of its options."""
+        return {}
 
     def why_not(self, action: str) -> str:
         """Why a key of the view's own does nothing now, briefly; empty: there is nothing to say."""

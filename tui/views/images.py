@@ -1,0 +1,283 @@
+"""Images (6): those of all hosts in one table, or the stack as a tree with its state on each host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.timer import Timer
+
+from backend.imagelines import NAMELESS, ImageLine, Lines
+from backend.model import EngineState, HostSnapshot, HostState, ImageRow
+from backend.text import printable
+from tui import cells
+from tui.canvas import Look
+from tui.columns import Cell, Column
+from tui.filter import Field
+from tui.table import FleetTable
+from tui.views.base import ListView
+from tui.views.imagecells import by_host, hosts, name, state, state_text, users
+from tui.views.make import figures, words
+
+if TYPE_CHECKING:
+    from backend.actions import Action
+    from tui.app import BerthApp
+
+REST = 0.4
+"""Seconds that the cursor has to rest on an image before its host is asked for its layers."""
+_ANY_PLACE = ("image-copy", "image-push")
+"""Changes somewhere else: it is the same from whichever host it is done."""
+
+
+class ImagesView(ListView):
+    """All images, each once with the hosts that have it."""
+
+    ROW = ImageRow
+    KEY = attrgetter("name", "id")
+    EMPTY: ClassVar[tuple[str, str]] = (
+        "The images of all hosts: which host has what, how large and how old it is, who uses it.",
+        "No host has one yet: p pulls one; in a shell: berth image pull NAME --host HOST",
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("t", "tree", "tree", id="image-tree"),
+        Binding("p", "screen.do('image-pull')", "pull", id="pull-image"),
+        Binding("P", "screen.do('images-prune')", "prune", id="prune-images"),
+    ]
+
+    def __init__(self, *args: Any) -> None:
+        self._as_tree = False
+        self._lines = Lines()
+        self._watched: Any = None
+        self._resting: Timer | None = None
+        super().__init__(*args)
+
+    # ------------------------------------------------------------------------------------- columns
+
+    def make_columns(self) -> Sequence[Column[Any]]:
+        """All columns."""
+        return (
+            words("image", "IMAGE", 26, lambda r: r.name, cell=name, grow=4),
+            words("id", "ID", 12, lambda r: r.id[:12], cell=_id, priority=6),
+            figures("size", "SIZE", 7, _size, lambda r: r.size, priority=1),
+            figures("created", "CREATED", 8, _age, lambda r: r.created_at, priority=3),
+            words("hosts", "HOSTS", 16, lambda r: " ".join(r.hosts), cell=hosts, grow=3),
+            words("state", "STATE", 14, state_text, cell=state, grow=3, priority=2),
+            words("used", "USED BY", 14, lambda r: " ".join(r.used_by), cell=users, grow=3, priority=4),
+            words("recipe", "RECIPE", 12, lambda r: r.recipe, grow=1, priority=5),
+            figures(
+                "places", "ON", 4, lambda r: cells.number(len(r.places) or None), lambda r: len(r.places),
+                priority=9, optional=True,
+            ),
+            figures(
+                "shared", "SHARED", 7, lambda r: cells.size(_shared(r)), _shared, priority=9, optional=True
+            ),
+            words("digest", "DIGEST", 20, _digest, priority=9, optional=True),
+            words("where", "BY HOST", 20, lambda r: "", cell=by_host, grow=4, priority=9, optional=True),
+        )  # fmt: skip
+
+    def make_narrow(self) -> Sequence[Column[Any]]:
+        """Which, how large, where."""
+        return (
+            words("image", "IMAGE", 14, lambda r: r.name, cell=name, grow=3),
+            figures("size", "SIZE", 7, _size, lambda r: r.size),
+            words("hosts", "HOSTS", 7, lambda r: " ".join(r.hosts), cell=hosts, grow=1),
+        )
+
+    def _tree_columns(self) -> list[Column[Any]]:
+        known = {column.key: column for column in self.all_columns}
+        where = replace(known["where"], priority=0)
+        return [known["image"], where, *(known[key] for key in ("state", "size", "created", "used"))]
+
+    # ---------------------------------------------------------------------------------------- rows
+
+    def make_rows(self) -> Sequence[ImageLine]:
+        """One line per image; those of some hosts where only some are shown."""
+        self._watch()
+        builder, state = self.sources.builder, self.sources.state
+        rows = builder.images(state)
+        if self.hosts is not None:
+            rows = [row for row in rows if row.host in self.hosts]
+        elif builder.book.recipes:
+            from backend.imagerows import missing_rows
+
+            rows = [*rows, *missing_rows(rows, builder.book)]
+        find = self._lines.tree if self._as_tree else self._lines.of
+        return find(rows, builder.book)
+
+    def _watch(self) -> None:
+        """Hosts tell of their images from the first time on that somebody wants to see them."""
+        fleet = self.berth.fleet
+        if fleet is not None and fleet is not self._watched:
+            self._watched = fleet
+            fleet.watch_images()
+
+    @property
+    def berth(self) -> BerthApp:
+        """The app, as what it is."""
+        return self.app  # type: ignore[return-value]
+
+    def host_of(self, row: ImageLine) -> str:
+        """The first that has it; with a choice of hosts only their images are rows at all."""
+        return row.places[0].host if row.places else ""
+
+    def look(self, row: ImageLine) -> Look:
+        """What differs between hosts and what is stale carries a mark; what nobody can see now is grey."""
+        if row.stale and row.places:
+            return Look("dim")
+        if row.differs or row.state == "stale":
+            return Look("", "warn")
+        return Look("dim") if row.name == NAMELESS or not row.places else Look()
+
+    def rank(self, row: ImageLine) -> int:
+        """As they come."""
+        return 0
+
+    def extra_fields(self) -> dict[str, Field]:
+        """`used:no`, `differs:yes`, `label:team=a`, `why:base`."""
+        return {
+            "differs": Field(lambda r: "yes" if r.differs else "no"),
+            "dangling": Field(lambda r: "yes" if r.name == NAMELESS else "no"),
+            "unused": Field(lambda r: "no" if r.users else "yes"),
+            "label": Field(_labels),
+            "why": Field(lambda r: r.reason),
+        }
+
+    def containers_filter(self, row: ImageLine) -> str:
+        """Those that were made from it."""
+        return f"image:{row.name}" if row.name != NAMELESS else ""
+
+    def empty(self) -> tuple[str, str]:
+        """That there is none is only said once every host that can be reached has told."""
+        waiting = sum(_is_asked(host) for host in self.sources.state.hosts.values())
+        if not waiting:
+            return self.EMPTY
+        return self.EMPTY[0], f"... {waiting} host{'s have' if waiting > 1 else ' has'} not told yet."
+
+    # ---------------------------------------------------------------------------------------- keys
+
+    def action_tree(self) -> None:
+        """The stack as a tree, or the list again."""
+        self._as_tree = not self._as_tree
+        table = self.table
+        if self._as_tree:
+            self._before = table.sort_key, table.sort_reverse
+            table.set_columns(self._tree_columns())
+            table.sort_by(None)
+        else:
+            key, reverse = self._before
+            table.set_columns(self.chosen_columns())
+            table.sort_by(self.column(key) if key else None, reverse)
+        self.show_rows()
+
+    _before: tuple[str, bool] = ("", False)
+
+    def _remember(self, setting: Any, value: Any) -> None:
+        """The tree has an order and columns of its own."""
+        if not self._as_tree:
+            super()._remember(setting, value)
+
+    def targets(self) -> list[ImageRow]:
+        """The image on each host that has it."""
+        return [place for line in self.table.targets() for place in line.places]
+
+    def with_targets(self, action: Action, then: Callable[[list[Any]], None]) -> None:
+        """An image that several hosts have: ask on which of them, where that makes a difference."""
+        rows = self.targets()
+        if action.on is not ImageRow or len(self.table.targets()) != 1 or len(rows) < 2:
+            then(rows)
+        elif not action.changes or action.name in _ANY_PLACE:
+            then([next((row for row in rows if not row.stale), rows[0])])
+        else:
+            self._choose_host(action, rows, then)
+
+    def _choose_host(self, action: Action, rows: list[ImageRow], then: Callable[[list[Any]], None]) -> None:
+        from textual.content import Content
+
+        from tui.dialogs import Choose
+
+        options = [(row.host, Content(printable(row.host, 60))) for row in rows]
+        if action.bulk:
+            options.append(("", Content(f"all {len(rows)} hosts")))
+
+        def chosen(host: str | None) -> None:
+            if host is not None:
+                then([row for row in rows if host in ("", row.host)])
+
+        self.app.push_screen(Choose(f"{action.title.capitalize()} where?", options), chosen)
+
+    def given(self, action: Action) -> Mapping[str, Any]:
+        """What a form is filled with: this image, and the hosts that are shown."""
+        line: ImageLine | None = self.table.row
+        if action.name == "image-pull":
+            known = {"image": line.name} if line is not None and line.name != NAMELESS else {}
+            there = line.hosts if line is not None else ()
+            return {**known, "host": there or tuple(sorted(self.hosts or ()))}
+        if action.name == "images-prune":
+            return {"host": tuple(sorted(self.hosts or ()))}
+        return {}
+
+    # -------------------------------------------------------------------------------------- details
+
+    def on_fleet_table_moved(self, event: FleetTable.Moved) -> None:
+        """Ask for the layers of an image that the cursor rests on, where they are to be seen."""
+        if self._resting is not None:
+            self._resting.stop()
+        self._resting = self.set_timer(REST, self._rested)
+
+    def _rested(self) -> None:
+        from tui.detail.imagefacts import wanted
+
+        line: ImageLine | None = self.table.row
+        access = self.berth.access
+        pane = next(iter(self.screen.query("#detail-pane")), None)
+        seen = pane is not None and pane.display and pane.size.height > 0
+        if line is None or access is None or not seen or not self.display:
+            return
+        place = next((row for row in line.places if not row.stale), None)
+        if place is not None and (fetch := wanted(place, access)) is not None:
+            self.run_worker(self._fetch(fetch), group="image facts", exclusive=True, exit_on_error=False)
+
+    async def _fetch(self, fetch: Any) -> None:
+        await fetch
+        self.berth.desk._show_detail()
+
+
+def _id(row: ImageLine) -> Cell:
+    return cells.plain(row.id[:12], "dim") if row.id else cells.EMPTY
+
+
+def _size(row: ImageLine) -> Cell:
+    return cells.size(row.size) if row.size is not None else cells.EMPTY
+
+
+def _age(row: ImageLine) -> Cell:
+    return cells.age(row.created_at) if row.created_at is not None else cells.EMPTY
+
+
+def _shared(row: ImageLine) -> int | None:
+    return row.places[0].shared_size if row.places else None
+
+
+def _digest(row: ImageLine) -> str:
+    digests = row.places[0].digests if row.places else ()
+    return digests[0].partition("@")[2].removeprefix("sha256:")[:20] if digests else ""
+
+
+def _labels(row: ImageLine) -> str:
+    labels = row.places[0].labels if row.places else {}
+    return " ".join(f"{key}={value}" for key, value in labels.items())
+
+
+def _is_asked(host: HostSnapshot) -> bool:
+    """Whether its images are still to come."""
+    if "images" in host.told or host.error is not None:
+        return False
+    if host.state is HostState.CONNECTING:
+        return True
+    engine = host.engine
+    return host.state is HostState.UP and (
+        engine is None or engine.state in (EngineState.UP, EngineState.CONNECTING)
+    )
