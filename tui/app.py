@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tui.doing import Doing
     from tui.follow import FleetLike
     from tui.garbage import Garbage
+    from tui.notices import JobNotices
     from tui.views.activity import RunChanged
     from tui.views.base import SettingChanged, Sources
     from tui.views.fleet import FleetView
@@ -73,6 +74,7 @@ class BerthApp(App[int]):
         """How actions are done, once there is a fleet."""
         self.access: FleetAccess | None = None
         self._fleet_factory = fleet_factory
+        self._notices: JobNotices | None = None
         self._garbage: Garbage | None = None
         self._key_at = float("-inf")
         self._toasts = Folding()
@@ -185,6 +187,8 @@ class BerthApp(App[int]):
             self.sources.history.feed(state)
             self.sources.state = state
             self.desk.show()
+            if self._notices is not None:
+                self._notices.feed(state)
         except Exception as error:
             self.report(error)
 
@@ -201,14 +205,19 @@ class BerthApp(App[int]):
             return
         from tui.access import FleetAccess
         from tui.doing import Doing
+        from tui.notices import JobNotices
         from tui.views.activity import ActivityView
 
+        self._notices = JobNotices(self, self.config)
+        self._notices.feed(self.sources.state)
         self.access = FleetAccess(fleet, self.config)
         self.doing = Doing(self, self.access, self.config)
         ActivityView.runs = self.doing.runs
         self.desk.begin()
 
     async def _end_doing(self) -> None:
+        if self._notices is not None:
+            await self._notices.close()
         if self.doing is not None and self.access is not None:
             await self.doing.close()
             await self.access.close()
@@ -300,8 +309,12 @@ class BerthApp(App[int]):
         from tui.clipboard import osc52
 
         self._clipboard = text
-        if self._driver is not None:
-            self._driver.write(osc52(text, os.environ))
+        self.write_terminal(osc52(text, os.environ))
+
+    def write_terminal(self, codes: str) -> None:
+        """Say something to the terminal itself; nothing while somebody else has it."""
+        if self._driver is not None and not self._batch_count:
+            self._driver.write(codes)
 
     # --------------------------------------------------------------------------------------------- hosts
 

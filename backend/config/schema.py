@@ -19,6 +19,8 @@ LOCAL = "local"
 EngineChoice = Literal["auto", "docker", "podman", "none"]
 QueueChoice = Literal["docker", "slurm", "none"]
 Profile = Literal["tuned", "raw"]
+Direction = Literal["push", "pull", "both"]
+Links = Literal["keep", "skip", "follow"]
 TerminalChoice = Literal["auto", "here", "window", "pane", "popup"]
 
 
@@ -138,6 +140,66 @@ class ImageSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Folders of this machine whose recipes are found, absolute; none: the current folder."""
     maintainer: str = ""
     """First part of the names of stacked images; empty: the user here."""
+    jobs: int = 4
+    """Builds on one host at a time."""
+    stop_when_lost: bool = False
+    """Whether a build ends when the berth that began it is gone; else it goes on there."""
+
+
+class Notify(Struct, frozen=True, kw_only=True):
+    """Which jobs the dashboard tells of, and how: `notify` in settings.yaml."""
+
+    jobs: Literal["mine", "all", "none"] = "mine"
+    """Whose."""
+    states: tuple[str, ...] = ("running", "completed", "failed", "timeout", "cancelled")
+    """Into which of these a job has to come."""
+    ways: tuple[str, ...] = ("toast", "terminal", "tmux")
+    """`toast` in the dashboard, `terminal` by its own messages or bell, `tmux` in its status line."""
+    command: tuple[str, ...] = ()
+    """A program of this machine and its arguments that is run too, without a shell; none where empty."""
+
+
+class SyncRule(Struct, frozen=True, kw_only=True):
+    """What of one folder goes where. `docs/sync.md` says how each key is meant."""
+
+    source: str
+    """Where it comes from: for `pull` on the host, else on this machine. Relative paths start at the home."""
+    target: str
+    direction: Direction = "push"
+    filter: tuple[str, ...] = ()
+    """`+ PATTERN` or `- PATTERN` in rsync's words, the first that matches decides."""
+    keep: tuple[str, ...] = ()
+    """Patterns of what is never deleted at the target."""
+    max_size: int | None = None
+    """Bytes; larger files are left out."""
+    update: bool = True
+    """Files that are newer at the target are left alone."""
+    delete: bool = False
+    """What is gone at the source goes at the target, once that was agreed to."""
+    links: Links = "keep"
+    secret: bool = False
+    """Only into a folder of mode 0700; files get 0600."""
+    mode: int | None = None
+    """Permissions of folders at the target; files get the same without the right to run."""
+
+
+class SyncProfile(Struct, frozen=True, kw_only=True):
+    """Rules that are carried out together: one entry of `sync.yaml`, or one of berth's own."""
+
+    name: str
+    rules: tuple[SyncRule, ...]
+    comment: str = ""
+    hosts: tuple[str, ...] = ()
+    """Where to, if nothing else is said."""
+    tags: tuple[str, ...] = ()
+    """Also to all hosts with one of these tags."""
+    compress: bool = False
+    """For slow links."""
+    keep_days: float = 14.0
+    """How long what was replaced or deleted can be brought back."""
+    keep_size: int = 2 * 1024**3
+    """Bytes of that which are kept per host, at most."""
+    built_in: bool = False
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -157,6 +219,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Nothing that changes anything is offered anywhere."""
     notifications: bool = True
     """Whether ended actions and lost hosts raise a notification."""
+    notify: Notify = field(default_factory=Notify)
+    """Of which jobs it is told that they started, ended or failed, and how."""
     terminal: TerminalChoice = "auto"
     """Where a shell opens that the dashboard starts: in its place (`here`), or in a new window, pane or popup
     of the tmux it runs in; `auto` is a window inside tmux, else here."""
@@ -182,6 +246,8 @@ class Config(Struct, frozen=True, kw_only=True):
     contexts: tuple[Context, ...] = ()
     """By name."""
     settings: Settings = field(default_factory=Settings)
+    profiles: tuple[SyncProfile, ...] = ()
+    """Those of sync.yaml, in the file's order, then berth's own that it does not replace."""
 
     def host(self, name: str) -> HostConfig:
         """The host of that name; `NoSuchTarget` names the ones there are."""
@@ -198,3 +264,11 @@ class Config(Struct, frozen=True, kw_only=True):
                 return context
         known = ", ".join(context.name for context in self.contexts) or "none"
         raise NoSuchTarget(f"no context is called {name!r}.", hint=f"Contexts: {known}.")
+
+    def profile(self, name: str) -> SyncProfile:
+        """The sync profile of that name; `NoSuchTarget` names the ones there are."""
+        for profile in self.profiles:
+            if profile.name == name:
+                return profile
+        known = ", ".join(profile.name for profile in self.profiles) or "none"
+        raise NoSuchTarget(f"no sync profile is called {name!r}.", hint=f"Profiles: {known}.")

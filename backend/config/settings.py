@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 
-from backend.config.schema import Folders, ImageSettings, Settings
+from backend.config.schema import Folders, ImageSettings, Notify, Settings
 from backend.config.values import (
     Value,
     choice,
+    content,
     flag,
     line,
     list_of,
@@ -127,7 +128,24 @@ def _maintainer(value: Value) -> str:
 _IMAGES: dict[str, Callable[[Value], Any]] = {
     "roots": list_of(lambda value: str(local_path(value))),
     "maintainer": _maintainer,
+    "jobs": lambda value: int(number(1, 64)(value)),
+    "stop_when_lost": flag,
 }
+_NOTIFY: dict[str, Callable[[Value], Any]] = {
+    "jobs": choice("mine", "all", "none"),
+    "states": list_of(choice("running", "completed", "failed", "timeout", "cancelled")),
+    "ways": list_of(choice("toast", "terminal", "tmux")),
+    "command": list_of(content),
+}
+
+
+def _notify(value: Value) -> Notify:
+    found = Notify(**value.fields(_NOTIFY))
+    if found.command and not found.command[0].strip():
+        raise value.fail("command: names no program.", hint="Write a list: [notify-me, --from, berth].")
+    return found
+
+
 _SETTINGS: dict[str, Callable[[Value], Any]] = {
     "theme": word,
     "keys": mapping_of(_keys),
@@ -136,6 +154,7 @@ _SETTINGS: dict[str, Callable[[Value], Any]] = {
     "sort": mapping_of(_sort),
     "read_only": flag,
     "notifications": flag,
+    "notify": _notify,
     "terminal": choice("auto", "here", "window", "pane", "popup"),
     "images": lambda value: ImageSettings(**value.fields(_IMAGES)),
     "folders": _folders,

@@ -12,11 +12,14 @@ from typing import cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from textual.widgets import Input
 
+from backend.config import Settings
+from backend.config.schema import Notify
 from backend.errors import NoSuchTarget
 from backend.gpurows import gpu_rows
-from backend.model import JobRow
+from backend.model import FleetState, JobRow
 from backend.queues.asking import Asked
 from backend.queues.base import Detail
 from backend.queues.submitting import Submitted
@@ -121,7 +124,7 @@ async def test_the_output_of_a_job_is_followed_like_the_log_of_a_container(
         queue.pieces.put_nowait(_job(42, state="failed", exit_code=3, attempt=1, ended_at=NOW))
         queue.pieces.put_nowait(None)
         await board.until(lambda: "job 42 ended, failed: exit code 3" in board.text)
-        assert "The job has ended." in board.text
+        await board.until(lambda: "The job has ended." in board.text)
         assert queue.asked == [("42", {"output": True, "tail": 500})]
 
 
@@ -251,3 +254,48 @@ def test_every_line_is_as_wide_as_there_is_room(
         for number, (at, limit, uuid, waits) in enumerate(spans)
     ]
     assert {width_of(line) for line in timeline.lines(jobs, GPUS, NOW.timestamp(), width)} == {width}
+
+
+def _with_jobs(state: FleetState, change: dict[str, object], *, owner: str = "") -> FleetState:
+    """The showcase's first running job, changed."""
+    host = state.hosts["h100-1"]
+    assert host.queue is not None and host.hello is not None
+    first, *rest = host.queue.jobs
+    changed = replace(first, owner=owner or host.hello.user, **change)
+    queue = replace(host.queue, jobs=(changed, *rest))
+    return replace(state, hosts={**state.hosts, "h100-1": replace(host, queue=queue)})
+
+
+async def test_the_end_of_a_job_of_mine_is_told_in_the_dashboard_the_terminal_and_to_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("TMUX", raising=False)
+    out = tmp_path / "told"
+    command = (
+        "sh",
+        "-c",
+        f'echo "$BERTH_JOB_HOST $BERTH_JOB_ID $BERTH_JOB_STATE" >>{out}.new; mv {out}.new {out}',
+    )
+    written: list[str] = []
+    before = _with_jobs(showcase(), {})
+    async with dashboard(
+        before, tmp_path, size=(120, 40), settings=Settings(notify=Notify(command=command))
+    ) as board:
+        await board.until(lambda: board.app.doing is not None)
+        monkeypatch.setattr(board.app, "write_terminal", written.append)
+        ended = {"state": "failed", "exit_code": 3, "ended_at": NOW.timestamp()}
+        await board.publish(_with_jobs(before, ended))
+        await board.until(lambda: "failed: exit code 3" in board.text)
+        assert written == ["\a"]
+        await board.until(out.exists)
+        assert out.read_text() == "h100-1 42 failed\n"
+
+
+async def test_other_peoples_jobs_and_states_that_are_not_wanted_are_not_told(tmp_path: Path) -> None:
+    before = _with_jobs(showcase(), {}, owner="somebody")
+    ended = {"state": "failed", "exit_code": 3, "ended_at": NOW.timestamp()}
+    async with dashboard(before, tmp_path, size=(120, 40)) as board:
+        await board.until(lambda: board.app.doing is not None)
+        await board.publish(_with_jobs(before, ended, owner="somebody"))
+        assert not board.app._notifications

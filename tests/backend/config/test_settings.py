@@ -11,6 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from backend.config import Settings, change_settings, load, save_settings
+from backend.config.schema import Notify
 from backend.config.settings import _SETTINGS
 from backend.errors import ConfigError
 from tests.backend.config.conftest import Folder
@@ -26,6 +27,7 @@ columns: {containers: [name, state], fleet: name}
 sort: {gpus: -util, containers: name}
 read_only: on
 notifications: off
+notify: {jobs: all, states: failed, ways: [tmux], command: [notify, -x, "a b; c"]}
 """
     ).settings
     assert got == Settings(
@@ -36,6 +38,7 @@ notifications: off
         sort={"gpus": "-util", "containers": "name"},
         read_only=True,
         notifications=False,
+        notify=Notify(jobs="all", states=("failed",), ways=("tmux",), command=("notify", "-x", "a b; c")),
     )
 
 
@@ -52,6 +55,9 @@ def test_no_field_lacks_its_key() -> None:
         ("theme: dark\nintervall: 2", "settings.yaml:2: intervall: unknown key. Did you mean 'interval'?"),
         ("sort: {gpus: '-'}", "sort.gpus: '-' is no column."),
         ("columns: {gpus: [[a]]}", "columns.gpus.1: expected one value, found a list."),
+        ("notify: {states: [ended]}", "notify.states.1: 'ended' is not known. Allowed: running,"),
+        ("notify: {way: toast}", "notify.way: unknown key. Did you mean 'ways'?"),
+        ("notify: {command: ''}", "notify: command: names no program."),
         ("keys: [a]", "keys: expected `key: value` lines, found a list."),
     ],
 )
