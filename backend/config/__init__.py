@@ -2,7 +2,17 @@
 
 from backend.config.load import load
 from backend.config.paths import cache_dir, config_dir, state_dir
-from backend.config.schema import LOCAL, Config, Context, Folders, HostConfig, RuntimeOptions, Settings
+from backend.config.schema import (
+    LOCAL,
+    Config,
+    Context,
+    Folders,
+    HostConfig,
+    RuntimeOptions,
+    Settings,
+    SyncProfile,
+    SyncRule,
+)
 from backend.config.settings import change_settings, save_settings
 
 __all__ = [
@@ -13,6 +23,8 @@ __all__ = [
     "HostConfig",
     "RuntimeOptions",
     "Settings",
+    "SyncProfile",
+    "SyncRule",
     "cache_dir",
     "change_settings",
     "config_dir",

@@ -11,6 +11,8 @@ from backend.config.paths import config_dir
 from backend.config.schema import Config
 from backend.config.settings import FILE as SETTINGS
 from backend.config.settings import read_settings
+from backend.config.sync import FILE as SYNC
+from backend.config.sync import read_profiles
 from backend.errors import ConfigError
 
 HOSTS = "hosts.yaml"
@@ -24,7 +26,7 @@ def load(directory: Path | None = None) -> Config:
     thing that is wrong.
     """
     where = config_dir(directory)
-    for name in (HOSTS, SETTINGS):
+    for name in (HOSTS, SETTINGS, SYNC):
         other = where / name.replace(".yaml", ".yml")
         if os.path.lexists(other):
             raise ConfigError(f"{other}: would be passed over.", hint=f"Rename it to {name}.")
@@ -34,4 +36,5 @@ def load(directory: Path | None = None) -> Config:
         hosts=hosts,
         contexts=read_contexts(where / CONTEXTS, hosts),
         settings=read_settings(where / SETTINGS),
+        profiles=read_profiles(where / SYNC, hosts),
     )
