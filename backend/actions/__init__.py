@@ -21,6 +21,7 @@ MODULES: tuple[str, ...] = (
     "images",
     "image_change",
     "image_look",
+    "building",
     "private",
     "ports",
     "environment",

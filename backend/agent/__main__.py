@@ -6,11 +6,15 @@ import sys
 
 
 def start() -> None:
-    """The agent of a dashboard, or with `queue` as first word the queue; each loads its own part."""
+    """The agent of a dashboard, or by the first word the queue or a build; each loads its own part."""
     if sys.argv[1:2] == ["queue"]:
         from .queue.entry import main as queue
 
         raise SystemExit(queue(sys.argv[2:]))
+    if sys.argv[1:2] == ["build"]:
+        from .builds.entry import main as build
+
+        raise SystemExit(build(sys.argv[2:]))
     from .main import main
 
     main()

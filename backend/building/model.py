@@ -146,11 +146,13 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tag: str = ""
     port: str = ""
     projects: tuple[str, ...] = ()
-    """Local projects to stage: paths, or names below `root`."""
+    """Local projects to stage: paths of this machine."""
     repositories: tuple[str, ...] = ()
     """Projects of git to stage: OWNER/NAME or a URL, `#REF` behind it."""
-    root: str = ""
-    """Folder of this machine with `authorized_keys` and local projects."""
+    authorized_keys: str = ""
+    """File of this machine with public keys."""
+    builder: str = "auto"
+    """`buildkit` or `classic` where one of them has to do it."""
     no_cache: bool = False
     force: bool = False
     """Build also what is fresh; the build cache still counts."""

@@ -1,0 +1,123 @@
+"""Which builder a host has, and its command line.
+
+buildx      `docker buildx build`: BuildKit, with progress as JSON from 0.13 on
+buildkit    `docker build` with DOCKER_BUILDKIT=1: command lines before 23, which speak BuildKit themselves
+podman      `podman build`
+classic     the engine's own API (see `api`), which needs no program at all
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from typing import Any, Dict, List, Optional, Tuple
+
+_LOOK = 10.0
+"""Seconds a program has to tell its version."""
+_VERSION = re.compile(r"v?(\d+)\.(\d+)")
+CLASSIC = "classic"
+BUILDKIT = ("buildx", "buildkit")
+
+
+class Builder:
+    """A way to build."""
+
+    def __init__(self, kind: str, program: str = "", json: bool = False, attests: bool = False) -> None:
+        self.kind = kind
+        self.program = program
+        self.json = json
+        """It reports in JSON."""
+        self.attests = attests
+        """It would add attestations to the image unless told not to."""
+
+    @property
+    def secrets(self) -> bool:
+        """Whether it takes build secrets."""
+        return self.kind != CLASSIC
+
+
+def find(engine: str, wanted: str) -> Builder:
+    """The builder to use. `engine` is docker or podman; `wanted`: auto, buildkit or classic.
+
+    Raises LookupError where `wanted` is not here.
+    """
+    if wanted == CLASSIC:
+        return Builder(CLASSIC)
+    if engine == "podman":
+        program = next(_programs("podman"), "")
+        if program:
+            return Builder("podman", program)
+        if wanted == "buildkit":
+            raise LookupError("podman is not on the PATH here, which could build with secrets and mounts")
+        return Builder(CLASSIC)
+    found = _buildkit()
+    if found is None and wanted == "buildkit":
+        raise LookupError("this host has no docker-buildx, nor another way to BuildKit")
+    return found or Builder(CLASSIC)
+
+
+def _buildkit() -> Optional[Builder]:
+    for program in _programs("docker"):
+        buildx = _version([program, "buildx", "version"])
+        if buildx is not None:
+            return Builder("buildx", program, json=buildx >= (0, 13), attests=buildx >= (0, 10))
+        own = _version([program, "--version"])
+        if own is not None and (18, 9) <= own < (23, 0):
+            return Builder("buildkit", program)
+    return None
+
+
+def _programs(name: str) -> Any:
+    """All programs of that name, in the order of the PATH."""
+    seen = set()
+    for folder in [*os.environ.get("PATH", "").split(":"), "/usr/local/bin", "/usr/bin"]:
+        path = os.path.join(folder, name)
+        real = os.path.realpath(path)
+        if folder and real not in seen and os.access(path, os.X_OK):
+            seen.add(real)
+            yield path
+
+
+def _version(argv: List[str]) -> Optional[Tuple[int, int]]:
+    try:
+        done = subprocess.run(
+            argv,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_LOOK,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = _VERSION.search(done.stdout.decode(errors="replace"))
+    return (int(found[1]), int(found[2])) if found and not done.returncode else None
+
+
+def command(
+    builder: Builder, socket: str, spec: Dict[str, Any], secrets: Dict[str, str]
+) -> Tuple[List[str], Dict[str, str]]:
+    """Its words, and what is added to its environment. `secrets`: id to file."""
+    tree, dockerfile = os.path.join(spec["folder"], "tree"), os.path.join(spec["folder"], "Dockerfile")
+    environment = {"DOCKER_HOST": f"unix://{socket}"}
+    if builder.kind == "podman":
+        argv = [builder.program, "--url", f"unix://{socket}", "build", "--format", "docker", "--force-rm"]
+        argv += ["--pull=never"]
+        environment = {}
+    elif builder.kind == "buildx":
+        argv = [builder.program, "buildx", "build", "--builder", "default", "--load"]
+        argv += [f"--progress={'rawjson' if builder.json else 'plain'}"]
+        argv += ["--provenance=false"] if builder.attests else []
+    else:
+        argv = [builder.program, "build", "--progress=plain"]
+        environment["DOCKER_BUILDKIT"] = "1"
+    argv += ["--file", dockerfile]
+    argv += [word for tag in spec["tags"] for word in ("--tag", tag)]
+    for flag, key in (("--build-arg", "args"), ("--label", "labels")):
+        argv += [word for name, value in spec[key].items() for word in (flag, f"{name}={value}")]
+    argv += [word for name, path in secrets.items() for word in ("--secret", f"id={name},src={path}")]
+    for flag, key in (("--target", "target"), ("--platform", "platform")):
+        argv += [flag, spec[key]] if spec[key] else []
+    argv += ["--no-cache"] if spec["no_cache"] else []
+    return [*argv, "--", tree] if builder.kind != "podman" else [*argv, tree], environment

@@ -1,0 +1,188 @@
+"""One recipe on one host: is it fresh, is its base there, bring its context, build, check."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backend.building import fresh, remote, stage
+from backend.building.bases import Bases
+from backend.building.following import Following
+from backend.building.model import BuildState, Request
+from backend.building.records import Record
+from backend.errors import ActionFailed, BerthError, HostError, NoSuchTarget, Refused
+from backend.recipes.model import Rendered
+from backend.whole import whole
+
+if TYPE_CHECKING:
+    from backend.actions.context import Access
+    from backend.engine import EngineClient
+
+Say = Callable[[str], None]
+
+
+class One:
+    """A build that is to be done, or proves not to be needed."""
+
+    def __init__(self, record: Record, rendered: Rendered, request: Request, *, source: Path | None) -> None:
+        """`source`: the Dockerfile that people know."""
+        self.record = record
+        self.rendered = rendered
+        self._request = request
+        self._source = str(source or "")
+        self._bases: dict[str, str] = {}
+        try:
+            self._dockerfile = rendered.dockerfile.read_text("utf-8", "replace")
+        except OSError as error:
+            raise ActionFailed(f"{rendered.dockerfile} cannot be read: {error.strerror}.") from None
+
+    async def stale(self, engine: EngineClient, bases: Bases) -> str:
+        """Why it has to be built; empty where it is fresh. Looks at the engine, changes nothing."""
+        if self._request.force or self._request.no_cache:
+            return "it is asked for"
+        ids = await asyncio.gather(*(bases.identity(engine, each) for each in self.rendered.images))
+        self._bases = {name: id for name, id in zip(self.rendered.images, ids, strict=True) if id}
+        try:
+            found = await engine.inspect_image(self.rendered.tags[0])
+        except NoSuchTarget:
+            found = None
+        why = fresh.reason(found, self.rendered, self._dockerfile, self._bases)
+        if found is not None and not why:
+            for tag in self.rendered.tags[1:]:
+                await engine.tag(self.rendered.tags[0], tag)
+            self.record.update(self.record.build.to(self.record.build.state, image_id=str(found.get("Id"))))
+        return why
+
+    async def build(self, access: Access, bases: Bases, say: Say, *, lost: str) -> None:
+        """Build it. Raises what went wrong; a cancel ends the build on its host, whole."""
+        record, host = self.record, self.record.build.host
+        record.update(record.build.to(BuildState.SENDING))
+        engine = await access.engine(host)
+        for reference in self.rendered.images:
+            self._bases[reference] = await bases.have(engine, reference, say)
+        following = Following(record, self._dockerfile, say, source=self._source)
+        asked = {
+            "image": self.rendered.tags[0],
+            "digest": self.rendered.digest,
+            "recipe": self.rendered.recipe,
+            "who": f"{getpass.getuser()}@{socket.gethostname()}",
+            "mode": lost,
+            "builder": self._builder(),
+        }
+        try:
+            async with remote.begin(engine, **asked) as conversation:
+                try:
+                    if not await self._begin(conversation, following, engine, bases):
+                        return
+                    conversation.beat()
+                    await following.events(conversation)
+                except asyncio.CancelledError:
+                    await whole(self._cancel(conversation))
+                    raise
+        except HostError as error:
+            await self._lost(access, following, say, error)
+        end = following.outcome()
+        record.update(record.build.to(record.build.state, image_id=end.image, builder=end.builder))
+
+    def _builder(self) -> str:
+        if self._request.builder != "auto":
+            return self._request.builder
+        return "buildkit" if self.rendered.secrets or self.rendered.buildkit else "auto"
+
+    async def _begin(
+        self, conversation: remote.Remote, following: Following, engine: EngineClient, bases: Bases
+    ) -> bool:
+        """Wait for our turn and hand it over; False where somebody else built the same meanwhile."""
+        record, say = self.record, following.say
+        secrets = {name: stage.secret(name, told) for name, told in self.rendered.secrets.items()}
+        waited = False
+        async for event in conversation.events():
+            if isinstance(event, remote.Waiting):
+                waited = True
+                say(f"{event.who} builds {self.rendered.tags[0]} there: waiting")
+                record.update(record.build.to(BuildState.WAITING, why=f"{event.who} builds it"))
+            elif isinstance(event, remote.Running):  # joined
+                record.update(record.build.to(BuildState.BUILDING, run=event.id, why="joined"))
+                say("another berth of yours builds the same: joined")
+                return True
+            elif isinstance(event, remote.Send):
+                if waited and not await self.stale(engine, bases):
+                    record.update(record.build.to(BuildState.FRESH, why="somebody else built it"))
+                    return False
+                record.update(record.build.to(BuildState.SENDING))
+                sent = await stage.bring(
+                    engine.link, self.rendered.folder, f"{event.folder}/tree", there=event.rsync, say=say
+                )
+                following.begin(event.builder)
+                record.update(record.build.to(BuildState.SENDING, sent=sent, builder=event.builder))
+                await conversation.say({"build": self._specification(secrets)})
+                return True
+        raise ActionFailed(f"{engine.host}: the build did not begin.")
+
+    def _specification(self, secrets: dict[str, bytes]) -> dict[str, object]:
+        rendered = self.rendered
+        return remote.specification(
+            dockerfile=self._dockerfile,
+            tags=rendered.tags,
+            args=rendered.build_args,
+            labels=fresh.labels(rendered, self._dockerfile, self._bases),
+            secrets=secrets,
+            target=rendered.target,
+            platform=rendered.platform,
+            no_cache=bool(rendered.no_cache) or self._request.no_cache,
+        )
+
+    async def _cancel(self, conversation: remote.Remote) -> None:
+        if self.record.build.run:
+            await conversation.cancel()
+
+    async def _lost(self, access: Access, following: Following, say: Say, error: HostError) -> None:
+        """The link is gone: the build goes on there, and is found again when the host comes back."""
+        record = self.record
+        if not record.build.run:
+            raise error
+        say(f"{error.message} Waiting for the host to come back")
+        record.update(record.build.to(BuildState.DETACHED, error=error.message))
+        try:
+            await following.again(access, record.build.host, record.build.run)
+        except asyncio.CancelledError:
+            await whole(self._cancel_there(access))
+            raise
+        record.update(record.build.to(BuildState.BUILDING, error=""))
+
+    async def _cancel_there(self, access: Access) -> None:
+        try:
+            async with asyncio.timeout(20.0):
+                link = await access.link(self.record.build.host)
+                await remote.cancel(link, self.record.build.run)
+        except (BerthError, TimeoutError):
+            pass  # the record says that it goes on
+
+    async def finish(self, access: Access, say: Say) -> None:
+        """After it was built: prove that no private key is in it, where something private went by."""
+        rendered, record = self.rendered, self.record
+        check = self._request.check
+        if check is None:
+            check = bool(rendered.secrets)
+        if not check:
+            return
+        from backend.images import keys
+
+        engine = await access.engine(record.build.host)
+        record.update(record.build.to(BuildState.CHECKING))
+        say("looking for private keys in what was built")
+        finds = await keys.find(engine, rendered.tags[0], "image")
+        for each in finds:
+            say(str(each) + ("" if each.blocking else "  (noted only)"))
+        try:
+            keys.refuse(finds, rendered.tags[0])
+        except Refused:
+            for tag in rendered.tags:
+                with suppress(BerthError):
+                    await engine.remove_image(tag)
+            raise

@@ -1,0 +1,149 @@
+"""The build context on its way to a host: brought by rsync, or as a tar.
+
+On the host it stays where the last one was: the next build of that image sends only what has changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import tarfile
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from backend import rsync
+from backend.errors import ActionFailed, UsageError
+from backend.link import Link
+from backend.recipes.model import Secret
+from backend.text import printable
+
+_SENT = re.compile(rb"Total bytes sent: ([0-9,.]+)")
+_SECRET_LIMIT = 512 * 1024
+"""Bytes of one secret: what BuildKit takes."""
+_UNPACK = """\
+set -eu
+rm -rf "$1.new"
+mkdir -p "$1.new"
+tar -C "$1.new" -xpf -
+rm -rf "$1"
+mv "$1.new" "$1"
+"""
+_PIECE = 1 << 18
+_AHEAD = 8
+"""Pieces of a tar that may wait for the host."""
+
+
+def secret(name: str, told: Secret) -> bytes:
+    """What a secret holds. Raises `UsageError` where it is not to be had; never says what it is."""
+    if told.env:
+        value = os.environ.get(told.env)
+        if value is None:
+            raise UsageError(f"secret {name}: the variable {told.env} is not set.")
+        return value.encode("utf-8", "surrogateescape")
+    try:
+        data = (told.file or Path()).read_bytes()
+    except OSError as error:
+        raise UsageError(f"secret {name}: {told.file} cannot be read: {error.strerror}.") from None
+    if len(data) > _SECRET_LIMIT:
+        raise UsageError(f"secret {name}: {told.file} is larger than {_SECRET_LIMIT // 1024} KB.")
+    return data
+
+
+async def bring(link: Link, folder: Path, to: str, *, there: bool, say: Callable[[str], None]) -> int:
+    """Make the folder `to` of a host the same as `folder`; how many bytes travelled.
+
+    `there`: whether the host has rsync. Raises `ActionFailed` where a step fails, a full disk for one.
+    """
+    if there and shutil.which("rsync"):
+        return await _rsync(link, folder, to)
+    missing = "this machine" if there else link.name
+    say(f"{missing} has no rsync: the whole context is sent")
+    return await _tar(link, folder, to)
+
+
+async def _rsync(link: Link, folder: Path, to: str) -> int:
+    compress = () if link.local else ("--compress",)
+    ended = await rsync.rsync(
+        link,
+        [
+            *("-a", "--delete", "--no-owner", "--no-group", "--omit-dir-times", "--stats", *compress),
+            *(f"{folder}/", f"{rsync.REMOTE}:{to}/"),
+        ],
+    )
+    if ended.returncode and ended.returncode != 24:  # 24: a file vanished while it was read
+        raise rsync.explained(link.name, ended)
+    found = _SENT.search(ended.stdout)
+    return int(re.sub(rb"[,.]", b"", found[1])) if found else 0
+
+
+async def _tar(link: Link, folder: Path, to: str) -> int:
+    process = await link.start(["sh", "-c", _UNPACK, "sh", to])
+    sent = 0
+    try:
+        async for piece in _packed(folder):
+            sent += len(piece)
+            await process.write(piece)
+        process.write_eof()
+        code = await process.wait()
+        said = printable(process.stderr.decode("utf-8", "replace").strip()[-300:])
+    finally:
+        await process.close()
+    if code:
+        hint = "Free some space there." if "No space left" in said else ""
+        raise ActionFailed(
+            f"{link.name}: the context did not arrive: {said or f'exit code {code}'}.", hint=hint
+        )
+    return sent
+
+
+async def _packed(folder: Path) -> AsyncIterator[bytes]:
+    """A tar of a folder, in pieces, packed in a thread."""
+    loop = asyncio.get_running_loop()
+    pieces: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue()
+    room = threading.Semaphore(_AHEAD)
+    gone = threading.Event()
+
+    def put(piece: bytes | BaseException | None) -> None:
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(pieces.put_nowait, piece)
+
+    class Sink:
+        def write(self, data: bytes) -> int:
+            room.acquire()
+            if gone.is_set():
+                raise BrokenPipeError
+            put(bytes(data))
+            return len(data)
+
+    def pack() -> None:
+        try:
+            sink: IO[bytes] = Sink()  # type: ignore[assignment]  # write() is enough
+            with tarfile.open(fileobj=sink, mode="w|", bufsize=_PIECE) as archive:
+                archive.add(folder, ".", filter=_plain)
+        except BrokenPipeError:
+            return
+        except BaseException as error:
+            put(error)
+        put(None)
+
+    threading.Thread(target=pack, name="context", daemon=True).start()
+    try:
+        while (piece := await pieces.get()) is not None:
+            if isinstance(piece, BaseException):
+                raise ActionFailed(f"the context cannot be read: {piece}.") from None
+            room.release()
+            yield piece
+    finally:
+        gone.set()
+        room.release()
+
+
+def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    return entry
