@@ -14,6 +14,7 @@ def place_of(recipe: Recipe, key: str) -> str:
 
 
 def arg_place(recipe: Recipe, name: str) -> str:
+    """Where a build argument came from."""
     return "command line" if f"arg {name}" in recipe.config.said else place_of(recipe, "args")
 
 
