@@ -14,9 +14,11 @@ from tests.chaos.world import MARKS, World
 ACTIVE = ("starting", "running")
 KILLED = {137, 143, 255}
 """Exit codes of what was killed from outside: by SIGKILL, by SIGTERM, and what Docker says after a crash."""
-_NO_CODE = r"removed|never made|saw|cannot be told|already exists|already in use"
+_NO_CODE = r"removed|never made|never ran|saw|cannot be told|already exists|already in use"
 """Ends without an exit code. The last two are Docker's words on a container in whose start it was killed:
 whether it ran cannot be told, so that it is not started once more."""
+_NEVER = re.compile("never made|never ran")
+"""The queue is sure that nothing of the attempt ran."""
 STALE = 2.5
 """Seconds that a reading of the GPUs may be old."""
 
@@ -62,7 +64,7 @@ def check(world: World, report: Report) -> None:
     report.marks = len(marks["start"])
     for job in jobs.values():
         report.jobs[job.get("state", "queued")] = report.jobs.get(job.get("state", "queued"), 0) + 1
-    said: list[str] = []
+    said, report.violations = report.violations, []
     say = said.append
     _nothing_lost(world, jobs, say)
     _never_twice(jobs, events, marks, report, say)
@@ -77,7 +79,7 @@ def _explained(said: list[str], events: list[Any], world: World, marks: Any, rep
     """Each sentence with all that the records tell of its job."""
     for text in said:
         report.violations.append(text)
-        match = re.search(r"job (\d+)", text)
+        match = re.search(r"(?:job |berth-[0-9a-f]{8}-)(\d+)", text)
         number = int(match.group(1)) if match else -1
         told = []
         for each in events:
@@ -125,7 +127,7 @@ def _never_twice(jobs: dict[int, Any], events: list[Any], marks: Any, report: Re
     unmade: dict[int, int] = defaultdict(int)
     for event in events:
         if event["old"] in ACTIVE and event["new"] == "queued":
-            (unmade if "never made" in event["text"] else failures)[event["job"]] += 1
+            (unmade if _NEVER.search(event["text"]) else failures)[event["job"]] += 1
     for number, job in jobs.items():
         attempts, retries = job.get("attempt", 0), job.get("retries", 0)
         report.attempts += attempts
@@ -140,7 +142,7 @@ def _never_twice(jobs: dict[int, Any], events: list[Any], marks: Any, report: Re
             say(f"attempt {attempt} of job {number} ran, and nobody knows it")
     for event in events:
         ran = (event["job"], event["attempt"]) in marks["start"]
-        if "never made" in event["text"] and ran:
+        if _NEVER.search(event["text"]) and ran:
             say(f"attempt {event['attempt']} of job {event['job']} ran and was queued again")
 
 

@@ -172,7 +172,7 @@ class Found(NamedTuple):
     state: str
     """`created`, `running`, `paused`, `exited`, `dead` ..."""
     exit_code: Optional[int] = None
-    """Of one that ended."""
+    """Of one that ended; only `proper` tells whether the engine saw it."""
     oom: bool = False
     error: str = ""
     """The engine's words, where it could not start."""
@@ -180,6 +180,8 @@ class Found(NamedTuple):
     created_at: Optional[float] = None
     started_at: Optional[float] = None
     finished_at: Optional[float] = None
+    has_init: bool = False
+    """Whether it was asked for with Docker's init for containers."""
     labels: Dict[str, str] = {}  # noqa: RUF012 - a NamedTuple's default; never changed
 
     @property
@@ -189,8 +191,14 @@ class Found(NamedTuple):
 
     @property
     def ended(self) -> bool:
-        """Whether it ran, or was tried to be run, and is over."""
+        """Whether it ran, or was tried to be run, and is over; or is removed just now."""
         return self.state in ("exited", "dead", "stopped", "removing")
+
+    @property
+    def proper(self) -> bool:
+        """Whether its record has a start and an end that fit each other and its making."""
+        made, start, end = self.created_at or 0.0, self.started_at, self.finished_at
+        return start is not None and end is not None and made <= start <= end
 
 
 def listed(data: Any) -> Optional[Found]:
@@ -211,6 +219,7 @@ def inspected(data: Any) -> Optional[Found]:
     if found is None:
         return None
     code, pid = state.get("ExitCode"), state.get("Pid")
+    host = data.get("HostConfig")
     return found._replace(
         exit_code=code if found.ended and isinstance(code, int) else None,
         oom=state.get("OOMKilled") is True,
@@ -219,6 +228,7 @@ def inspected(data: Any) -> Optional[Found]:
         created_at=seconds_from_engine(data.get("Created")),
         started_at=seconds_from_engine(state.get("StartedAt")),
         finished_at=seconds_from_engine(state.get("FinishedAt")),
+        has_init=isinstance(host, dict) and host.get("Init") is True,
     )
 
 

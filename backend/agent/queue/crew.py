@@ -45,6 +45,8 @@ class Crew:
         self.on_change: Callable[[], Any] = lambda: None
         """Something was written: others may start."""
         self.fault: Callable[[str, BaseException], Any] = lambda where, error: None
+        self._early: Optional[Dict[str, Key]] = {}
+        """Containers that came before recovery knew what is what; None afterwards."""
         self._unwritten: Deque[Callable[[], Any]] = deque()
 
     @property
@@ -93,6 +95,14 @@ class Crew:
         for run in self.runs.values():
             run.suspend()
         self.tidy.suspend()
+        self._early = {}
+
+    def recovered(self) -> None:
+        """Database and engine agree: from now on a container that nobody knows is nobody's."""
+        early, self._early = self._early or {}, None
+        for container_id, key in early.items():
+            if key not in self.runs:
+                self._late(container_id)
 
     # -- what the engine tells
 
@@ -104,11 +114,27 @@ class Crew:
             run = self.runs.get((number, attempt))
             if run is not None and run.container and run.container != key:
                 run = None
-            if run is None and action == "create" and number:
-                self._late(key)
+            if run is None and number and action in ("create", "die"):
+                self._unknown(action, key, (number, attempt))
         if run is not None:
             run.event(action, about)
         return run is not None
+
+    def _unknown(self, action: str, container_id: str, key: Key) -> None:
+        """A container of ours came or ended, and no attempt under way has it."""
+        if action == "create":
+            if self._early is None:
+                self._late(container_id)
+            else:
+                self._early[container_id] = key
+        elif self._early is None:  # else recovery looks at it
+            try:
+                row = self.store.get(key[0])
+            except (QueueError, sqlite3.Error) as error:
+                self.fault("database", error)
+                return
+            if row is not None and (row.attempt > key[1] or row.state not in jobs.ACTIVE):
+                self.tidy.add(row._replace(attempt=key[1]), container_id)
 
     def _late(self, key: str) -> None:
         """A container that a keeper asked for before it was killed, and that nobody waits for any more."""

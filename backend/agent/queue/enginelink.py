@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import time
 from typing import Any, Callable, Dict, Optional
 
 from .. import discovery
@@ -91,18 +90,16 @@ class EngineLink:
             connection.close()
         self._pending.clear()
 
-    def uptime(self) -> Optional[float]:
-        """Seconds since the engine's process started; None where that cannot be told."""
+    def pid(self) -> int:
+        """The engine's process; 0 where that cannot be told."""
         pid = self._events.pid if self._events is not None else 0
-        try:
-            if pid <= 1:  # an init system opened the socket in its place
-                with open(os.path.join(os.path.dirname(self.path), "docker.pid"), "rb") as file:
-                    pid = int(file.read(20))
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                ticks = int(file.read(2048).rpartition(b")")[2].split()[19])
-            return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
-        except (OSError, ValueError, IndexError, AttributeError):
-            return None
+        if pid > 1:
+            return pid
+        try:  # an init system opened the socket in its place
+            with open(os.path.join(os.path.dirname(self.path), "docker.pid"), "rb") as file:
+                return int(file.read(20))
+        except (OSError, ValueError):
+            return 0
 
     def ask(self, method: str, target: str, body: Any = None) -> Wait:
         """A request; its Reply has `error` set where the engine went away meanwhile, and only then."""

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _LINGER = 2.0
 """Seconds without a job until the keeper leaves: bursts find it there."""
+_PATIENCE = 15.0
+"""Seconds that a keeper without a job waits for an engine: an earlier one may have left containers."""
 _AGAIN = 1.0
 """Seconds until the database is tried again."""
 _DEAF = 2.0
@@ -300,7 +302,7 @@ class Keeper:
         if self._wake is not None:
             self._wake.cancel()
         if self._leaving is None:
-            self._leaving = self._loop.later(_LINGER, self._leave)
+            self._leaving = self._loop.later(_LINGER if self._whole else _PATIENCE, self._leave)
 
     def _stay(self) -> None:
         if self._leaving is not None:

@@ -7,18 +7,18 @@ name, created, running or ended), and `recover` goes on from there with a new Ru
 from __future__ import annotations
 
 import json
-import os
 import time
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ..http_unix import Reply
 from ..loop import Timer
-from . import container, jobs, podman, verdict
+from . import container, jobs, podman, remains, verdict
 from .container import Found, SpecError
 from .enginelink import words
 from .idle import IdleWatch
 from .jobs import Job
 from .machine import Gpu
+from .remains import elapsed
 from .tasks import Task, sleep
 from .verdict import CANCELLED, IDLE, TIME
 
@@ -28,9 +28,8 @@ _BY_HAND = 60.0
 """Seconds in which a container's end belongs to a signal that somebody sent it through the engine."""
 _NO_END = frozenset({"SIGUSR1", "SIGUSR2", "SIGCONT", "SIGWINCH", "SIGCHLD", "10", "12", "17", "18", "28"})
 """Signals that are messages."""
-
-_NOBODY = 2**31 - 1
-"""A pid that no process has."""
+_LOOK = 1.0
+"""Seconds between two looks for processes that the engine knows nothing of."""
 
 
 class Run:
@@ -55,6 +54,10 @@ class Run:
         self._timers: List[Timer] = []
         self._died: Optional[int] = None
         self._oom = False
+        self._unseen = False
+        """The engine does not see its end."""
+        self._outlives = False
+        """Its processes run though the engine does not know it: no request reaches them."""
         self._idle: Optional[IdleWatch] = None
         self._killed: Dict[str, Any] = {}
         self._began = 0.0
@@ -77,18 +80,35 @@ class Run:
         self.begun = True
         self._task = self._work(self._begin())
 
-    def resume(self, found: Found, doubt: str = "") -> None:
-        """Go on from the container that is there. `doubt`: why the engine's record of it may be wrong."""
+    def resume(self, found: Found, doubt: str = "", *, unseen: bool = False) -> None:
+        """Go on from the container that is there.
+
+        `doubt`: why the engine's record of it may be wrong. `unseen`: it was started by an engine that is
+        gone, so that this one may not see its end.
+        """
         self.container = found.id
         self._oom = found.oom
         if found.ended:
             self._task = self._work(self._end(None if doubt else found.exit_code, doubt))
         elif found.running:
+            self._unseen = unseen and remains.gone(found.pid)
             self._is_running(found)
         elif doubt:
             self._record(*self._verdict(None, doubt))
         else:
             self._task = self._work(self._start())
+
+    def outlive(self, found: Found) -> None:
+        """It runs, and the engine knows nothing of it: what it was given is not free before it is over."""
+        self.container = found.id
+        self._outlives = True
+        self._is_running(None)
+        self._task = self._work(self._outlive())
+
+    async def _outlive(self) -> None:
+        while remains.processes(self.container):
+            await sleep(self._crew.loop, _LOOK)
+        self._record(*self._verdict(None, verdict.UNSEEN))
 
     def suspend(self) -> None:
         """The engine went away: nothing can be done before it is back. Its time runs on."""
@@ -96,6 +116,7 @@ class Run:
             if task is not None:
                 task.cancel()
         self._task = self._stopper = None
+        self._outlives = False
         if self._ending:
             self._ending = False
             self._killed = {}  # it was the engine that ended, and took its containers along
@@ -189,9 +210,8 @@ class Run:
         self._record(jobs.FAILED if state == jobs.COMPLETED else state, code, error)
 
     def _is_running(self, found: Optional[Found]) -> None:
-        gone = _elapsed(found) if found is not None else 0.0
         if not self.running:
-            self._began = time.monotonic() - gone
+            self._began = time.monotonic() - (elapsed(found) if found is not None else 0.0)
         self.running = True
         started = found.started_at if found is not None else None
         self._crew.started(self, started)
@@ -269,6 +289,9 @@ class Run:
             await sleep(self._crew.loop, _AGAIN)
 
     async def _signal(self, signal: str) -> None:
+        if self._outlives:
+            remains.end(remains.processes(self.container), signal)
+            return
         target = f"/containers/{self.container}/kill?signal={signal}"
         reply = await self._crew.engine.ask("POST", target)
         if reply.status == 409 and b"paused" in reply.body:
@@ -304,7 +327,9 @@ class Run:
             if found is not None and found.ended:
                 code = found.exit_code
                 self._oom = self._oom or found.oom
-                said = found.error
+                said = found.error or verdict.doubt(found, None, ran=True)
+        if self._unseen and code in verdict.MADE_UP:
+            code, said = None, said or verdict.UNSEEN
         self._record(*self._verdict(code, said))
 
     def _suspicious(self, code: int) -> bool:
@@ -326,24 +351,6 @@ class Run:
 
     def _work(self, coroutine: Any) -> Task:
         return Task(coroutine, lambda error: self._crew.fault(f"job {self.job.id}", error))
-
-
-def _elapsed(found: Found) -> float:
-    """Seconds a running container has run, by its first process; that knows no clock on the wall."""
-    try:
-        with open(f"/proc/{found.pid}/stat", "rb") as file:
-            fields = file.read(2048).rpartition(b")")[2].split()
-        ticks = int(fields[19]) / os.sysconf("SC_CLK_TCK")
-        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks)
-    except (OSError, ValueError, IndexError, AttributeError):
-        pass
-    try:
-        os.kill(found.pid or _NOBODY, 0)
-    except ProcessLookupError:
-        return 0.0  # it is ending
-    except (OSError, OverflowError):
-        pass  # /proc hides other people's processes here: the wall has to do
-    return max(0.0, time.time() - found.started_at) if found.started_at else 0.0
 
 
 def _number(text: Any) -> Optional[int]:

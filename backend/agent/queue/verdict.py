@@ -6,6 +6,7 @@ from typing import Optional, Tuple
 
 from . import jobs
 from .container import Found
+from .epoch import Since
 from .jobs import Job
 
 CANCELLED, TIME, IDLE = "cancelled", "time", "idle"
@@ -14,27 +15,40 @@ REMOVED = "its container was removed by hand"
 MAYBE = "the engine went down while it was started: whether it ran cannot be told"
 UNSEEN = "the engine went down while it ran, and nobody saw its end"
 
-_ACCURATE = 0.2
-"""Seconds by which the engine's start may be told wrong."""
+NEVER = "the engine went down while it was started: it never ran"
+BEFORE = "its container was removed by hand before it started"
+ODD = "the engine's record of its end makes no sense: how it ended cannot be told"
+
+MADE_UP = (0, 255)
+"""What Docker gives as the exit code of a container whose end it did not see, by version."""
 _RESTORING = 60.0
 """Seconds in which an engine that starts looks after its containers."""
 
 
-def doubt(found: Found, since: Optional[float]) -> str:
-    """Why the engine's record of a container cannot be believed. `since`: when it started, by its own clock.
+def doubt(found: Found, since: Optional[Since], *, ran: bool = False) -> str:
+    """Why the engine's record of a container cannot be believed. `ran`: the queue itself saw it run.
 
     Docker writes down that a container runs after it was started: if it is killed in between, the record says
-    `created` of one that ran. And of one whose end it did not see, it may say that it ended with 0.
+    `created` of one that ran. And of one whose end it did not see, it makes up that it ended when the engine
+    came back. Podman forgets with each boot which of its containers ran. One that is being removed has an
+    exit code of 0, whether it ran or not.
     """
-    if since is None:
+    if found.state == "created":
+        if ran:
+            return UNSEEN
+        old = since is not None and (found.created_at or 0.0) < since.latest
+        return MAYBE if old and not found.error else ""
+    if not found.ended:
         return ""
-    if found.state == "created" and not found.error:
-        return MAYBE if (found.created_at or since) < since + _ACCURATE else ""
-    if found.ended and found.exit_code == 0 and found.started_at and found.finished_at:
-        older = found.started_at < since
-        restored = since - _ACCURATE <= found.finished_at < since + _RESTORING
-        return UNSEEN if older and restored else ""
-    return ""
+    if found.started_at is None:
+        return UNSEEN if ran else BEFORE
+    if found.exit_code not in MADE_UP:
+        return ""
+    if since is not None and found.started_at < since.latest:
+        end = found.finished_at
+        if end is None or since.earliest <= end < since.latest + _RESTORING:
+            return UNSEEN
+    return "" if found.proper else ODD
 
 
 def verdict(

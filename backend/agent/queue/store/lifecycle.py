@@ -255,6 +255,10 @@ class Lifecycle(Rows):
         self._reserve(first + count)
         return first
 
+    def next_id(self) -> int:
+        """All numbers below were given."""
+        return int(self._sql("SELECT value FROM meta WHERE key = 'next_id'")[0][0])
+
     def _skip_ids(self, number: int) -> None:
         if number >= int(self._meta("next_id") or 1):
             self._set_meta("next_id", str(number + 1))
@@ -263,7 +267,7 @@ class Lifecycle(Rows):
     def skip_ids(self, numbers: Iterable[int]) -> None:
         """Never give these numbers, nor lower ones: containers of a lost database have them."""
         highest = max(numbers, default=0)
-        if highest >= int(self._sql("SELECT value FROM meta WHERE key = 'next_id'")[0][0]):
+        if highest >= self.next_id():
             with self._change():
                 self._skip_ids(highest)
 

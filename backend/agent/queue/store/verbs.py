@@ -147,7 +147,7 @@ class Verbs(Lifecycle):
     def edit(self, number: int, by: str, **changes: Any) -> Job:
         """Change fields of a waiting job; of one that runs, `name` and the time limit only.
 
-        Fields: name, priority, request, begin_at, after, retries, array_limit.
+        Fields: name, priority, request, begin_at, after, retries, array_limit, which is its whole array's.
         """
         unknown = set(changes) - _FIELDS
         if unknown:
@@ -167,7 +167,18 @@ class Verbs(Lifecycle):
                     )
             if "after" in changes:
                 self._check_after([new], set())
-            return self._put(job, new, by, "changed: " + ", ".join(sorted(changes)), now=time.time())
+            now = time.time()
+            if "array_limit" in changes and job.array:
+                self._limit_array(job, changes["array_limit"], by, now)
+            return self._put(job, new, by, "changed: " + ", ".join(sorted(changes)), now=now)
+
+    def _limit_array(self, job: Job, limit: int, by: str, now: float) -> None:
+        """So many of its array at a time: what holds for one holds for the others that wait."""
+        where = "jobs.array_id = ? AND jobs.id != ? AND jobs.state IN ('queued', 'held')"
+        for other in self._select(where, (job.array, job.id)):
+            if other.array_limit != limit:
+                new = other._replace(array_limit=limit)
+                self._put(other, new, by, f"changed: array_limit, with job {job.id}", now=now)
 
     def retry(self, number: int, by: str) -> Job:
         """Queue an ended job once more, as it was, last in line, with all its retries."""

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from backend.agent.loop import Loop
 from backend.agent.queue import container, podman
+from backend.agent.queue.epoch import Since
 from backend.agent.queue.jobs import Job, Request, Spec, job_from
 from backend.agent.queue.machine import Gpu
 from backend.agent.queue.savelog import Demultiplexer
 from backend.agent.queue.tasks import Task, Wait, sleep
-from backend.agent.queue.verdict import doubt, span, verdict
+from backend.agent.queue.verdict import BEFORE, ODD, UNSEEN, doubt, span, verdict
 
 MOUNTS = (("/home/ann", "/home/user", True), ("/home/ann/project", "/work", False))
 SPEC = Spec(
@@ -179,6 +180,7 @@ def test_how_an_attempt_ended(cause, code, said, more, expected):
         ("exited", (80.0, 90.0, 100.5), 0, True),  # nobody saw it end
         ("exited", (80.0, 90.0, 100.5), 137, False),
         ("exited", (80.0, 90.0, 95.0), 0, False),  # written down before the engine went
+        ("exited", (80.0, 90.0, 100.5), 255, True),  # what newer ones make up
         ("exited", (80.0, 101.0, 102.0), 0, False),
         ("exited", (80.0, 90.0, 500.0), 0, False),  # outlived its engine
         ("running", (80.0, 90.0, None), None, False),
@@ -192,5 +194,30 @@ def test_what_an_engine_that_was_killed_says_is_not_always_true(state, times, co
         started_at=started,
         finished_at=finished,
     )
-    assert bool(doubt(found, 100.0)) == doubted
+    assert bool(doubt(found, Since(99.8, 100.2))) == doubted
     assert doubt(found, None) == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "times", "code", "ran", "told"),
+    [
+        ("removing", (90.0, None, None), 0, False, BEFORE),  # removed by hand before it started: no success
+        ("removing", (90.0, None, None), 0, True, UNSEEN),
+        ("dead", (90.0, None, None), 0, False, BEFORE),
+        ("removing", (90.0, 91.0, 92.0), 0, True, ""),
+        ("created", (90.0, None, None), None, True, UNSEEN),  # it ran, and the engine forgot that
+        ("exited", (90.0, 91.0, None), 0, True, ODD),
+        ("exited", (90.0, 95.0, 91.0), 0, True, ODD),
+        ("exited", (90.0, 80.0, 95.0), 0, True, ODD),
+        ("exited", (90.0, 95.0, 91.0), 3, True, ""),  # nobody makes up a 3
+    ],
+)
+def test_an_exit_is_believed_where_its_start_and_its_end_fit_each_other(state, times, code, ran, told):
+    created, started, finished = times
+    found = container.Found(
+        *("c" * 64, "01234567", 7, 1, state, code),
+        created_at=created,
+        started_at=started,
+        finished_at=finished,
+    )
+    assert doubt(found, None, ran=ran) == told

@@ -97,6 +97,7 @@ def situations(draw):
             started_at=draw(st.sampled_from([None, 0.0, 990.0])),
         )
         jobs.append(one._replace(gpus=tuple(mine)))
+    at_a_time = draw(st.sampled_from([0, 1, 2]))
     for number in range(len(jobs) + 1, len(jobs) + draw(st.integers(0, 12)) + 1):
         words = draw(requests(host))
         others = st.tuples(st.integers(1, 16), st.sampled_from([AFTER_OK, AFTER_ANY]))
@@ -109,7 +110,7 @@ def situations(draw):
                 begin_at=draw(st.sampled_from([None, None, None, 990.0, 1010.0])),
                 after=tuple(draw(st.lists(others, max_size=2))) if draw(st.integers(0, 5)) == 0 else (),
                 array=draw(st.sampled_from([0, 0, 1])),
-                array_limit=draw(st.sampled_from([0, 1, 2])),
+                array_limit=at_a_time,
                 **words,
             )
         )
@@ -183,10 +184,12 @@ def test_the_first_in_line_starts_when_it_would_without_those_behind_it(limits, 
     simulation, ahead = first_waiting(host, jobs[:count], jobs[count:])
     if ahead is None:
         return
+    before = {one for one, at in simulation.started.items() if at < 1.0}  # when another one was the first
     simulation.run()
     alone = Simulation(host)
-    for number, (words, runs) in enumerate(jobs[:ahead], 1):
-        alone.add(runs=runs, at=0.0 if number <= count else 1.0, **words)
+    for number, (words, runs) in enumerate(jobs, 1):
+        if number <= ahead or number in before:
+            alone.add(id=number, runs=runs, at=0.0 if number <= count else 1.0, **words)
     alone.run()
     assert simulation.started[ahead] == alone.started[ahead]
 

@@ -355,6 +355,15 @@ def test_a_running_job_changes_its_time_limit_only(store):
         store.edit(1, "ann", request=Request(gpus=2))
 
 
+def test_so_many_of_an_array_at_a_time_is_the_arrays(store):
+    tasks = [job(array=-1, array_index=one, array_limit=4) for one in range(3)]
+    first, second, third = store.submit(tasks, "ann")
+    run(store, third)
+    assert store.edit(first, "ann", array_limit=1).array_limit == 1
+    assert [store.get(one).array_limit for one in (second, third)] == [1, 4]
+    assert store.events(second)[-1]["text"] == f"changed: array_limit, with job {first}"
+
+
 def test_what_others_wait_for_is_not_forgotten(store):
     store.submit([job(), job(), job(after=((-1, "any"),))], "ann")
     store.cancel([1, 2], "ann")
