@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -87,9 +88,24 @@ def test_an_image_of_a_form_that_is_not_known_proves_nothing(tmp_path: Path):
     assert done.returncode == 1 and "no layer" in done.stderr and "done" not in done.stdout
 
 
-@pytest.mark.parametrize("name", ["clean_image.sh", "remprivate.sh"])
-def test_shell_scripts_are_plain_sh(name: str):
-    subprocess.run(["sh", "-n", "-c", toolkit.source(name)], check=True)
+SCRIPTS = sorted(Path(toolkit.__file__).parent.glob("*.sh"))
+
+
+def test_shell_scripts_are_plain_sh_and_shellcheck_finds_nothing():
+    assert len(SCRIPTS) > 5
+    for script in SCRIPTS:
+        subprocess.run(["sh", "-n", script], check=True)
+    if shutil.which("shellcheck") is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("shellcheck is not installed")
+    found = subprocess.run(["shellcheck", *SCRIPTS], capture_output=True, text=True, check=False)
+    assert found.stdout == ""
+
+
+def test_every_tool_is_a_file_that_can_be_run_and_names_nobodys_home():
+    for file in toolkit.TOOLS.values():
+        text = toolkit.source(file)
+        assert text.startswith(("#!/bin/sh\n", "#!/usr/bin/env python3\n")), file
+        assert "/home/" not in text.replace("/home/*", ""), file
 
 
 def test_remprivate_shows_what_it_would_do_and_refuses_what_it_does_not_know():
