@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from backend.model import (
     HostSnapshot,
     HostState,
     HostStats,
+    Image,
+    ImageReport,
     Job,
     JobRequest,
     JobSpec,
@@ -239,6 +242,23 @@ def queue(container_id: str = "") -> QueueReport:
     )  # fmt: skip
 
 
+def image(*tags: str, number: int = 0, **more: Any) -> Image:
+    """An image of these names; the same `number` is the same image."""
+    digits = sha256(f"{tags[:1]}{number}".encode()).hexdigest()
+    values: dict[str, Any] = {
+        "id": f"sha256:{digits}",
+        "tags": tags,
+        "size": (3 + number) * GIB,
+        "created_at": NOW - timedelta(days=3, hours=number),
+    }
+    return Image(**{**values, **more})
+
+
+def images(*found: Image) -> dict[str, Any]:
+    """What makes a host one that has told of its images."""
+    return {"images": ImageReport(found), "told": TOLD | {"images"}}
+
+
 def showcase(step: int = 0) -> FleetState:
     """A fleet with a bit of everything, moving with `step`."""
 
@@ -368,6 +388,12 @@ def showcase(step: int = 0) -> FleetState:
         sessions=tuple(sessions),
         queue=queue(train.id),
         tags=("nvidia", "prod"),
+        **images(
+            image("nvcr.io/nvidia/pytorch:24.10-py3", size=22 * GIB),
+            image("alice/torch:2.4", number=1),
+            image("alice/base:latest"),
+            image(number=7, size=2 * GIB),
+        ),
         stats=HostStats(cpu_percent=wave(38, 20, 0.3), load1=21.3, mem_used=212 * GIB, mem_total=1007 * GIB),
     )
     amd = tuple(
@@ -396,6 +422,9 @@ def showcase(step: int = 0) -> FleetState:
         [rccl, container("postgres", number=6, image="postgres:17", owner=None)],
         gpu_report=GpuReport(gpus=amd),
         tags=("amd",),
+        **images(
+            image("rocm/pytorch:6.2", size=31 * GIB), image("alice/torch:2.4"), image("alice/base:latest")
+        ),
         latency_ms=11.0,
         processes=tuple(
             GpuProcess(
