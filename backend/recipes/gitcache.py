@@ -94,9 +94,9 @@ async def _fetch(cache: Path, url: str, lock: int) -> None:
     await asyncio.to_thread(_tidy, cache)
     at = f"--git-dir={cache}"
     refs = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-    hint = "Is the network there, and the address right? --cached takes the state that was fetched last."
-    if not any((cache / "objects").glob("pack/*.pack")):
-        hint = "Is the network there, and the address right?"
+    hint = "Is the network there, and the address right?"
+    if (cache / "packed-refs").exists() or any((cache / "refs/heads").iterdir()):
+        hint += " --cached takes the state that was fetched last."
     await _git(
         [at, "fetch", "--quiet", "--prune", "--force", "--no-write-fetch-head", "--", url, *refs],
         wait=_FETCH_TIME,

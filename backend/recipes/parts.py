@@ -16,6 +16,9 @@ from backend.recipes.origins import of_recipe, place_of
 from backend.recipes.references import References
 from backend.recipes.sources import Source
 
+_PORT_ARGUMENT = {"$port", "${port}", "$PORT", "${PORT}"}
+"""The first port is also given as an argument."""
+
 
 def source(
     recipe: Recipe, parents: Mapping[str, Rendered], base_override: str, owner: tuple[int, int]
@@ -84,8 +87,8 @@ def _added(recipe: Recipe, file: Dockerfile) -> str:
     """Lines that a Dockerfile lacks: ports of berth.yaml, and a cluster's entrypoint."""
     lines: list[str] = []
     exposed = {word for each in file.instructions if each.name == "EXPOSE" for word in each.text.split()}
-    for port in recipe.config.ports:
-        named = {port, f"{port}/tcp", "$port", "${port}", "$PORT", "${PORT}"}
+    for number, port in enumerate(recipe.config.ports):
+        named = {port, f"{port}/tcp"} | (_PORT_ARGUMENT if number == 0 else set())
         if not named & exposed:
             lines.append(f"EXPOSE {port}")
     if recipe.kind is Kind.CLUSTER and (recipe.folder / ENTRYPOINT).is_file() and not _has_entrypoint(file):
