@@ -90,6 +90,7 @@ def overrides(request: Request) -> Overrides:
         base=request.base,
         args=request.args,
         maintainer=request.maintainer,
+        targets=tuple(request.names),
         name=request.name,
         tag=request.tag,
         port=request.port,
