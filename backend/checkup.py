@@ -10,7 +10,7 @@ import msgspec
 
 from backend.config import Config
 from backend.doctor import Check, run_doctor
-from backend.lists import colour
+from backend.listoutput import colour
 from backend.text import printable
 
 _WORDS = {True: "ok", False: "FAIL", None: "-"}

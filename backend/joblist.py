@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
-
-import msgspec
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from backend import tables, text
 from backend.access import StandaloneAccess
-from backend.errors import BerthError, exit_code_for
+from backend.errors import BerthError, Unreachable, exit_code_for
+from backend.listoutput import Output
 from backend.model import JobRow
-from backend.queues.base import Which
-from backend.queues.choose import queue_of, with_queue
+from backend.queues.base import QueueEngine, Which
+from backend.queues.choose import make, with_queue
 from backend.queues.describe import called, why
+from backend.queues.measuring import Measuring
 
 if TYPE_CHECKING:
     from backend.config import Config
@@ -32,6 +31,12 @@ _STYLES = {
     "cancelled": "dim",
     "completed": "dim",
 }
+_IDLE = 2.0
+"""Percent up to which a GPU rests: a display or a health check is no work."""
+_JUST = 60.0
+"""Seconds for which that it rests means little: a single look has seen no more."""
+_ONCE = 0.5
+"""Seconds between samples for a single look."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,20 @@ def _time(row: JobRow) -> str | None:
     return f"{text.duration(took)}{limit}"
 
 
+def _wastes(row: JobRow) -> bool:
+    """Whether its GPUs do nothing."""
+    return row.ended_at is None and row.util_percent is not None and row.util_percent <= _IDLE
+
+
+def _why(row: JobRow) -> str:
+    idle = row.idle_since
+    if _wastes(row) and (idle is None or (datetime.now(UTC) - idle).total_seconds() < _JUST):
+        return f"GPU{'' if row.gpus == 1 else 's'} idle now"
+    return why(row)
+
+
 def _why_style(row: JobRow) -> str:
-    return "warn" if row.idle_since is not None and row.ended_at is None else ""
+    return "warn" if _wastes(row) else ""
 
 
 def _state(row: JobRow) -> str:
@@ -83,7 +100,7 @@ COLUMNS = (
     tables.Col("CPUS", lambda row: None if row.cpus is None else str(row.cpus), right=True, rank=4),
     tables.Col("MEM", lambda row: text.size(row.memory) if row.memory else None, right=True, rank=4),
     tables.Col("TIME/LIMIT", _time, right=True, rank=1),
-    tables.Col("WHY", why, _why_style, flex=True, least=20),
+    tables.Col("WHY", _why, _why_style, flex=True, least=20),
     tables.Col("NODE", lambda row: row.node, flex=True, rank=5),
     tables.Col("COMMAND", lambda row: row.command, flex=True, rank=3),
 )
@@ -94,66 +111,66 @@ async def show(config: Config, request: Request) -> int:
     for name in request.hosts or ():
         config.host(name)
     names = [host.name for host in with_queue(config) if request.hosts is None or host.name in request.hosts]
-    last = b""
-    async with StandaloneAccess(config) as access:
+    output = Output(lambda: COLUMNS, "no jobs.", json=request.json, watch=request.watch is not None)
+    async with StandaloneAccess(config) as access, _Asking(config, access, request) as asking:
         while True:
-            rows, errors = await _ask(config, access, names, request)
-            data = _encode(rows, request)
-            if data != last:
-                sys.stdout.buffer.write(data)
-                sys.stdout.buffer.flush()
-                last = data
-            if request.watch is None or not last:
-                for error in errors:
-                    print(f"berth: {text.printable(str(error))}", file=sys.stderr, flush=True)
+            rows, errors = await asking.all(names)
+            output.write(rows, [str(error) for error in errors])
             if request.watch is None:
                 break
             await asyncio.sleep(request.watch)
-    if not rows and not errors and not request.json and sys.stdout.isatty():
-        print("berth: no jobs.", file=sys.stderr)
     bad = errors if request.hosts is not None else errors if len(errors) == len(names) else []
     return max((exit_code_for(error) for error in bad), default=0)
 
 
-async def _ask(
-    config: Config, access: StandaloneAccess, names: Sequence[str], request: Request
-) -> tuple[list[JobRow], list[BerthError]]:
-    """All rows by host and turn, and who did not answer."""
+class _Asking:
+    """The queues that are asked, each kept open from one look to the next."""
 
-    async def one(name: str) -> list[JobRow] | BerthError:
+    def __init__(self, config: Config, access: StandaloneAccess, request: Request) -> None:
+        self._config = config
+        self._access = access
+        self._request = request
+        if request.watch is None:
+            self._measuring = Measuring(config, access, _ONCE)
+        else:  # the next look shows what this one has not got yet
+            self._measuring = Measuring(config, access, request.watch, patience=0.5)
+        self._queues: dict[str, QueueEngine] = {}
+
+    async def all(self, names: Sequence[str]) -> tuple[list[JobRow], list[BerthError]]:
+        """All rows by host and turn, and who did not answer."""
+        answers = await asyncio.gather(*map(self._one, names))
+        rows = [row for answer in answers if not isinstance(answer, BerthError) for row in answer]
+        return rows, [answer for answer in answers if isinstance(answer, BerthError)]
+
+    async def _one(self, name: str) -> list[JobRow] | BerthError:
+        request = self._request
         try:
-            async with asyncio.timeout(request.timeout), queue_of(config, access, name) as queue:
-                return await queue.jobs(request.which, owner=request.owner, limit=request.limit)
+            async with asyncio.timeout(request.timeout):
+                if name not in self._queues:
+                    self._queues[name] = make(self._config, self._access, name)
+                rows = await self._queues[name].jobs(request.which, owner=request.owner, limit=request.limit)
         except BerthError as error:
+            await self._drop(name)
             return error
         except TimeoutError:
-            from backend.errors import Unreachable
-
+            await self._drop(name)
             return Unreachable(
                 f"{name}: no answer within {request.timeout:g} s.", hint=f"Try: berth doctor {name}"
             )
+        return await self._measuring.rows(name, rows)
 
-    answers = await asyncio.gather(*(one(name) for name in names))
-    rows = [row for answer in answers if not isinstance(answer, BerthError) for row in answer]
-    return rows, [answer for answer in answers if isinstance(answer, BerthError)]
+    async def _drop(self, name: str) -> None:
+        """What broke is made anew for the next look."""
+        queue = self._queues.pop(name, None)
+        if queue is not None:
+            await queue.close()
 
+    async def __aenter__(self) -> Self:
+        return self
 
-def _encode(rows: list[JobRow], request: Request) -> bytes:
-    if request.json:
-        data = msgspec.json.encode(rows)
-        if sys.stdout.isatty() and request.watch is None:
-            data = msgspec.json.format(data, indent=2)
-        return data + b"\n"
-    if not sys.stdout.isatty():
-        return tables.lines(rows, COLUMNS).encode(errors="replace")
-    if not rows and request.watch is None:
-        return b""
-    from backend.lists import colour
-
-    size = shutil.get_terminal_size()
-    table = tables.table(rows, COLUMNS, size.columns, colour=colour())
-    if request.watch is not None:
-        return ("\x1b[2J\x1b[H" + "\n".join(table.splitlines()[: size.lines - 1]) + "\n").encode(
-            errors="replace"
-        )
-    return table.encode(errors="replace")
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of all queues."""
+        await self._measuring.close()
+        await asyncio.gather(*map(self._drop, list(self._queues)))

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec.structs import replace
 
 from backend import link, picture
@@ -19,6 +15,7 @@ from backend.config import Config
 from backend.fleet import PUBLISH_EVERY, Fleet, settled
 from backend.gpurows import FREE_MEMORY, RUNNING
 from backend.lastcontext import last_context
+from backend.listoutput import Output
 from backend.model import (
     ClusterNode,
     ClusterPartition,
@@ -36,7 +33,9 @@ from backend.model import (
 )
 from backend.rows import RowBuilder
 from backend.supervisor import Opener
-from backend.text import printable
+
+if TYPE_CHECKING:
+    from backend.tables import Col
 
 ONCE_INTERVAL = 0.5
 """Seconds between samples for a single look: percentages need two."""
@@ -77,8 +76,8 @@ class Listing:
     """What is missing from the list although the host is up."""
     complete: Callable[[HostSnapshot], bool] = settled
     """Whether a host that is up has told all that the list shows."""
-    prepare: Callable[[Config, RowBuilder, Fleet], Awaitable[None]] | None = None
-    """What else has to be found out; it runs beside the connecting."""
+    prepare: Callable[[Config, RowBuilder, Fleet], Callable[[float], Awaitable[None]]] | None = None
+    """Begins what else has to be found out; gives what waits for it, for so many seconds at most."""
 
 
 def _host_sampled(host: HostSnapshot) -> bool:
@@ -141,8 +140,18 @@ def _images_told(host: HostSnapshot) -> bool:
     return settled(host) and ("images" in host.told or not has_engine)
 
 
-async def _read_recipes(config: Config, builder: RowBuilder, fleet: Fleet) -> None:
-    fleet.watch_images()
+def _images(builder: RowBuilder, state: FleetState) -> list[ImageRow]:
+    from backend import imagelist
+
+    return imagelist.rows(builder, state)
+
+
+def _prepare_images(
+    config: Config, builder: RowBuilder, fleet: Fleet
+) -> Callable[[float], Awaitable[None]]:
+    from backend import imagelist
+
+    return imagelist.prepare(config, builder, fleet)
 
 
 _NO_CLUSTER = "no clusters are configured: see `queue: slurm` in hosts.yaml."
@@ -160,11 +169,11 @@ LISTS = {
     "partitions": Listing(ClusterPartition, _partitions, _NO_CLUSTER, _cluster_asked, _cluster_problem),
     "images": Listing(
         ImageRow,
-        RowBuilder.images,
+        _images,
         "no images.",
         problem=_image_problem,
         complete=_images_told,
-        prepare=_read_recipes,
+        prepare=_prepare_images,
     ),
     "sessions": Listing(SessionRow, RowBuilder.sessions, "no tmux sessions.", _host_sampled, _unwatched),
 }
@@ -174,7 +183,9 @@ async def show(config: Config, request: Request, *, opener: Opener = link.open) 
     """Print the list; the exit code. Raises `NoSuchTarget` for a host that is not configured."""
     chosen = _hosts(config, request)
     listing = LISTS[request.name]
-    output = _Output(listing, request)
+    output = Output(
+        lambda: _columns(listing.row), listing.empty, json=request.json, watch=request.watch is not None
+    )
     if not chosen:
         output.write([], [])
         return 0
@@ -183,12 +194,14 @@ async def show(config: Config, request: Request, *, opener: Opener = link.open) 
     pace = PUBLISH_EVERY if request.watch else _AT_ONCE
     async with Fleet(config, only=chosen, interval=interval, opener=opener, pace=pace) as fleet:
         deadline = time.monotonic() + request.timeout
-        if listing.prepare is not None:
-            await listing.prepare(config, builder, fleet)
+        more = listing.prepare(config, builder, fleet) if listing.prepare is not None else None
         await fleet.settle(max(0.1, deadline - time.monotonic()), ready=listing.complete)
         left = min(_LINGER, deadline - time.monotonic())
         if left > 0:
             await fleet.settle(left, ready=lambda host: listing.complete(host) and listing.sampled(host))
+
+        if more is not None:
+            await more(deadline - time.monotonic())
 
         def look(state: FleetState) -> tuple[list[Any], list[str]]:
             return _rows(listing, builder, state, request), list(_complaints(config, listing, state, request))
@@ -201,6 +214,12 @@ async def show(config: Config, request: Request, *, opener: Opener = link.open) 
             output.write(*look(state))
             await asyncio.sleep(_PACE)
     return 0
+
+
+def _columns(row: type) -> Sequence[Col]:
+    from backend.tables import BY_ROW
+
+    return BY_ROW[row]
 
 
 def _hosts(config: Config, request: Request) -> list[str]:
@@ -220,6 +239,8 @@ def _rows(listing: Listing, builder: RowBuilder, state: FleetState, request: Req
     rows = listing.rows(builder, state)
     if listing.row is ContextRow and request.hosts is not None:
         rows = [row for row in rows if row.host in request.hosts]
+    if listing.row is ImageRow and request.hosts is not None:
+        rows = [row for row in rows if row.host]  # what no host has is on none of these either
     if listing.row is HostRow and request.watch is None:
         rows = [
             replace(row, error=_late(request)) if row.state is HostState.CONNECTING else row for row in rows
@@ -273,74 +294,3 @@ def _exit_code(config: Config, listing: Listing, state: FleetState, request: Req
         if present and enough(listing.problem(config, host) is not None for host in present):
             return 1
     return 0
-
-
-class _Output:
-    """Writes rows to standard output and complaints to standard error, the same ones never twice in a row."""
-
-    def __init__(self, listing: Listing, request: Request) -> None:
-        self._listing = listing
-        self._request = request
-        self._encoder = msgspec.json.Encoder()
-        self._terminal = sys.stdout.isatty()
-        self._frames = self._terminal and request.watch is not None and not request.json
-        self._last: bytes | None = None
-        self._said: list[str] = []
-
-    def write(self, rows: list[Any], complaints: list[str]) -> None:
-        """One output, if it differs from the last one."""
-        data = self._json(rows) if self._request.json else self._text(rows)
-        if self._frames:
-            data = self._frame(data, complaints)
-        elif complaints != self._said:
-            for line in complaints:
-                if line not in self._said:
-                    say(line)
-            self._said = complaints
-        if data == self._last:
-            return
-        self._last = data
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-        if not rows and self._terminal and not self._request.json and not self._frames:
-            say(self._listing.empty)
-
-    def _json(self, rows: list[Any]) -> bytes:
-        data = self._encoder.encode(rows)
-        if self._terminal and self._request.watch is None:
-            data = msgspec.json.format(data, indent=2)
-        return data + b"\n"
-
-    def _text(self, rows: list[Any]) -> bytes:
-        from backend.tables import BY_ROW, lines, table
-
-        columns = BY_ROW[self._listing.row]
-        if not self._terminal:
-            return lines(rows, columns).encode(errors="replace")
-        if not rows:
-            return b""
-        width = shutil.get_terminal_size().columns
-        return table(rows, columns, width, colour=colour()).encode(errors="replace")
-
-    def _frame(self, data: bytes, complaints: list[str]) -> bytes:
-        """The whole screen: as much of the table as it takes, and below it what is wrong."""
-        from rich.cells import cell_len, set_cell_size
-
-        size = shutil.get_terminal_size()
-        body = data.decode().splitlines() or [self._listing.empty]
-        notes = [printable(line) for line in complaints]
-        notes = [set_cell_size(note, min(size.columns, cell_len(note))) for note in notes]
-        room = max(1, size.lines - 1 - len(notes))
-        if len(body) > room:
-            body = [*body[: room - 1], f"… {len(body) - room + 1} more"]
-        return ("\x1b[2J\x1b[H" + "\n".join([*body, *notes]) + "\n").encode(errors="replace")
-
-
-def colour() -> bool:
-    """Whether standard output may be coloured (https://no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def say(message: str) -> None:
-    """One line to the person: standard error."""
-    print(f"berth: {printable(message.strip())}", file=sys.stderr, flush=True)

@@ -35,7 +35,7 @@ def show(config: Config, *, hosts: Sequence[str] | None, limit: int, json: bool)
     elif not sys.stdout.isatty():
         sys.stdout.write(tables.lines(rows, COLUMNS))
     elif rows:
-        from backend.lists import colour
+        from backend.listoutput import colour
 
         width = shutil.get_terminal_size().columns
         sys.stdout.write(tables.table(rows, COLUMNS, width, colour=colour()))
