@@ -22,6 +22,7 @@ MODULES: tuple[str, ...] = (
     "image_change",
     "image_look",
     "building",
+    "recipes",
     "private",
     "ports",
     "environment",

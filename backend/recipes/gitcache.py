@@ -18,7 +18,7 @@ from typing import Literal
 
 from backend.config.paths import cache_dir
 from backend.errors import ActionFailed, UsageError
-from backend.recipes.berthfile import last_part
+from backend.recipes.berthfile import last_part, source
 from backend.text import printable
 
 Mode = Literal["fetch", "cached"]
@@ -45,6 +45,7 @@ async def export(url: str, ref: str, into: Path, *, mode: Mode, say: Say) -> str
     `mode` "cached" asks nobody and takes what was fetched last. Raises `ActionFailed` where git cannot reach
     it or is not there, `UsageError` for a ref that it does not have.
     """
+    url = source(url)
     if url.startswith("-") or ref.startswith("-") or "\0" in url + ref:
         raise UsageError(f"{printable(url, 200)} {printable(ref, 100)} is no repository.")
     cache = place(url)
@@ -98,7 +99,7 @@ async def _fetch(cache: Path, url: str, lock: int) -> None:
     if (cache / "packed-refs").exists() or any((cache / "refs/heads").iterdir()):
         hint += " --cached takes the state that was fetched last."
     await _git(
-        [at, "fetch", "--quiet", "--prune", "--force", "--no-write-fetch-head", "--", url, *refs],
+        [at, "fetch", "--quiet", "--prune", "--force", "--", url, *refs],
         wait=_FETCH_TIME,
         what=f"{printable(url, 200)} cannot be fetched",
         hint=hint,
@@ -140,7 +141,6 @@ async def _commit(cache: Path, ref: str) -> str:
             "rev-parse",
             "--verify",
             "--quiet",
-            "--end-of-options",
             f"{name}^{{commit}}",
         ]
         with suppress(ActionFailed):

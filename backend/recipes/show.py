@@ -1,0 +1,232 @@
+"""Recipes for people: as a list, as a tree, and as what will be built."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from backend.errors import UsageError
+from backend.recipes.discover import load, told
+from backend.recipes.model import Graph, Kind, Recipe, Rendered
+from backend.text import printable, size
+
+if TYPE_CHECKING:
+    from backend.config import Config
+
+_EMPTY = "no recipes: name their folders with --root or in settings.yaml, or make one with berth images new."
+_SHOWN = 40
+"""Files of a context that are listed."""
+
+
+class RecipeRow(Struct, frozen=True, kw_only=True):
+    """A line of `berth images recipes`."""
+
+    name: str
+    kind: Kind
+    images: tuple[str, ...]
+    """References that it yields."""
+    base: str
+    """What its image stands on; empty: scratch, or not known."""
+    parents: tuple[str, ...]
+    """Recipes it needs."""
+    ports: tuple[str, ...]
+    folder: str
+    problem: str
+    """Why it cannot be built; empty: it can."""
+
+
+class TreeRow(Struct, frozen=True, kw_only=True):
+    """A line of `berth images tree`."""
+
+    name: str
+    """Of a recipe; empty: an image from a registry."""
+    image: str
+    depth: int
+    problem: str
+
+
+def rows(graph: Graph) -> list[RecipeRow]:
+    """One for each recipe."""
+    return [row(graph, recipe) for recipe in graph.recipes.values()]
+
+
+def row(graph: Graph, recipe: Recipe) -> RecipeRow:
+    """What the list says of a recipe."""
+    base = graph.base_of(recipe)
+    return RecipeRow(
+        name=recipe.name,
+        kind=recipe.kind,
+        images=recipe.images,
+        base=base.image if base else "",
+        parents=tuple(each.name for each in graph.parents(recipe)),
+        ports=recipe.config.ports,
+        folder=str(recipe.folder),
+        problem=str(recipe.problems[0]) if recipe.problems else "",
+    )
+
+
+def tree(graph: Graph, name: str = "") -> list[TreeRow]:
+    """Images from registries, and on each the recipes that stand on it; of `name` only what belongs to it."""
+    wanted: set[str] | None = None
+    if name:
+        recipe = graph.find(name)
+        wanted = {each.name for each in graph.chain(recipe)} | _above(graph, recipe)
+    tops: dict[str, list[Recipe]] = {}
+    below: dict[str, list[Recipe]] = {}
+    for recipe in graph.recipes.values():
+        if wanted is not None and recipe.name not in wanted:
+            continue
+        base = graph.base_of(recipe)
+        if base is not None and base.recipe and not recipe.problems:
+            below.setdefault(base.recipe, []).append(recipe)
+        else:
+            tops.setdefault(base.image if base else "scratch", []).append(recipe)
+    found: list[TreeRow] = []
+    for image in sorted(tops):
+        found.append(TreeRow(name="", image=image, depth=0, problem=""))
+        stack = [(each, 1) for each in reversed(tops[image])]
+        while stack:
+            recipe, depth = stack.pop()
+            problem = str(recipe.problems[0]) if recipe.problems else ""
+            found.append(TreeRow(name=recipe.name, image=_first(recipe), depth=depth, problem=problem))
+            stack += [(each, depth + 1) for each in reversed(below.get(recipe.name, []))]
+    return found
+
+
+def _above(graph: Graph, recipe: Recipe) -> set[str]:
+    """All that stands on it."""
+    found: set[str] = set()
+    waiting = [recipe]
+    while waiting:
+        for child in graph.children(waiting.pop()):
+            if child.name not in found:
+                found.add(child.name)
+                waiting.append(child)
+    return found
+
+
+def _first(recipe: Recipe) -> str:
+    return recipe.images[0] if recipe.images else ""
+
+
+def drawn(lines: Sequence[TreeRow]) -> Iterator[str]:
+    """The tree with its branches."""
+    for number, line in enumerate(lines):
+        if line.depth == 0:
+            yield printable(line.image)
+            continue
+        front = ""
+        for depth in range(1, line.depth + 1):
+            more = _goes_on(lines[number + 1 :], depth)
+            own = depth == line.depth
+            front += ("├─ " if more else "└─ ") if own else ("│  " if more else "   ")
+        note = f"  ! {line.problem}" if line.problem else ""
+        yield printable(f"{front}{line.name}  {line.image}".rstrip() + note)
+
+
+def _goes_on(following: Sequence[TreeRow], depth: int) -> bool:
+    """Whether a branch of this depth has another twig below."""
+    for each in following:
+        if each.depth <= depth:
+            return each.depth == depth
+    return False
+
+
+def rendered(made: Rendered, recipe: Recipe) -> Iterator[str]:
+    """What will be built, and where each value came from."""
+    yield f"recipe      {made.recipe} ({made.kind}), {recipe.folder}"
+    for tag in made.tags:
+        yield f"image       {tag}"
+    for image in made.images:
+        yield f"stands on   {image}"
+    for origin in made.origins:
+        yield f"{origin.what:<11} {origin.value or '(empty)'}  ({origin.source})"
+    given = {origin.what for origin in made.origins}
+    for name, value in made.build_args.items():
+        if f"arg {name}" not in given:
+            yield f"arg {name:<7} {value}"
+    if made.target:
+        yield f"target      {made.target}"
+    if made.buildkit:
+        yield f"builder     BuildKit or Podman: {made.buildkit}"
+    yield f"digest      {made.digest}"
+    yield ""
+    yield from made.dockerfile.read_text(encoding="utf-8").splitlines()
+    yield ""
+    yield f"context     {made.files} file{'s' if made.files != 1 else ''}, {size(made.size)}"
+    names = sorted(_files(made.folder))
+    yield from (f"  {name}" for name in names[:_SHOWN])
+    if len(names) > _SHOWN:
+        yield f"  and {len(names) - _SHOWN} more"
+
+
+def _files(folder: Path) -> Iterator[str]:
+    for path in folder.rglob("*"):
+        if path.is_symlink() or not path.is_dir():
+            yield path.relative_to(folder).as_posix()
+
+
+# ------------------------------------------------------------------------------------- the command line
+
+
+async def recipes(
+    access: Any, targets: Sequence[None], *, root: tuple[str, ...] = (), json: bool = False
+) -> int:
+    """`berth images recipes`; 1 where something is wrong with one."""
+    from backend.listoutput import Output
+
+    graph = await load(_config(access), roots=root)
+    Output(_columns, _EMPTY, json=json, watch=False).write(rows(graph), told(graph.problems))
+    return 1 if graph.problems else 0
+
+
+async def show_tree(
+    access: Any, targets: Sequence[None], *, name: str = "", root: tuple[str, ...] = (), json: bool = False
+) -> int:
+    """`berth images tree`."""
+    from backend.listoutput import say
+
+    graph = await load(_config(access), roots=root)
+    lines = tree(graph, name)
+    if json:
+        sys.stdout.buffer.write(msgspec.json.encode(lines) + b"\n")
+    else:
+        for line in drawn(lines):
+            print(line)
+        if not lines:
+            say(_EMPTY)
+    return 0
+
+
+def _config(access: Any) -> Config:
+    config: Config = access.config
+    return config
+
+
+def _columns() -> Sequence[Any]:
+    from backend.tables import Col
+
+    return (
+        Col("RECIPE", lambda line: line.name, flex=True),
+        Col("KIND", lambda line: line.kind.value),
+        Col("IMAGE", lambda line: ", ".join(line.images), flex=True),
+        Col("BASE", lambda line: line.base, flex=True, rank=1),
+        Col("PORTS", lambda line: " ".join(line.ports), rank=3),
+        Col("FOLDER", lambda line: line.folder, flex=True, rank=2),
+        Col("PROBLEM", lambda line: "yes" if line.problem else None, "bad"),
+    )
+
+
+def roots(config: Config, said: str) -> Path:
+    """Where a new recipe goes: `said`, else the first root of settings, else the current folder."""
+    from backend.config.paths import absolute
+
+    folder = absolute(Path(said or (config.settings.images.roots or (".",))[0]))
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder.", hint="Make it first: mkdir")
+    return folder
