@@ -167,6 +167,36 @@ class GpuReport(Struct, frozen=True, gc=False):
     hint: Short = ""
 
 
+class GpuPlace(Struct, frozen=True, gc=False):
+    """Where a GPU lies in its host."""
+
+    gpu: Short
+    """UUID of the GPU."""
+    cpus: Short = ""
+    """The CPUs beside it, `0-47,96-143`; empty while unknown."""
+
+
+class GpuLink(Struct, frozen=True, gc=False):
+    """How two GPUs reach each other."""
+
+    a: Short
+    b: Short
+    """UUIDs of the two."""
+    kind: Short
+    """`nvlink`, `xgmi` or `pcie`."""
+    count: Count = 0
+    """How many NVLinks or XGMI links; 0 for PCIe."""
+    level: Short = ""
+    """What PCIe passes: PIX (one switch), PXB (several), PHB (host bridge), NODE, SYS (between sockets)."""
+
+
+class GpuTopology(Struct, frozen=True, gc=False):
+    """Section `topology`: told once, and again when there are other GPUs."""
+
+    gpus: tuple[GpuPlace, ...] = ()
+    links: tuple[GpuLink, ...] = ()
+
+
 class GpuProcess(Struct, frozen=True, gc=False):
     """One entry of section `processes` (a list): a process that holds a GPU."""
 
@@ -448,6 +478,8 @@ class HostSnapshot(Struct, frozen=True, kw_only=True, gc=False):
     disks: tuple[Disk, ...] = ()
     engine: Engine | None = None
     gpu_report: GpuReport | None = None
+    topology: GpuTopology | None = None
+    """None: not known yet."""
     processes: tuple[GpuProcess, ...] = ()
     containers: tuple[Container, ...] | None = None
     """None until the engine's first list came."""

@@ -30,6 +30,7 @@ _FIELDS = {
     "disk": "disks",
     "engine": "engine",
     "gpus": "gpu_report",
+    "topology": "topology",
     "processes": "processes",
     "containers": "containers",
     "tmux": "sessions",

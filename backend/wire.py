@@ -18,6 +18,7 @@ from backend.model import (
     Engine,
     GpuProcess,
     GpuReport,
+    GpuTopology,
     Hello,
     HostStats,
     ImageReport,
@@ -84,6 +85,7 @@ Data = (
     | HostStats
     | Engine
     | GpuReport
+    | GpuTopology
     | Pong
     | Fault
     | PaneChange
@@ -121,6 +123,7 @@ _TYPES: dict[str, Any] = {
     "disk": tuple[Disk, ...],
     "engine": Engine,
     "gpus": GpuReport,
+    "topology": GpuTopology,
     "processes": tuple[GpuProcess, ...],
     "containers": tuple[Container, ...],
     "usage": tuple[Usage, ...],

@@ -234,28 +234,32 @@ def _line(context: Context, found: tuple[dict[str, Any], dict[str, Any]] | Berth
     return f"image {made:12} container {state}"
 
 
-@action(on=HostRow, changes=False, bulk=False, key="N", group="Hosts")
+@action(on=HostRow, changes=False, bulk=False, prints=True, key="N", group="Hosts")
 async def topology(ctx: ActionContext, host: HostRow) -> str:
-    """GPUs and CPUs by NUMA node, what is free, and how a placement is chosen."""
-    from backend.contexts import bring_up, facts
+    """GPUs, CPUs and links by NUMA node, what is free, and why a placement is chosen.
+
+    Links are named as nvidia-smi does: NV18 is 18 NVLinks, XGMI AMD's, PIX to SYS the way over PCIe.
+    """
+    from backend import gpurows
+    from backend.contexts import bring_up, facts, topology
 
     _, node_cpus = await facts.ask(await ctx.link(host.name))
-    rows = await bring_up.gpus(ctx, host.name)
-    for node in sorted({*node_cpus, *(row.numa_node for row in rows if row.numa_node is not None)}):
-        ctx.report(f"NUMA node {node}: CPUs {node_cpus.get(node, 'unknown')}")
-        for row in rows:
-            if row.numa_node == node:
-                ctx.report(f"   GPU {row.index}  {printable(row.name)}  {'free' if row.free else _by(row)}")
-    for row in rows:
-        if row.numa_node is None:
-            ctx.report(
-                f"GPU {row.index}  {printable(row.name)}  node unknown  {'free' if row.free else _by(row)}"
-            )
-    ctx.report("A number of GPUs: free ones on one node, from the fullest node that suffices;")
-    ctx.report("cpuset: auto takes the CPUs of that node, so that copies to the GPU cross no socket.")
+    snapshot = await bring_up.seen(ctx, host.name)
+    rows = gpurows.gpu_rows(snapshot)
+    auto = [each for each in ctx.config.contexts if each.host == host.name and each.cpuset == "auto"]
+    has = await asyncio.gather(*(_cpus_of(ctx, each) for each in auto))
+    told = topology.lines(host.name, rows, node_cpus, snapshot.topology, list(zip(auto, has, strict=True)))
+    for line in told:
+        ctx.report(line)
+    ctx.give(topology.as_data(rows, node_cpus, snapshot.topology))
     nodes = len({*node_cpus, *(row.numa_node for row in rows if row.numa_node is not None)})
     return f"{len(rows)} GPUs on {nodes} NUMA node{'' if nodes == 1 else 's'}"
 
 
-def _by(row: Any) -> str:
-    return f"in use by {printable(', '.join(row.owners))}" if row.owners else "in use"
+async def _cpus_of(ctx: ActionContext, context: Context) -> str:
+    """The CPUs that a context's container was given; empty where there is none."""
+    try:
+        found = await (await ctx.engine(context.host)).inspect(context.container)
+    except BerthError:
+        return ""
+    return str((found.get("HostConfig") or {}).get("CpusetCpus") or "")

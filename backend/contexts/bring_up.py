@@ -114,11 +114,16 @@ def environment(context: Context) -> dict[str, str]:
 
 async def gpus(ctx: ActionContext, host: str) -> list[GpuRow]:
     """The GPUs of a host with who is on them: from the dashboard's picture, else asked for now."""
+    return gpurows.gpu_rows(await seen(ctx, host))
+
+
+async def seen(ctx: ActionContext, host: str) -> HostSnapshot:
+    """A host with its GPUs: from the dashboard's picture, else asked for now."""
     state = ctx.access.state
     snapshot = state.hosts.get(host) if state else None
     if snapshot is None or snapshot.gpu_report is None or snapshot.state is not HostState.UP:
         snapshot = await _snapshot(ctx, host)
-    return gpurows.gpu_rows(snapshot)
+    return snapshot
 
 
 async def _snapshot(ctx: ActionContext, host: str) -> HostSnapshot:

@@ -70,6 +70,7 @@ def _card(root: Path, bus: int, card: int, render: int | None) -> Path:
     address = f"0000:{bus:02x}:00.0"
     device = root / "devices/pci0000:00" / address
     names = [f"card{card}", *([f"renderD{render}"] if render is not None else [])]
+    _link(root / "bus/pci/devices" / address, f"../../../devices/pci0000:00/{address}")
     for name in names:
         _link(device / "drm" / name / "device", f"../../../{address}")
         _link(root / "class/drm" / name, f"../../devices/pci0000:00/{address}/drm/{name}")
@@ -92,6 +93,7 @@ def _device(root: Path, gpus: Gpus, gpu: Gpu) -> None:
         device / "vendor": "0x1002",
         device / "device": f"0x{model.device_id:04x}",
         device / "numa_node": gpu.numa,
+        device / "local_cpulist": f"{gpu.numa * 96}-{gpu.numa * 96 + 95}",
         device / "unique_id": gpu.uuid,
         device / "product_name": model.name,
         device / "gpu_busy_percent": gpu.util,
@@ -143,6 +145,9 @@ def _node(root: Path, gpus: Gpus, gpu: Gpu) -> None:
     _put(node / "gpu_id", kfd_id(gpu))
     _put(node / "name", name)
     _put(node / "properties", "\n".join(f"{key} {value}" for key, value in properties.items()))
+    for number, other in enumerate(each for each in gpus.gpus if each is not gpu):
+        link = f"type 11\nnode_from {_CPU_NODES + gpu.index}\nnode_to {_CPU_NODES + other.index}\nweight 15"
+        _put(node / f"io_links/{number}/properties", link)
     _put(topology / "generation_id", 1)
 
 

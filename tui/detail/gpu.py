@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backend import gpulinks
 from backend import text as words
 from backend.gpurows import RUNNING, gpu_rows
 from backend.model import Gpu, GpuRow, HostSnapshot, ProcessRow
@@ -18,6 +19,7 @@ def page(target: GpuRow, view: View) -> Page:
     row = next((row for row in gpu_rows(host) if row.uuid == target.uuid), target) if host else target
     sheet = Sheet()
     _values(sheet, row, host, view)
+    _links(sheet, row, host)
     processes(sheet, row.processes, view, host)
     _containers(sheet, row, host)
     state = _state(row, host, view)
@@ -61,12 +63,32 @@ def _values(sheet: Sheet, row: GpuRow, host: HostSnapshot | None, view: View) ->
     sheet.field("model", cells.plain(row.name), cells.plain(row.arch, "dim") if row.arch else cells.EMPTY)
     sheet.field("uuid", cells.plain(row.uuid))
     if row.numa_node is not None and row.numa_node >= 0:
-        sheet.field("NUMA node", cells.number(row.numa_node))
+        cpus = gpulinks.cpus(host.topology if host else None, row.uuid)
+        beside = cells.plain(f"beside CPUs {cpus}", "dim") if cpus else cells.EMPTY
+        sheet.field("NUMA node", cells.number(row.numa_node), beside)
     gpu = _gpu(host, row.uuid)
     if gpu is not None and gpu.bus_id:
         sheet.field("bus", cells.plain(gpu.bus_id))
     if host is not None and host.gpu_report is not None and host.gpu_report.driver:
         sheet.field("driver", cells.plain(host.gpu_report.driver))
+
+
+def _links(sheet: Sheet, row: GpuRow, host: HostSnapshot | None) -> None:
+    """How the other GPUs are reached, those with the same way in one line."""
+    ways: dict[str, list[str]] = {}
+    for other in gpu_rows(host) if host is not None else ():
+        link = gpulinks.between(host.topology if host else None, row.uuid, other.uuid)
+        if link is not None:
+            ways.setdefault(gpulinks.name(link), []).append(str(other.index))
+    if ways:
+        sheet.heading("Links", (("to the other GPUs", "dim"),))
+        sheet.table(
+            ("LINK", "GPU", "WAY"),
+            [
+                (cells.plain(way), cells.plain(" ".join(others)), cells.plain(gpulinks.meaning(way), "dim"))
+                for way, others in ways.items()
+            ],
+        )
 
 
 def processes(

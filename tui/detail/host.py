@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
+from backend import gpulinks
 from backend import text as words
 from backend.gpurows import RUNNING, claims, gpu_rows
 from backend.model import Engine, EngineState, GpuRow, HostSnapshot, HostState
@@ -129,6 +130,26 @@ def _gpus(sheet: Sheet, host: HostSnapshot, rows: list[GpuRow], view: View) -> N
     )
     if report.driver:
         sheet.field("driver", cells.plain(report.driver))
+    _links(sheet, host, rows)
+
+
+def _links(sheet: Sheet, host: HostSnapshot, rows: list[GpuRow]) -> None:
+    """How the GPUs reach each other; one line where all do it in one way."""
+    table = gpulinks.matrix(host.topology, rows)
+    if not table:
+        return
+    if one := gpulinks.same(table):
+        sheet.field("links", cells.plain(one), cells.plain(gpulinks.meaning(one), "dim"))
+        return
+    sheet.heading("Links", cells.plain(", ".join(gpulinks.legend(table)), "dim"))
+    sheet.table(
+        ("#", *(str(row.index) for row in rows)),
+        [
+            (cells.number(row.index), *(cells.plain(each) for each in line))
+            for row, line in zip(rows, table, strict=True)
+        ],
+        ("right",),
+    )
 
 
 def who(row: GpuRow, view: View) -> Cell:

@@ -30,6 +30,12 @@ class AmdProbe:
         """(index, id, render node) of each."""
         return [(card.index, card.uuid, card.render) for card in self._cards]
 
+    def links(self) -> list[dict[str, Any]]:
+        """The wire's GpuLink of each two."""
+        from . import links
+
+        return links.amd(self._sysfs, [(card.uuid, card.bus_id, card.node) for card in self._cards])
+
     def sample(self) -> list[dict[str, Any]]:
         """The wire's Gpu of each, by index."""
         if self._samples % _RESCAN == 0:

@@ -1,4 +1,4 @@
-"""All GPUs of the host, whoever made them: sections `gpus` and `processes`.
+"""All GPUs of the host, whoever made them: sections `gpus`, `processes` and `topology`.
 
 Sampling runs in a background thread. If it gets stuck in a driver, the report says so, and the GPUs come
 back by themselves when the driver does.
@@ -33,13 +33,15 @@ class GpuWatch:
         self._outbox = outbox
         self._roster = roster
         self._worker = Worker(loop, "gpus")
-        sysfs = os.environ.get("BERTH_SYSFS_ROOT") or "/sys"
+        self._sysfs = sysfs = os.environ.get("BERTH_SYSFS_ROOT") or "/sys"
         self._nvidia = NvidiaProbe(_load_nvml, sysfs)
         self._amd = AmdProbe(sysfs)
         self._facts = ProcessFacts()
         self._clocks: dict[str, IdleClock] = {}
         self._holders: set[str] = set()
         self._names: tuple[Any, Any] = ([], [])
+        self._linked: tuple[Any, Any] = ([], [])
+        """The GPUs whose links were told."""
         self._processes_at = -1e9
         self._last: dict[str, Any] = {"gpus": []}
         self.done = False
@@ -60,25 +62,41 @@ class GpuWatch:
                 }
             )
 
-    def _sample(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
-        """In the thread: all GPUs, and their processes if it is time."""
+    def _topology(self, gpus: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """In the thread: links, and the CPUs beside each GPU, if there are other GPUs than last time."""
+        names = (self._nvidia.names, self._amd.names)
+        if names == self._linked or self._nvidia.error:
+            return None
+        from . import links
+
+        self._linked = names
+        places = [
+            {"gpu": gpu["uuid"], "cpus": links.near(self._sysfs, gpu.get("bus_id", ""))} for gpu in gpus
+        ]
+        return {"gpus": places, "links": [*self._nvidia.links(), *self._amd.links()]}
+
+    def _sample(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None, dict[str, Any] | None]:
+        """In the thread: all GPUs, their processes if it is time, their links if they are new."""
         gpus = [*self._nvidia.sample(), *self._amd.sample()]
+        topology = self._topology(gpus)
         now = time.monotonic()
         if now - self._processes_at < _PROCESSES_EVERY - 0.1:
-            return gpus, None
+            return gpus, None, topology
         self._processes_at = now
         processes = []
         for uuid, pid, used in [*self._nvidia.processes(), *self._amd.processes()]:
             process = {"gpu": uuid, "pid": pid, "mem_used": used, **self._facts.facts(pid)}
             processes.append({key: value for key, value in process.items() if value not in (None, "")})
-        return gpus, processes
+        return gpus, processes, topology
 
     def _sampled(self, result: Any, error: BaseException | None) -> None:
         if error is not None:
             self._outbox.fault("gpus", error)
             self.done = True
             return
-        gpus, processes = result
+        gpus, processes, topology = result
+        if topology is not None:
+            self._outbox.section("topology", topology)
         if processes is not None:
             self._holders = {process["gpu"] for process in processes}
         now = time.time()

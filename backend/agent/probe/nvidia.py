@@ -53,6 +53,16 @@ class NvidiaProbe:
         """(index, UUID, minor number) of each."""
         return [(gpu.index, gpu.uuid, gpu.minor) for gpu in self._gpus if gpu.uuid]
 
+    def links(self) -> list[dict[str, Any]]:
+        """The wire's GpuLink of each two; nothing while the driver fails."""
+        from . import links
+
+        gpus = [gpu for gpu in self._gpus if gpu.handle is not None]
+        try:
+            return links.nvidia(self._nvml, [(gpu.uuid, gpu.bus, gpu.handle) for gpu in gpus])
+        except Exception:
+            return []  # the next sample says what is wrong with the driver
+
     def sample(self) -> list[dict[str, Any]]:
         """The wire's Gpu of each, by index. While the driver fails: those last seen, without values."""
         if self._ready():
@@ -129,6 +139,16 @@ class _Nvidia:
         self._static: dict[str, Any] = {}
         self._retry_at = 0.0
         self._error = ""
+
+    @property
+    def handle(self) -> Any:
+        """NVML's, None while it cannot be opened."""
+        return self._handle
+
+    @property
+    def bus(self) -> str:
+        """Its PCI address."""
+        return str(self._static.get("bus_id", ""))
 
     def forget(self) -> None:
         """The handle is void after NVML was shut down."""

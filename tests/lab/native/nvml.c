@@ -73,7 +73,8 @@ static int users; /* nvmlInit minus nvmlShutdown */
     X(nvmlDeviceGetDecoderUtilization) X(nvmlDeviceGetTotalEccErrors) \
     X(nvmlDeviceGetMemoryErrorCounter) X(nvmlDeviceGetBAR1MemoryInfo) X(nvmlDeviceGetPcieThroughput) \
     X(nvmlDeviceGetArchitecture) X(nvmlDeviceGetNumGpuCores) X(nvmlDeviceGetSerial) \
-    X(nvmlDeviceGetBrand)
+    X(nvmlDeviceGetBrand) X(nvmlDeviceGetTopologyCommonAncestor) X(nvmlDeviceGetNvLinkState) \
+    X(nvmlDeviceGetNvLinkRemoteDeviceType) X(nvmlDeviceGetNvLinkRemotePciInfo)
 
 #define AS_ENUM(name) C_##name,
 #define AS_TEXT(name) #name,
@@ -387,6 +388,28 @@ DEVICE(nvmlDeviceGetPcieThroughput, , (Gpu *gpu, int counter, uint *kib), {
     *kib = 0;
 })
 DEVICE(nvmlDeviceGetArchitecture, , (Gpu *gpu, uint *architecture), { *architecture = gpu->major == 9 ? 9 : 7; })
+
+/* Hopper hangs on NVSwitches by 18 links, Ampere has 12 that lead to the other GPUs in turn. */
+enum { TO_GPU = 0, TO_SWITCH = 2 };
+static uint nvlinks(const Gpu *gpu) { return gpu->major == 9 ? 18 : gpu->major == 8 ? 12 : 0; }
+static const Gpu *behind(const Gpu *gpu, uint link) {
+    uint own = gpu - conf.gpu, other = conf.gpus > 1 ? link % (conf.gpus - 1) : own;
+    return &conf.gpu[other + (conf.gpus > 1 && other >= own)];
+}
+DEVICE(nvmlDeviceGetTopologyCommonAncestor, , (Gpu *gpu, Gpu *other, int *level), {
+    *level = gpu->numa == other->numa ? 40 : 50;
+})
+DEVICE(nvmlDeviceGetNvLinkState, , (Gpu *gpu, uint link, uint *active), {
+    if (link < nvlinks(gpu)) *active = 1;
+    else result = nvlinks(gpu) ? INVALID_ARGUMENT : NOT_SUPPORTED;
+})
+DEVICE(nvmlDeviceGetNvLinkRemoteDeviceType, , (Gpu *gpu, uint link, int *type), {
+    (void)link;
+    *type = gpu->major == 9 ? TO_SWITCH : TO_GPU;
+})
+DEVICE(nvmlDeviceGetNvLinkRemotePciInfo, _v2, (Gpu *gpu, uint link, PciInfo *info), {
+    pci_info(behind(gpu, link), info);
+})
 DEVICE(nvmlDeviceIsMigDeviceHandle, , (Gpu *gpu, uint *is_mig), { *is_mig = 0; })
 DEVICE(nvmlDeviceGetMaxMigDeviceCount, , (Gpu *gpu, uint *count), { *count = 0; })
 UNSUPPORTED(nvmlDeviceGetMigMode, (Gpu *gpu, uint *current, uint *pending))
