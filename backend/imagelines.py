@@ -41,6 +41,8 @@ class ImageLine(Struct, frozen=True, kw_only=True, gc=False):
     users: int = 0
     branch: str = ""
     """In a tree: what is drawn in front of it."""
+    lacking: tuple[str, ...] = ()
+    """In a tree: hosts that have no image of its recipe."""
     stale: bool = False
     """All its hosts are away."""
 
@@ -69,6 +71,7 @@ class Lines:
         self._lines: list[ImageLine] = []
         self._by_key: dict[tuple[str, str], ImageLine] = {}
         self._tree: list[ImageLine] | None = None
+        self._hosts: tuple[str, ...] = ()
 
     def of(self, rows: Sequence[ImageRow], book: RecipeBook) -> list[ImageLine]:
         """By name; those of one name by age, the newest first; those without a name last."""
@@ -79,11 +82,12 @@ class Lines:
             self._by_key = {(line.name, line.id): line for line in self._lines}
         return self._lines
 
-    def tree(self, rows: Sequence[ImageRow], book: RecipeBook) -> list[ImageLine]:
-        """The same as a tree."""
+    def tree(self, rows: Sequence[ImageRow], book: RecipeBook, hosts: Sequence[str] = ()) -> list[ImageLine]:
+        """The same as a tree; `hosts`: all that told of their images."""
         found = self.of(rows, book)
-        if self._tree is None:
-            self._tree = tree(found, book)
+        if self._tree is None or self._hosts != tuple(hosts):
+            self._hosts = tuple(hosts)
+            self._tree = tree(found, book, hosts)
         return self._tree
 
     def _kept(self, line: ImageLine) -> ImageLine:
@@ -142,13 +146,20 @@ def _line(name: str, image_id: str, at: list[ImageRow], differs: bool) -> ImageL
     )
 
 
-def tree(found: Sequence[ImageLine], book: RecipeBook) -> list[ImageLine]:
-    """Lines in the order of the stack, each with the branch that leads to it; what has no recipe last."""
+def tree(found: Sequence[ImageLine], book: RecipeBook, hosts: Sequence[str] = ()) -> list[ImageLine]:
+    """Lines in the order of the stack, each with the branch that leads to it; what has no recipe last.
+
+    Here one name is one line, whatever image each host has under it.
+    """
     by_recipe: dict[str, list[ImageLine]] = {}
     others: list[ImageLine] = []
-    for line in found:
-        known = line.recipe in book.recipes if line.recipe else False
-        (by_recipe.setdefault(line.recipe or "", []) if known else others).append(line)
+    for line in _merged(found):
+        known = line.recipe in book.recipes and line.name != NAMELESS if line.recipe else False
+        if known:
+            lacking = tuple(host for host in hosts if host not in line.hosts) if line.places else ()
+            by_recipe.setdefault(line.recipe or "", []).append(replace(line, lacking=lacking))
+        else:
+            others.append(line)
     bases = {name: _base_lines(facts.base, others) for name, facts in book.recipes.items() if facts.base}
     children: dict[str, list[str]] = {}
     roots: list[str] = []
@@ -170,6 +181,20 @@ def tree(found: Sequence[ImageLine], book: RecipeBook) -> list[ImageLine]:
             grown.grow(names, "", top=True)
     grown.rest(book.recipes)
     return [*grown.out, *(line for line in others if id(line) not in used)]
+
+
+def _merged(found: Sequence[ImageLine]) -> list[ImageLine]:
+    """One line per name."""
+    by_name: dict[tuple[str, str], list[ImageLine]] = {}
+    for line in found:
+        by_name.setdefault((line.name, line.id if line.name == NAMELESS else ""), []).append(line)
+    return [each[0] if len(each) == 1 else _merge(each) for each in by_name.values()]
+
+
+def _merge(found: Sequence[ImageLine]) -> ImageLine:
+    places = [place for line in found for place in line.places]
+    made = _line(found[0].name, found[0].id, places or list(found[0].places), found[0].differs)
+    return replace(made, created_at=found[0].created_at, size=found[0].size)
 
 
 def _base_lines(base: str, others: Sequence[ImageLine]) -> list[ImageLine]:

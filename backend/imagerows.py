@@ -13,6 +13,7 @@ from backend.model import HostSnapshot, Image, ImageRow
 
 if TYPE_CHECKING:
     from backend.config import Context
+    from backend.recipes.model import Rendered
 
 DIGEST_LABEL = "berth.recipe.digest"
 RECIPE_LABEL = "berth.recipe"
@@ -21,14 +22,27 @@ _SHORT = 12
 """Digits of an id that name an image without a name."""
 
 
+Owner = tuple[int, int] | None
+"""Uid and gid that a recipe is made for; None: for anybody."""
+
+
+class Expected(Struct, frozen=True):
+    """What a recipe would give now."""
+
+    rendered: Rendered
+    dockerfile: str
+
+
 class RecipeFacts(Struct, frozen=True, kw_only=True, gc=False):
     """What a recipe says about images, wherever they are."""
 
     name: str
     images: tuple[str, ...] = ()
     """Names it yields, as `imagenames.whole` writes them."""
-    digest: str | None = None
-    """What an image that is fresh has as its label; None while that is not known."""
+    expected: Mapping[Owner, Expected] = MappingProxyType({})
+    """By owner; empty while that is not known."""
+    personal: bool = False
+    """Whether it is another one for each owner."""
     base: str = ""
     """Name of the recipe it stands on, or the image from a registry; empty: scratch, or not known."""
     problem: str = ""
@@ -41,20 +55,32 @@ class RecipeBook(Struct, frozen=True, kw_only=True):
     recipes: Mapping[str, RecipeFacts] = MappingProxyType({})
     building: Mapping[tuple[str, str], str] = MappingProxyType({})
     """Host and recipe to how far it is: `3/12`."""
+    owners: Mapping[str, Owner] = MappingProxyType({})
+    """Who we are on a host."""
     yields: Mapping[str, str] = MappingProxyType({})
     """Name of an image to the recipe that yields it."""
 
     @staticmethod
     def of(
-        recipes: Iterable[RecipeFacts], building: Mapping[tuple[str, str], str] | None = None
+        recipes: Iterable[RecipeFacts],
+        building: Mapping[tuple[str, str], str] | None = None,
+        owners: Mapping[str, Owner] | None = None,
     ) -> RecipeBook:
         """The book of these recipes."""
         found = {each.name: each for each in recipes}
         return RecipeBook(
             recipes=found,
             building=building or {},
+            owners=owners or {},
             yields={image: each.name for each in found.values() for image in each.images},
         )
+
+    def expected(self, recipe: str, host: str) -> Expected | None:
+        """What a recipe would give on a host now; None where that is not known."""
+        facts = self.recipes.get(recipe)
+        if facts is None:
+            return None
+        return facts.expected.get(self.owners.get(host) if facts.personal else None)
 
 
 NO_RECIPES = RecipeBook()
@@ -73,7 +99,8 @@ def image_rows(
     if not images:
         return []
     users = users_of(host, contexts)
-    return [image_row(host.name, each, users.of(each), book, stale=host.stale) for each in images]
+    ids = {whole(tag): each.id for each in images for tag in each.tags} if book.recipes else {}
+    return [image_row(host.name, each, users.of(each), book, ids, stale=host.stale) for each in images]
 
 
 def image_row(
@@ -81,13 +108,17 @@ def image_row(
     image: Image,
     used_by: tuple[str, ...] = (),
     book: RecipeBook = NO_RECIPES,
+    ids: Mapping[str, str] = MappingProxyType({}),
     *,
     name: str = "",
     stale: bool = False,
 ) -> ImageRow:
-    """The row of one image; `name` is the one of its names that it was called by."""
+    """The row of one image.
+
+    `ids`: names of all images of its host to their ids. `name`: the one of its names that it was called by.
+    """
     recipe = _recipe(image, book)
-    state, reason = _freshness(host, image, recipe, book)
+    state, reason = (None, "") if recipe is None else _freshness(host, image, recipe, book, ids)
     known = bare(image.id)
     return ImageRow(
         host=host,
@@ -137,22 +168,36 @@ def _recipe(image: Image, book: RecipeBook) -> str | None:
     return next((found for tag in image.tags if (found := book.yields.get(whole(tag)))), None)
 
 
-def _freshness(host: str, image: Image, recipe: str | None, book: RecipeBook) -> tuple[str | None, str]:
-    if recipe is None:
-        return None, ""
+def _freshness(
+    host: str, image: Image, recipe: str, book: RecipeBook, ids: Mapping[str, str]
+) -> tuple[str | None, str]:
     if steps := book.building.get((host, recipe)):
         return "building", steps
     facts = book.recipes.get(recipe)
-    if facts is None or facts.digest is None:
-        return None, facts.problem if facts else ""
-    label = image.labels.get(DIGEST_LABEL)
-    if label == facts.digest:
-        if image.tags:
-            return "fresh", ""
-        return "stale", "another image has its name now"
+    if facts is None:
+        return None, ""
     if not image.tags:
         return "stale", "a newer one has its name"
-    return "stale", "its recipe or its base changed" if label else "not built by berth"
+    expected = book.expected(recipe, host)
+    if expected is None:
+        return None, facts.problem
+    from backend.building import fresh
+
+    found = {"Config": {"Labels": image.labels}}
+    why = fresh.reason(found, expected.rendered, expected.dockerfile, _bases(image, ids))
+    return ("stale", why) if why else ("fresh", "")
+
+
+def _bases(image: Image, ids: Mapping[str, str]) -> dict[str, str]:
+    """The images it was built on, as they are on its host now; ids are written as it has them."""
+    from backend.building import fresh
+
+    now: dict[str, str] = {}
+    for reference, identity in fresh._bases(image.labels).items():
+        known = ids.get(whole(reference))
+        if known is not None:
+            now[reference] = identity if bare(known) == bare(identity) else known
+    return now
 
 
 class Users:

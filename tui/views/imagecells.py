@@ -75,6 +75,7 @@ def by_host(line: ImageLine) -> Cell:
     spans: list[tuple[str, str]] = []
     for each in line.places[: 2 * _SHOWN]:
         spans.append((f"{'  ' if spans else ''}{printable(each.host, 60)}{_sign(each)}", _style(each)))
+    spans += [(f"{'  ' if spans else ''}{printable(host, 60)} ·", "dim") for host in line.lacking[:_SHOWN]]
     more = len(line.places) - 2 * _SHOWN
     return (*spans, *(((f"  +{more}", "dim"),) if more > 0 else ()))
 

@@ -19,6 +19,7 @@ from tui.columns import Cell, Column
 from tui.filter import Field
 from tui.table import FleetTable
 from tui.views.base import ListView
+from tui.views.imagebook import Book
 from tui.views.imagecells import by_host, hosts, name, state, state_text, users
 from tui.views.make import figures, words
 
@@ -53,6 +54,7 @@ class ImagesView(ListView):
         self._watched: Any = None
         self._resting: Timer | None = None
         super().__init__(*args)
+        self._book = Book(self)
 
     # ------------------------------------------------------------------------------------- columns
 
@@ -83,8 +85,11 @@ class ImagesView(ListView):
         return (
             words("image", "IMAGE", 14, lambda r: r.name, cell=name, grow=3),
             figures("size", "SIZE", 7, _size, lambda r: r.size),
-            words("hosts", "HOSTS", 7, lambda r: " ".join(r.hosts), cell=hosts, grow=1),
-        )
+            words(
+                "hosts", "HOSTS", 7, lambda r: " ".join(r.hosts), grow=1,
+                cell=lambda r: by_host(r) if r.state and r.places else hosts(r),
+            ),
+        )  # fmt: skip
 
     def _tree_columns(self) -> list[Column[Any]]:
         known = {column.key: column for column in self.all_columns}
@@ -96,6 +101,7 @@ class ImagesView(ListView):
     def make_rows(self) -> Sequence[ImageLine]:
         """One line per image; those of some hosts where only some are shown."""
         self._watch()
+        self._book.look()
         builder, state = self.sources.builder, self.sources.state
         rows = builder.images(state)
         if self.hosts is not None:
@@ -104,8 +110,13 @@ class ImagesView(ListView):
             from backend.imagerows import missing_rows
 
             rows = [*rows, *missing_rows(rows, builder.book)]
-        find = self._lines.tree if self._as_tree else self._lines.of
-        return find(rows, builder.book)
+        if not self._as_tree:
+            return self._lines.of(rows, builder.book)
+        told = [host.name for host in state.hosts.values() if host.images is not None]
+        return self._lines.tree(rows, builder.book, [each for each in told if self._is_chosen(each)])
+
+    def _is_chosen(self, host: str) -> bool:
+        return self.hosts is None or host in self.hosts
 
     def _watch(self) -> None:
         """Hosts tell of their images from the first time on that somebody wants to see them."""
@@ -118,6 +129,10 @@ class ImagesView(ListView):
     def berth(self) -> BerthApp:
         """The app, as what it is."""
         return self.app  # type: ignore[return-value]
+
+    def on_show(self) -> None:
+        """Recipes may have been written since it was shown last."""
+        self._book.reread()
 
     def host_of(self, row: ImageLine) -> str:
         """The first that has it; with a choice of hosts only their images are rows at all."""
