@@ -64,6 +64,7 @@ def idle(engine: LocalEngine, folder: Path, seconds: float) -> list[Figure]:
         _first_row(terminal)
         terminal.run(5)
         agents = [pid for pid in tree(terminal.pid) if pid != terminal.pid]
+        started = {pid: _command(pid) for pid in agents}
         before = _nvml_calls(gpus)
         costs = measure(
             {"dashboard": [terminal.pid], "agent": agents, "dockerd": [engine.pid]}, seconds, terminal.run
@@ -77,7 +78,7 @@ def idle(engine: LocalEngine, folder: Path, seconds: float) -> list[Figure]:
         Figure("idle dashboard, 100 containers, 8 GPUs: CPU", app.cpu_percent, "%", 3.0, cpu),
         Figure("idle dashboard, 100 containers, 8 GPUs: memory", app.rss_mb, "MB", 90.0, memory),
         Figure("its agent: CPU", agent.cpu_percent, "%", 1.0),
-        Figure("its agent: memory", agent.rss_mb, "MB", 25.0),
+        Figure("its agent: memory", agent.rss_mb, "MB", 25.0, note=_several(started)),
         Figure("its agent: NVML calls", calls, "/s", 40.0, {"nvitop": nvitop_calls}),
         Figure(
             "dockerd while watched: CPU",
@@ -86,6 +87,18 @@ def idle(engine: LocalEngine, folder: Path, seconds: float) -> list[Figure]:
             peers={"under docker stats": daemon, "alone": quiet},
         ),
     ]
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
+    except OSError:
+        return "gone"
+
+
+def _several(started: dict[int, str]) -> str:
+    """What was counted, where it was more than the one agent."""
+    return "" if len(started) < 2 else " + ".join(started.values())
 
 
 def _nvml_calls(folder: Path) -> int:
