@@ -26,6 +26,11 @@ async def _run(order: str, directory: Path, data: bytes) -> None:
         voice = _Voice()
         ctx = ActionContext(config, access, voice)
         made = Order(config, access, request, say=voice.report, confirm=voice.confirm, id=order)
+        try:
+            await made.prepare()
+        except BerthError as error:
+            print(str(error).replace("\n", " "), flush=True)
+            return
         print("started", flush=True)
         null = os.open(os.devnull, os.O_RDWR)
         for standard in (0, 1, 2):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -27,7 +28,6 @@ _TAG = "tag:"
 _CANCEL = 30.0
 """Seconds that another berth has to end a build of its own."""
 _LOOK = 0.2
-_TAIL = 12
 
 
 # ------------------------------------------------------------------------------------- the request
@@ -84,21 +84,28 @@ async def detached(config: Config, request: Request) -> str:
     order = records.new_id()
     records.folder().mkdir(parents=True, exist_ok=True, mode=0o700)
     argv = [sys.executable, "-P", "-m", "backend.building", order, str(config.directory)]
-    process = await asyncio.create_subprocess_exec(
-        *argv,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+    said = await asyncio.to_thread(_start, argv, msgspec.json.encode(request))
+    if said != "started":
+        raise ActionFailed(said or "the order could not be started.")
+    return order
+
+
+def _start(argv: list[str], data: bytes) -> str:
+    """Start a process that outlives us; its first line."""
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(msgspec.json.encode(request))
-    process.stdin.close()
-    said = (await process.stdout.readline()).decode(errors="replace").strip()
-    if said != "started":
-        raise ActionFailed(said or "the order could not be started.")
-    process._transport.close()  # type: ignore[attr-defined]  # it outlives us: nobody waits for it
-    return order
+    with process.stdin, process.stdout:
+        process.stdin.write(data)
+        process.stdin.close()
+        said = process.stdout.readline().decode(errors="replace").strip()
+    process.returncode = 0  # nobody waits for it: it is no child that was forgotten
+    return said
 
 
 # ---------------------------------------------------------------------------------------- its end
@@ -113,12 +120,10 @@ def raise_worst(builds: Iterable[Build]) -> None:
     bad = [each for each in builds if worst([each]) is not None]
     first = next((each for each in bad if each.state is BuildState.FAILED), bad[0])
     more = f" ({len(bad)} of {len(builds)} builds did not go well)" if len(builds) > 1 else ""
-    tail = " | ".join(each.strip() for each in first.tail[-_TAIL:] if each.strip())
     said = first.error or f"{first.recipe} on {first.host}: {first.state.value}"
-    hint = f"{first.hint} Last lines: {printable(tail, 1200)}" if tail else first.hint
     if state is BuildState.DETACHED and first.state is BuildState.DETACHED:
         raise HostError(f"{said} The build goes on there.", hint="Later: berth images builds")
-    raise BuildFailed(f"{said}{more}", hint=hint, tail=first.tail)
+    raise BuildFailed(f"{said}{more}", hint=first.hint, tail=first.tail)
 
 
 def told(builds: Sequence[Build]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from backend.building.model import Step
 from backend.recipes.dockerfile import DockerfileError, parse
@@ -33,6 +34,25 @@ def line_of(step: Step, instructions: list[tuple[int, str]]) -> int:
             if "$" in text and len(head := text.partition("$")[0]) > len("COPY ") and wanted.startswith(head)
         ]
     return same[0] if len(same) == 1 else 0
+
+
+def with_labels(text: str, labels: Mapping[str, str]) -> str | None:
+    """The Dockerfile with labels as its last instruction; None where that could mean something else.
+
+    The classic builder makes a layer of each label it is given beside the Dockerfile.
+    """
+    try:
+        parsed = parse(text)
+    except DockerfileError:
+        return None
+    if parsed.escape != "\\" or not labels:
+        return None
+    words = " ".join(f"{_quoted(name)}={_quoted(value)}" for name, value in sorted(labels.items()))
+    return f"{text.rstrip()}\nLABEL {words}\n"
+
+
+def _quoted(text: str) -> str:
+    return '"' + re.sub(r'([\\"$])', r"\\\1", text.replace("\n", " ")) + '"'
 
 
 def _plain(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import deque
 from collections.abc import Callable
@@ -26,6 +27,8 @@ _PAUSE = 1.0
 _TAIL = 12
 """Last lines of output that an error carries."""
 _STEPS_KEPT = 100
+_NUMBERED = re.compile(r"#\d+ |------| > \[")
+"""Lines of BuildKit about itself."""
 _HINTS = (
     ("no space left on device", "The host's disk is full: free some room there, then: berth images retry"),
     ("network is unreachable", "The host cannot reach it: pull the image, or copy it there."),
@@ -98,7 +101,8 @@ class Following:
         for said in self._progress.feed(at, line):
             if said.line is not None and not known:
                 self.record.say(said.line)
-                self._tail.append(said.line)
+                if said.line.strip() and not _NUMBERED.match(said.line):
+                    self._tail.append(said.line)
             changed = said.step or changed
             if said.step is not None and not known:
                 self._tell(said.step)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backend.building import fresh, remote, stage
+from backend.building import dockerlines, fresh, remote, stage
 from backend.building.bases import Bases
 from backend.building.following import Following
 from backend.building.model import BuildState, Request
@@ -120,17 +120,22 @@ class One:
                 )
                 following.begin(event.builder)
                 record.update(record.build.to(BuildState.SENDING, sent=sent, builder=event.builder))
-                await conversation.say({"build": self._specification(secrets)})
+                await conversation.say({"build": self._specification(secrets, event.builder)})
                 return True
         raise ActionFailed(f"{engine.host}: the build did not begin.")
 
-    def _specification(self, secrets: dict[str, bytes]) -> dict[str, object]:
-        rendered = self.rendered
+    def _specification(self, secrets: dict[str, bytes], builder: str) -> dict[str, object]:
+        rendered, dockerfile = self.rendered, self._dockerfile
+        labels = fresh.labels(rendered, dockerfile, self._bases)
+        if builder == "classic" and not rendered.target:
+            labelled = dockerlines.with_labels(dockerfile, labels)
+            if labelled is not None:
+                dockerfile, labels = labelled, {}
         return remote.specification(
-            dockerfile=self._dockerfile,
+            dockerfile=dockerfile,
             tags=rendered.tags,
             args=rendered.build_args,
-            labels=fresh.labels(rendered, self._dockerfile, self._bases),
+            labels=labels,
             secrets=secrets,
             target=rendered.target,
             platform=rendered.platform,

@@ -23,6 +23,7 @@ from backend.building.records import Record
 from backend.building.rendering import Rendering, overrides
 from backend.errors import BerthError, HostError
 from backend.recipes.discover import load
+from backend.recipes.graph import RecipeGraph
 from backend.recipes.model import Recipe
 from backend.recipes.staging import staging
 from backend.text import duration, size
@@ -57,22 +58,30 @@ class Order:
         self._lost = request.lost or (STOP if settings.stop_when_lost else GO_ON)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._cancelled: set[str] = set()
+        self._graph: RecipeGraph | None = None
+        self._recipes: list[Recipe] = []
+
+    async def prepare(self) -> None:
+        """Read the recipes. Raises what is wrong with them, or with the request, as a whole."""
+        graph = await load(self._config, roots=self.request.roots, overrides=overrides(self.request))
+        levels = graph.order([graph.find(name).name for name in self.request.names])
+        self._recipes = [recipe for level in levels for recipe in level]
+        self._graph = graph
 
     async def run(self) -> list[Build]:
-        """Build; how each ended. Raises what is wrong with the request or the recipes as a whole.
+        """Build; how each ended. Raises what `prepare` does.
 
         A cancel ends all builds on their hosts before it is passed on.
         """
         records.settle()
-        graph = await load(self._config, roots=self.request.roots, overrides=overrides(self.request))
-        names = [graph.find(name).name for name in self.request.names]
-        levels = graph.order(names)
-        recipes = [recipe for level in levels for recipe in level]
+        if self._graph is None:
+            await self.prepare()
+        assert self._graph is not None
         with records.own(self.id):
             async with staging() as into:
-                rendering = Rendering(graph, into, self._say)
+                rendering = Rendering(self._graph, into, self._say)
                 try:
-                    await self._all(recipes, rendering)
+                    await self._all(self._recipes, rendering)
                 finally:
                     await rendering.close()
         return [record.build for record in self.records]
@@ -202,7 +211,9 @@ class Order:
                 say(f"goes on there: {error}")
                 return
             failed(record, error)
-            say(str(error))
+            for line in record.build.tail:
+                say(f"| {line}")
+            say(f"failed: {error.message}")
 
     async def _timed(self, one: One, say: Say) -> None:
         record = one.record

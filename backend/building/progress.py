@@ -121,6 +121,9 @@ class Progress:
         for line in str(found.get("stream") or found.get("status") or "").splitlines():
             if not line.strip():
                 continue
+            if _PODMAN.match(line) or line.startswith("--> "):  # Podman's answer to Docker's API
+                yield from self._podman(when, line)
+                continue
             step = None
             if match := _CLASSIC.match(line):
                 self._end_last(when)

@@ -6,6 +6,7 @@ for as long as it lives: what is active without that lock was left by a berth th
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import itertools
@@ -148,8 +149,10 @@ class Record:
         self.build = build
         if new or time.monotonic() - self._written >= _EVERY:
             self._save()
-        else:
+        elif not self._pending:
             self._pending = True
+            with contextlib.suppress(RuntimeError):  # without a loop `close` does it
+                asyncio.get_running_loop().call_later(_EVERY, self._flush)
         for each in list(_listeners):
             each(build, None)
 
@@ -167,11 +170,14 @@ class Record:
 
     def close(self) -> None:
         """Everything is on disk."""
-        if self._pending:
-            self._save()
+        self._flush()
         if self._log is not None:
             os.close(self._log)
             self._log = None
+
+    def _flush(self) -> None:
+        if self._pending:
+            self._save()
 
     def _save(self) -> None:
         self._written = time.monotonic()

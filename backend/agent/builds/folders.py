@@ -10,7 +10,8 @@ import re
 import shutil
 import tempfile
 import time
-from typing import Any, Dict, List, Optional
+from contextlib import suppress
+from typing import Any, Callable, Dict, List, Optional
 
 _DAY = 86400.0
 _RUNS_KEPT = 40
@@ -167,8 +168,11 @@ def secrets_folder(run: Run) -> str:
     raise FileNotFoundError(2, "no folder for secrets")
 
 
-def sweep() -> None:
-    """Remove what ended processes left behind, and what is old. Never raises."""
+def sweep(forget: Callable[[str], None] = lambda image: None) -> None:
+    """Remove what ended processes left behind, and what is old. Never raises.
+
+    `forget` removes an image that a failed build got to, where nobody needs it.
+    """
     now = time.time()
     for number, run in enumerate(runs()):
         try:
@@ -183,9 +187,27 @@ def sweep() -> None:
         for name in os.listdir(contexts):
             folder = os.path.join(contexts, name)
             if os.stat(folder).st_mtime < now - _CONTEXT_AGE:
+                for image in leftovers(folder):
+                    forget(image)
                 shutil.rmtree(folder, True)
     except OSError:
         pass
+
+
+def leftovers(folder: str) -> List[str]:
+    """Images that failed builds of a context got to: the next one goes on from there."""
+    try:
+        with open(os.path.join(folder, "leftover"), "rb") as file:
+            found = file.read(65536).decode("ascii", "replace").split()
+    except OSError:
+        return []
+    return sorted({image for image in found if re.fullmatch(r"[0-9a-f]{12,64}", image)})
+
+
+def keep_leftover(folder: str, image: str) -> None:
+    """Note what a failed build got to; a full disk does not matter."""
+    with suppress(OSError), open(os.path.join(folder, "leftover"), "a") as file:
+        file.write(f"{image}\n")
 
 
 def _sweep_secrets(base: str) -> None:

@@ -56,7 +56,7 @@ class Worker:
             self._run.note(pid=os.getpid())
             end = self._build()
             self._run.finish(end)
-            folders.sweep()
+            folders.sweep(lambda image: api.remove_dangling(self._socket, image))
             code = 0
         finally:
             os._exit(code)  # nothing of this process belongs to who started it
@@ -145,29 +145,20 @@ class Worker:
         if failed:
             self._keep_leftover()
             return
-        leftover = self._leftover
         new = found.get("Id")
         for image in before.values():
             labels = (image.get("Config") or {}).get("Labels") or {}
             if image.get("Id") not in (None, new) and _LABEL in labels:
                 api.remove_dangling(self._socket, image["Id"])
+        for left in folders.leftovers(self._spec["folder"]):
+            api.remove_dangling(self._socket, left)
         with suppress(OSError):
-            with open(leftover, "rb") as file:
-                names = file.read(65536).split()
-            for name in set(names):
-                api.remove_dangling(self._socket, name.decode())
-            os.unlink(leftover)
-
-    @property
-    def _leftover(self) -> str:
-        """File with the ids of what failed builds got to."""
-        return os.path.join(self._spec["folder"], "leftover")
+            os.unlink(os.path.join(self._spec["folder"], "leftover"))
 
     def _keep_leftover(self) -> None:
         """Note what this build got to: the next try goes on from there, and removes what it does not need."""
         if self._last:
-            with suppress(OSError), open(self._leftover, "ab") as file:
-                file.write(self._last + b"\n")
+            folders.keep_leftover(self._spec["folder"], self._last.decode())
 
 
 def _written(folder: str, secrets: Dict[str, str]) -> Dict[str, str]:

@@ -1,0 +1,197 @@
+"""Builds on real hosts by the real program: what is built, what is not, and how it is said."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from tests.backend.building.conftest import SLOW, World, busy, ended
+from tests.lab.machine import wait_for
+
+pytestmark = pytest.mark.lab
+
+STACKED = "ARG baseimage\nFROM ${baseimage}\n"
+
+
+def stack(world: World) -> None:
+    world.recipe("ssh", f"{STACKED}RUN echo ssh > /ssh\n", berth_yaml="base: busybox\nmaintainer: me\n")
+    world.recipe(
+        "mamba", f"{STACKED}COPY f /f\n", berth_yaml="base: ssh\nmaintainer: me\n", f="content of mamba\n"
+    )
+    world.recipe("torch", f"{STACKED}RUN cat /f > /torch\n", berth_yaml="base: mamba\nmaintainer: me\n")
+
+
+def test_a_stack_is_built_on_two_hosts_and_then_only_what_changed(world):
+    stack(world)
+    world.berth("images", "build", "torch", "--host", "h1", "h2")
+    top = "me/busybox_ssh_mamba_torch"
+    for name in ("h1", "h2"):
+        assert (
+            world.lab.host(name).docker("run", "--rm", top, "cat", "/ssh", "/torch")
+            == "ssh\ncontent of mamba"
+        )
+    said = world.berth("images", "build", "torch", "--host", "h1", "h2")
+    assert "nothing to do: 6 images are fresh" in said.stdout
+    assert len(world.builds()) == 6  # what was fresh is not put on record
+
+    world.recipe("mamba", f"{STACKED}COPY f /f\n", f="other\n")
+    said = world.berth("images", "build", "torch", "--host", "h1")
+    assert "ssh: nothing to do" in said.stderr
+    assert "mamba: is built: its files, or what it stands on, have changed" in said.stderr
+    h1 = world.lab.host("h1")
+    assert h1.docker("run", "--rm", top, "cat", "/torch") == "other"
+    assert h1.docker("images", "-q", "-f", "dangling=true") == ""  # what was replaced is gone
+
+    h1.docker("rmi", top)
+    said = world.berth("images", "build", "torch", "--host", "h1")
+    assert "torch: is built: it is not there" in said.stderr and "mamba: nothing to do" in said.stderr
+
+
+def test_a_base_that_moved_makes_stale(world):
+    h1 = world.lab.host("h1")
+    world.recipe("leaf", "FROM base:1\nRUN cat /which > /found\n")
+    h1.docker("build", "-t", "base:1", "-", data=b"FROM busybox\nRUN echo one > /which\n")
+    world.berth("images", "build", "leaf", "--host", "h1")
+    world.berth("images", "build", "leaf", "--host", "h1")
+    h1.docker("build", "-t", "base:1", "-", data=b"FROM busybox\nRUN echo two > /which\n")
+    said = world.berth("images", "build", "leaf", "--host", "h1")
+    assert "base:1 is another image now" in said.stderr
+    image = world.build("leaf", "h1")["images"][0]
+    assert h1.docker("run", "--rm", image, "cat", "/found") == "two"
+
+
+@pytest.mark.parametrize(
+    ("host", "builder"), [("h1", "buildkit"), ("h1", "classic"), ("p1", "auto"), ("p1", "classic")]
+)
+def test_every_builder_builds_tells_its_steps_and_says_what_failed(world, host, builder):
+    world.recipe("good", "FROM busybox\nRUN echo hello there\nCOPY Dockerfile sub/ /x/\n")
+    sub = world.recipes / "images/good/sub"
+    sub.mkdir()
+    (sub / "run.sh").write_text("#!/bin/sh\n")
+    (sub / "run.sh").chmod(0o755)
+    world.berth("images", "build", "good", "--host", host, "--builder", builder)
+    build = world.build("good", host)
+    engine = world.lab.host(host)
+    assert engine.docker(
+        "run", "--rm", build["images"][0], "sh", "-c", "stat -c '%a %u' /x/run.sh; ls -A /x"
+    ) == ("755 0\nDockerfile\nrun.sh")
+    texts = [step["text"] for step in build["done"]]
+    assert "RUN echo hello there" in texts and build["step"] == build["steps"] >= 3
+    assert [step["line"] for step in build["done"] if step["text"] == "RUN echo hello there"] == [2]
+    log = (world.state / "builds" / f"{build['id']}.log").read_text()
+    assert "hello there" in log
+
+    world.recipe("bad", "FROM busybox\n\nRUN echo last words; \\\n  exit 3\n")
+    said = world.berth("images", "build", "bad", "--host", host, "--builder", builder, code=1)
+    assert "images/bad/Dockerfile:3:" in said.stderr and "last words" in said.stderr
+    assert world.state_of("bad", host) == "failed"
+
+
+def test_a_broken_dockerfile_is_told_by_line_and_column_before_any_host_is_asked(world):
+    world.recipe("broken", "FROM busybox\n  FOO bar\n")
+    said = world.berth("images", "build", "broken", "--host", "h1", code=2)
+    assert "images/broken/Dockerfile:2:3: 'FOO' is no instruction" in said.stderr
+    assert not (world.state / "builds").exists() or not world.builds()
+
+
+def test_what_fails_takes_along_only_what_stands_on_it(world):
+    stack(world)
+    world.recipe("mamba", f"{STACKED}RUN exit 5\n")
+    world.recipe("other", f"{STACKED}RUN echo fine > /other\n", berth_yaml="base: ssh\nmaintainer: me\n")
+    world.berth("images", "build", "torch", "other", "--host", "h1", code=1)
+    states = {each["recipe"]: each["state"] for each in world.builds()}
+    assert states == {"ssh": "done", "mamba": "failed", "torch": "skipped", "other": "done"}
+    failed = world.build("mamba", "h1")["id"]
+    world.recipe("mamba", f"{STACKED}RUN echo mended > /f\n")
+    said = world.berth("images", "retry", failed)
+    assert "ssh: nothing to do" in said.stderr and "other: nothing to do" in said.stderr
+    assert {each["state"] for each in world.builds() if each["recipe"] == "mamba"} == {"failed", "done"}
+
+
+@pytest.mark.parametrize(("host", "builder"), [("h1", "buildkit"), ("h1", "classic"), ("p1", "auto")])
+def test_a_cancel_ends_the_build_on_its_host(world, host, builder):
+    world.recipe("slow", f"FROM busybox\nRUN {SLOW}\n")
+    process = world.start("images", "build", "slow", "--host", host, "--builder", builder)
+    machine = world.lab.host(host)
+    wait_for(lambda: any("echo t $i" in each for each in busy(machine)), "the step to run", seconds=60)
+    process.send_signal(signal.SIGINT)
+    out = ended(process)
+    assert process.returncode == 130, out
+    wait_for(lambda: not busy(machine), "the build to end on its host", seconds=30)
+    assert world.state_of("slow", host) == "cancelled"
+    assert machine.docker("ps", "-aq") == ""
+
+
+def test_a_build_is_cancelled_from_elsewhere_and_listed_while_it_runs(world):
+    world.recipe("slow", f"FROM busybox\nRUN {SLOW}\n")
+    process = world.start("images", "build", "slow", "--host", "h1")
+    h1 = world.lab.host("h1")
+    wait_for(lambda: any("echo t $i" in each for each in busy(h1)), "the step to run", seconds=60)
+    listed = world.berth("images", "builds", "--active").stdout
+    assert "building 2/2" in listed and "h1/slow" in listed
+    build = world.build("slow", "h1")["id"]
+    assert "cancelled" in world.berth("images", "cancel", build).stdout
+    assert "cancelled" in ended(process)
+    wait_for(lambda: not busy(h1), "the build to end", seconds=30)
+
+
+def test_a_detached_order_goes_on_by_itself(world):
+    stack(world)
+    said = world.berth("images", "build", "torch", "--host", "h1", "--detach")
+    assert "goes on by itself" in said.stdout
+    wait_for(lambda: world.state_of("torch", "h1") == "done", "torch to be built", seconds=60)
+
+
+def test_the_context_travels_once_and_then_only_what_changed(world):
+    import os
+
+    world.recipe("big", "FROM busybox\nCOPY big small /data/\n", big=os.urandom(8_000_000), small="1")
+    world.berth("images", "build", "big", "--host", "h1")
+    assert world.build("big", "h1")["sent"] > 8_000_000
+    world.recipe("big", "FROM busybox\nCOPY big small /data/\n", small="2")
+    world.berth("images", "build", "big", "--host", "h1")
+    assert world.build("big", "h1")["sent"] < 100_000
+    image = world.build("big", "h1")["images"][0]
+    assert world.lab.host("h1").docker("run", "--rm", image, "cat", "/data/small") == "2"
+
+
+def test_without_rsync_the_whole_context_is_sent_and_that_is_said(world):
+    world.recipe("plain", "FROM busybox\nCOPY f /f\nRUN test $(cat /f) = 12\n", f="12")
+    h1 = world.lab.host("h1")
+    h1.run(["mv", "/usr/bin/rsync", "/usr/bin/rsync.away"])
+    try:
+        said = world.berth("images", "build", "plain", "--host", "h1")
+    finally:
+        h1.run(["mv", "/usr/bin/rsync.away", "/usr/bin/rsync"])
+    assert "h1 has no rsync: the whole context is sent" in said.stderr
+
+
+@pytest.mark.parametrize("host", ["h1", "p1"])
+def test_a_secret_is_there_in_the_build_and_nowhere_afterwards(world, host):
+    key = world.folder / "token"
+    key.write_text("hunter2-but-longer")
+    world.recipe(
+        "private",
+        "FROM busybox\nRUN --mount=type=secret,id=token wc -c < /run/secrets/token > /size\n",
+        berth_yaml=f"secrets:\n  token: {{file: {key}}}\n",
+    )
+    said = world.berth("images", "build", "private", "--host", host)
+    assert "looking for private keys" in said.stderr
+    machine, image = world.lab.host(host), world.build("private", host)["images"][0]
+    assert machine.docker("run", "--rm", image, "cat", "/size") == "18"
+    script = (
+        "ls -d /dev/shm/berth-* 2>/dev/null; grep -rl hunter2 /dev/shm /home/alice /run 2>/dev/null; true"
+    )
+    assert machine.run(["sh", "-c", script]).stdout.strip() == ""
+    world.berth("images", "build", "private", "--host", host, "--builder", "classic", "--force", code=1)
+    for record in (world.state / "builds").iterdir():
+        assert b"hunter2" not in record.read_bytes()
+
+
+def test_the_list_of_builds_is_data_too(world):
+    world.recipe("one", "FROM busybox\nRUN true\n")
+    world.berth("images", "build", "one", "--host", "h1")
+    [result] = json.loads(world.berth("images", "builds", "--json").stdout)
+    assert result["ok"] and "h1/one" in result["output"][0]
