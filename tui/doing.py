@@ -159,11 +159,10 @@ class Doing:
         runs = [
             self.runs.start(action, target, options, ask=self, changed=self._changed) for target in targets
         ]
-        if (action.prints or action.page) and len(runs) == 1:
-            from tui.output import OutputScreen
-
-            self._app.push_screen(OutputScreen(runs[0]))
-        elif action.changes or not action.prints:
+        shown = (action.prints or action.page) and len(runs) == 1
+        if shown:
+            self._app.push_screen(_page(action, runs[0]))
+        if not (shown and action.prints) and (action.changes or not action.prints):
             self._app.run_worker(self._tell(action, runs), group="actions", exit_on_error=False)
 
     def _targets(self, action: Action, rows: Sequence[Any]) -> list[Any]:
@@ -217,6 +216,13 @@ class Doing:
             if result.terminal is not None:
                 await hand_over_in(self._app, result.terminal, self._access, self._config, ahead)
 
+    def begin(self, name: str, options: Mapping[str, Any]) -> Run:
+        """Do something to the fleet whose options are all known: no form, a toast at its end."""
+        action = declared()[name]
+        run = self.runs.start(action, None, options, ask=self, changed=self._changed)
+        self._app.run_worker(self._tell(action, [run]), group="actions", exit_on_error=False)
+        return run
+
     def _changed(self, run: Run) -> None:
         self._app.post_message(_message(run))
 
@@ -248,6 +254,21 @@ class Doing:
     async def close(self) -> None:
         """Cancel what runs, wait for its clean-up."""
         await self.runs.close()
+
+
+_BUILDS = ("images-build", "images-retry", "images-follow")
+"""Actions whose page is the screen of builds."""
+
+
+def _page(action: Action, run: Run) -> Screen[Any]:
+    """Where what an action says is shown while it runs."""
+    if action.name in _BUILDS:
+        from tui.builds.screen import BuildScreen
+
+        return BuildScreen(run)
+    from tui.output import OutputScreen
+
+    return OutputScreen(run)
 
 
 def _message(run: Run) -> Any:

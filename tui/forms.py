@@ -57,6 +57,10 @@ def _help(param: Param) -> str:
     return param.option.help + (", several by commas" if param.many else "")
 
 
+def _turn(param: Param) -> tuple[bool, bool]:
+    return not param.required, not param.option.ask
+
+
 class Form(ModalScreen[dict[str, Any] | None]):
     """The options of an action. Answers their values by name, or None."""
 
@@ -75,13 +79,13 @@ class Form(ModalScreen[dict[str, Any] | None]):
         self._params = list(action.params)
 
     def compose(self) -> ComposeResult:
-        """One line per option: those that are needed first."""
+        """One line per option: those that are needed first, then those that are asked for."""
         with Vertical(classes="dialog form") as dialog:
             dialog.border_title = Content(printable(self._heading, 100))
             dialog.border_subtitle = Content("enter next · ctrl+s do it · esc cancel")
             with VerticalScroll(classes="dialog-body", can_focus=False):
                 yield Static(Content(self._action.summary), classes="form-summary")
-                for param in sorted(self._params, key=lambda param: not param.required):
+                for param in sorted(self._params, key=_turn):
                     yield from self._field(param)
             with Vertical(classes="dialog-foot"):
                 yield Static("", id="form-error", markup=False)

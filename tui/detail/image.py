@@ -11,6 +11,7 @@ from backend.imagelines import NAMELESS, ImageLine
 from backend.imagerows import DIGEST_LABEL, RECIPE_LABEL
 from backend.text import printable
 from tui import cells
+from tui.builds import columns
 from tui.columns import Cell
 from tui.detail import imagefacts
 from tui.detail.page import Page, Sheet, View
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from backend.images.look import ImageFacts
 
 _HOSTS = 200
+_BUILDS = 8
 _FOLDED = 200
 """Characters of a layer's command; `berth image layers --full` shows all of it."""
 
@@ -29,6 +31,7 @@ def page(target: ImageLine, view: View) -> Page:
     sheet = Sheet()
     _what(sheet, target, view)
     _where(sheet, target, view)
+    _builds(sheet, target, view)
     if target.id:
         found = imagefacts.known(target.id)
         if found is None:
@@ -83,6 +86,25 @@ def _where(sheet: Sheet, target: ImageLine, view: View) -> None:
         for each in target.places[:_HOSTS]
     ]
     sheet.table(("HOST", "STATE", "USED BY"), rows)
+
+
+def _builds(sheet: Sheet, target: ImageLine, view: View) -> None:
+    """What became of its recipe's last builds."""
+    found = imagefacts.builds_of(target.recipe)[:_BUILDS]
+    if not found:
+        return
+    sheet.heading("Builds", (("B shows their steps and logs", "dim"),))
+    rows: list[Sequence[Cell]] = [
+        (
+            cells.age(each.created_at, view.now),
+            cells.plain(each.host),
+            columns.state(each),
+            cells.duration(each.seconds),
+            cells.plain(columns.said(each), "dim"),
+        )
+        for each in found
+    ]
+    sheet.table(("AGO", "HOST", "STATE", "TOOK", "WHY"), rows, ("right", "left", "left", "right"))
 
 
 def _runs(sheet: Sheet, facts: ImageFacts) -> None:

@@ -14,11 +14,24 @@ from backend.model import ImageRow
 
 if TYPE_CHECKING:
     from backend.actions.context import Access
+    from backend.building.model import Build
     from backend.images.look import ImageFacts
 
 _KEPT = 300
 _known: dict[str, ImageFacts | BerthError] = {}
 """By id."""
+_builds: list[Build] = []
+"""All builds on record, newest first, as the Images view read them last."""
+
+
+def builds_of(recipe: str | None) -> list[Build]:
+    """The builds of a recipe that are on record, newest first."""
+    return [each for each in _builds if each.recipe == recipe] if recipe else []
+
+
+def builds_read(found: list[Build]) -> None:
+    """These are on record now."""
+    _builds[:] = found
 
 
 def known(image_id: str) -> ImageFacts | BerthError | None:

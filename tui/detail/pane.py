@@ -154,14 +154,9 @@ def _identity(target: Target | None, view: View) -> Hashable:
     if isinstance(target, ImageLine):
         used = tuple(each.used_by for each in target.places)
         known = imagefacts.known(target.id)
-        return (
-            _name(target),
-            target.hosts,
-            target.state,
-            target.reason,
-            used,
-            known is not None and id(known),
-        )
+        facts = known is not None and id(known)
+        built = tuple((each.id, each.state) for each in imagefacts.builds_of(target.recipe)[:8])
+        return (_name(target), target.hosts, target.state, target.reason, used, facts, built)
     name = target.name if isinstance(target, HostSnapshot) else target.host
     snapshot = view.host(name)
     row = target if isinstance(target, ContextRow) else None

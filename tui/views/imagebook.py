@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from backend.building import records
 from backend.imagebook import Bookkeeper
 from backend.imagerows import RecipeBook
+from tui.detail import imagefacts
 
 if TYPE_CHECKING:
     from backend.building.model import Build
@@ -68,6 +69,7 @@ class Book:
             return
         self._stamp = stamp
         self.builds = records.listed()
+        imagefacts.builds_read(self.builds)
         active = tuple(each.id for each in self.builds if each.active)
         ended = set(self._active) - set(active)
         self._active = active

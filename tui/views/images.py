@@ -11,11 +11,13 @@ from textual.binding import Binding, BindingType
 from textual.timer import Timer
 
 from backend.imagelines import NAMELESS, ImageLine, Lines
+from backend.imagenames import whole
 from backend.model import EngineState, HostSnapshot, HostState, ImageRow
 from backend.text import printable
 from tui import cells
 from tui.canvas import Look
 from tui.columns import Cell, Column
+from tui.desk import Wanted
 from tui.filter import Field
 from tui.table import FleetTable
 from tui.views.base import ListView
@@ -43,9 +45,13 @@ class ImagesView(ListView):
         "No host has one yet: p pulls one; in a shell: berth image pull NAME --host HOST",
     )
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("b", "build", "build", id="build-image"),
         Binding("t", "tree", "tree", id="image-tree"),
+        Binding("B", "builds", "builds", id="image-builds"),
+        Binding("u", "build_and_start", "Build, and start the context", show=False, id="build-and-start"),
         Binding("p", "screen.do('image-pull')", "pull", id="pull-image"),
         Binding("P", "screen.do('images-prune')", "prune", id="prune-images"),
+        Binding("n", "screen.do('images-new')", "New recipe", show=False, id="new-recipe"),
     ]
 
     def __init__(self, *args: Any) -> None:
@@ -106,7 +112,7 @@ class ImagesView(ListView):
         rows = builder.images(state)
         if self.hosts is not None:
             rows = [row for row in rows if row.host in self.hosts]
-        elif builder.book.recipes:
+        elif builder.book.recipes and not any(map(_is_asked, state.hosts.values())):
             from backend.imagerows import missing_rows
 
             rows = [*rows, *missing_rows(rows, builder.book)]
@@ -232,7 +238,41 @@ class ImagesView(ListView):
             return {**known, "host": there or tuple(sorted(self.hosts or ()))}
         if action.name == "images-prune":
             return {"host": tuple(sorted(self.hosts or ()))}
+        if action.name == "images-build":
+            lines = self.table.targets()
+            built = dict.fromkeys(host for each in lines for host in each.hosts)
+            recipes = tuple(dict.fromkeys(each.recipe for each in lines if each.recipe))
+            return {"names": recipes, "host": tuple(built) or tuple(sorted(self.hosts or ()))}
         return {}
+
+    def action_build(self) -> None:
+        """Build the recipes of these images, with all they stand on."""
+        from tui.doing import declared
+
+        if any(line.recipe for line in self.table.targets()) or not self.table.rows:
+            self.post_message(Wanted("images-build", [], self.given(declared()["images-build"])))
+        else:
+            self.notify("It has no recipe: n makes one.", markup=False, timeout=4)
+
+    def action_builds(self) -> None:
+        """Builds of this image's recipe, live and past; of all where it has none."""
+        from tui.builds.screen import BuildScreen
+
+        line: ImageLine | None = self.table.row
+        self.app.push_screen(BuildScreen(recipe=(line.recipe if line is not None else None) or ""))
+
+    def action_build_and_start(self) -> None:
+        """Build it where a context uses it, and start that context, or make it anew."""
+        line: ImageLine | None = self.table.row
+        if line is None or not line.recipe:
+            self.notify("It has no recipe: nothing can be built.", markup=False, timeout=4)
+            return
+        contexts = [each for each in self.berth.config.contexts if whole(each.image) == line.name]
+        if not contexts:
+            self.notify(f"No context uses {printable(line.name, 100)}.", markup=False, timeout=4)
+            return
+        given = {"names": (line.recipe,), "host": (contexts[0].host,), "up": contexts[0].name}
+        self.post_message(Wanted("images-build", [], given))
 
     # -------------------------------------------------------------------------------------- details
 
