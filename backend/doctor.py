@@ -1,7 +1,8 @@
 """Checks each host step by step and says how to mend what fails.
 
-Steps: resolve, connect, host key, login, python3, agent, clock, engine, GPU driver, disk, tmux, rsync, queue
-dir. One that cannot be tried because an earlier one failed is not a failure of its own: its `ok` is None.
+Steps: resolve, connect, host key, login, python3, agent, clock, engine, GPU driver, disk, tmux, rsync, and
+queue dir, or for a cluster slurm, partitions, GRES, accounting, runtimes. One that cannot be tried because an
+earlier one failed is not a failure of its own: its `ok` is None.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ _KNOWN = "is the one on record"
 _SKEW = 2.0
 """Seconds by which a host's clock may differ."""
 _NETWORK_STEPS = ("resolve", "connect", "host key", "login")
-_HOST_STEPS = ("python3", "agent", "clock", "engine", "GPU driver", "disk", "tmux", "rsync", "queue dir")
+_HOST_STEPS = ("python3", "agent", "clock", "engine", "GPU driver", "disk", "tmux", "rsync")
+_QUEUE_STEPS = ("queue dir",)
+_CLUSTER_STEPS = ("slurm", "partitions", "GRES", "accounting", "runtimes")
 _QUEUE = (
     "for d in /var/lib/berth /var/tmp/berth; do"
     ' if [ -L "$d" ]; then echo "link $d"; exit 0; fi;'
@@ -97,7 +100,8 @@ class _Examination:
     def __init__(self, host: HostConfig, report: Callable[[Check], None]) -> None:
         self._host = host
         self._report = report
-        self._left = [*(() if host.local else _NETWORK_STEPS), *_HOST_STEPS]
+        queue = _CLUSTER_STEPS if host.queue == "slurm" else _QUEUE_STEPS
+        self._left = [*(() if host.local else _NETWORK_STEPS), *_HOST_STEPS, *queue]
 
     def _say(self, step: str, ok: bool | None, message: str = "", hint: str = "") -> None:
         if step in self._left:
@@ -276,7 +280,20 @@ class _Examination:
             free = {disk.mount: f"{size(disk.free)} free on {disk.mount}" for disk in snapshot.disks}
             self._say("disk", True, ", ".join(free.values()))
 
+    async def _cluster(self, connection: Link) -> None:
+        from backend.queues.slurm.health import examine
+
+        step = "slurm"
+        try:
+            async for step, ok, message, hint in examine(self._host, connection):
+                self._say(step, ok, message, hint)
+        except BerthError as error:
+            self._fail(next((each for each in self._left if each in _CLUSTER_STEPS), step), error)
+
     async def _queue(self, connection: Link) -> None:
+        if self._host.queue == "slurm":
+            await self._cluster(connection)
+            return
         if self._host.queue != "docker":
             self._say("queue dir", None, f"queue: {self._host.queue}")
             return

@@ -1,7 +1,7 @@
 """Slurm on hosts of the lab: what their disks hold for it.
 
 A host whose spec says `slurm="c1"` belongs to the cluster whose controller runs on c1. c1 is the login node
-too, and runs no jobs unless it is alone. There is no accounting database: slurmdbd wants a MariaDB server.
+too, and runs no jobs unless it is alone. With `slurm_history` it also runs slurmdbd and the MariaDB under it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 DefMemPerCPU=100
 GresTypes=gpu
-AccountingStorageType=accounting_storage/none
+{accounting}
 JobAcctGatherType=jobacct_gather/none
 JobCompType=jobcomp/none
 MpiDefault=none
@@ -56,6 +56,24 @@ UnkillableStepTimeout=10
 SlurmctldTimeout=20
 SlurmdTimeout=10
 SchedulerParameters={scheduler}
+"""
+_FORGETFUL = "AccountingStorageType=accounting_storage/none\nMinJobAge=1800"
+"""A loaded machine's test may take longer than Slurm's own 300 s."""
+_DATABASE = """\
+AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost={controller}
+AccountingStoreFlags=job_comment,job_script
+MinJobAge=2"""
+_SLURMDBD = """\
+AuthType=auth/munge
+DbdHost={controller}
+SlurmUser=root
+StorageType=accounting_storage/mysql
+StorageHost=localhost
+StorageUser=root
+StorageLoc=slurm
+PidFile=/run/slurmdbd.pid
+LogFile=/var/log/slurmdbd.log
 """
 QUICK = "batch_sched_delay=0,bf_interval=1,sched_interval=2,sched_min_interval=0"
 """A lab's pace."""
@@ -74,6 +92,8 @@ def seed(put: Callable[[str, str | bytes, int], None], spec: HostSpec, cluster: 
     put("etc/slurm/cgroup.conf", "CgroupAutomount=no\n", 0o644)
     key = hashlib.sha512("".join(each.name for each in cluster).encode()).digest() * 2
     put("etc/munge/lab.key", key, 0o400)
+    if spec.slurm_history:
+        put("etc/slurm/slurmdbd.conf", _SLURMDBD.format(controller=spec.name), 0o600)
     for folder in ("var/spool/slurmctld/.keep", "var/spool/slurmd/.keep"):
         put(folder, "", 0o600)
 
@@ -82,7 +102,7 @@ def services(spec: HostSpec, cluster: Sequence[HostSpec]) -> list[str]:
     """What it starts at boot."""
     if not spec.slurm:
         return []
-    names = ["munge"]
+    names = ["munge", *(["mariadbd", "slurmdbd"] if spec.slurm_history else [])]
     if spec.name == spec.slurm:
         names.append("slurmctld")
     if spec in nodes(cluster):
@@ -97,7 +117,9 @@ def nodes(cluster: Sequence[HostSpec]) -> list[HostSpec]:
 
 def conf(controller: str, cluster: Sequence[HostSpec], *, scheduler: str = QUICK) -> str:
     """slurm.conf: every node in partition `main`; the first alone in `short`, with a limit of ten minutes."""
-    lines = [_CONF.format(controller=controller, scheduler=scheduler)]
+    keeps = any(each.slurm_history for each in cluster)
+    accounting = (_DATABASE if keeps else _FORGETFUL).format(controller=controller)
+    lines = [_CONF.format(controller=controller, scheduler=scheduler, accounting=accounting)]
     run = nodes(cluster)
     for each in run:
         model, count = parse_gpus(each.gpus)
@@ -128,4 +150,4 @@ def wait(host: Host) -> None:
         seen = host.run(["sinfo", "--noheader", "--Node", "--format=%T"], check=False)
         return seen.returncode == 0 and set(seen.stdout.split()) == {"idle"}
 
-    wait_for(idle, f"the nodes of {host.name}")
+    wait_for(idle, f"the nodes of {host.name}", seconds=90)

@@ -80,6 +80,8 @@ class HostSpec:
     tags: tuple[str, ...] = ()
     slurm: str = ""
     """Name of the host that controls the cluster it belongs to, its own for the controller."""
+    slurm_history: bool = False
+    """Of a controller: a database has the ended jobs, and Slurm itself forgets them after seconds."""
 
     def __post_init__(self) -> None:
         parse_gpus(self.gpus)

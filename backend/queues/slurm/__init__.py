@@ -10,5 +10,6 @@ asking   what can be asked of a cluster
 engine   SlurmQueue: the verbs
 follow   a job's output and states until its end
 terminal a terminal in a job's allocation
+health   berth doctor's steps
 watch    one poll of a cluster, shared by all who look
 """

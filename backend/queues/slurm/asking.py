@@ -6,6 +6,8 @@ import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from backend.errors import ActionFailed, NoSuchTarget, UsageError
 from backend.model import ClusterNode, ClusterPartition, JobRow
 from backend.queues.base import Detail, Event, QueueStatus, Submission, Which
@@ -18,7 +20,7 @@ from backend.queues.slurm.text import ENDED, Found
 if TYPE_CHECKING:
     from backend.actions.context import Access
     from backend.config import HostConfig
-    from backend.link import Link
+    from backend.link import Completed, Link
 
 _HISTORY = "now-7days"
 """How far back sacct is asked."""
@@ -103,8 +105,8 @@ class Cluster:
         done = await self.client.try_(["scontrol", "show", "job", "--details", row.id])
         facts = {} if done.returncode else text.facts(done.stdout.decode(errors="replace"))
         spec: dict[str, Any] = {"slurm": facts}
-        if found.meta.kind and not row.log and (log := facts.get("StdOut", "")):
-            spec["log"] = log
+        if not row.log:
+            row = replace(row, log=facts.get("StdOut", "") or await self._log_of(found))
         events = [
             Event(at, what)
             for at, what in (
@@ -115,6 +117,23 @@ class Cluster:
             if at is not None
         ]
         return Detail(row, spec, events)
+
+    async def _log_of(self, found: Found) -> str:
+        """Where a job of ours wrote its output, once Slurm itself has forgotten it; else empty."""
+        if not found.meta.kind:
+            return ""
+        done = await self.client.try_(["getent", "passwd", _user(found.row.owner)])
+        fields = done.stdout.decode(errors="replace").strip().split(":")
+        return f"{fields[5]}/{script.LOGS}/{found.row.id}.log" if len(fields) == 7 and fields[5] else ""
+
+    async def config(self) -> dict[str, str]:
+        """scontrol show config."""
+        found: dict[str, str] = {}
+        for line in (await self.client.run(["scontrol", "show", "config"])).splitlines():
+            name, equals, value = line.partition("=")
+            if equals:
+                found.setdefault(name.strip(), value.strip())
+        return found
 
     async def cluster(self) -> tuple[list[ClusterNode], list[ClusterPartition]]:
         """The nodes and partitions."""
@@ -149,18 +168,24 @@ class Cluster:
         """What a job of ours was submitted with; None for other people's."""
         if not found.meta.kind:
             return None
-        done = await self.client.try_(["scontrol", "write", "batch_script", found.row.id, "-"])
-        if done.returncode and await self.has_history():
+        again = _unpacked(
+            await self.client.try_(["scontrol", "write", "batch_script", found.row.id, "-"])
+        )  # whose exit code is 0 for a job that it does not know
+        if again is None and await self.has_history():
             argv = ["sacct", "--noheader", "--batch-script", "--jobs", found.row.id]
-            done = await self.client.try_(argv)
-        body = done.stdout.decode(errors="replace")
-        again = script.unpacked(body[max(0, body.find("#!")) :])
+            again = _unpacked(await self.client.try_(argv))
         if again is None:
             raise ActionFailed(
                 f"{self.host}: Slurm has the script of job {found.row.id} no more.",
                 hint="Submit it again with berth run.",
             )
         return again
+
+
+def _unpacked(done: Completed) -> Submission | None:
+    """The job in the script that a program printed, after what else it says."""
+    body = done.stdout.decode(errors="replace")
+    return script.unpacked(body[max(0, body.find("#!")) :])
 
 
 def _partitions(names: list[str], partitions: list[ClusterPartition], word: str) -> str:

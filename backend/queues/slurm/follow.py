@@ -39,13 +39,13 @@ async def follow(
     found = await queue.one(job)
     row, log = found.row, found.row.log
     if output and not log:
-        log = (await queue.detail(job)).spec.get("slurm", {}).get("StdOut", "")
+        log = (await queue.detail(job)).row.log
         if not log:
             yield f"Slurm no longer says where job {job} wrote its output."
     yield row
     if not to_the_end or row.state in ENDED:
         if output and log:
-            yield await _said(queue, _START, str(tail), log)
+            yield await _said(queue, _START, str(tail), log) or await _missing(queue, log)
         return
     reader = _Reader(queue, log, tail) if output and log else None
     try:
@@ -110,6 +110,13 @@ def _shown(row: JobRow) -> JobRow:
 async def _said(queue: SlurmQueue, script: str, *words: str) -> bytes:
     link = await queue.link()
     return (await link.run(["sh", "-c", script, "sh", *words], timeout=300)).stdout
+
+
+async def _missing(queue: SlurmQueue, log: str) -> bytes | str:
+    """What to say of an output that is empty."""
+    link = await queue.link()
+    done = await link.run(["test", "-r", log], timeout=30)
+    return f"its output is not there any more: {log}" if done.returncode == 1 else b""
 
 
 class _Reader:

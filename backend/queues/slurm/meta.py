@@ -22,6 +22,10 @@ class Meta(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     project: str = ""
     tty: bool = False
     retries: int = 0
+    gpus: int = 0
+    """As asked at submit: a database tells of GPUs only where its administrator said so."""
+    outfile: str = ""
+    """Where its output went, if not to our own folder: no database tells."""
 
 
 NONE = Meta()

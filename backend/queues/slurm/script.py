@@ -123,6 +123,8 @@ def meta(job: Submission, kind: Kind) -> Meta:
         project=printable(job.project, _LONGEST),
         tty=job.tty,
         retries=job.retries,
+        gpus=job.gpus,
+        outfile=printable(job.outfile, _LONGEST),
     )
 
 

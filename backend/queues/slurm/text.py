@@ -8,7 +8,7 @@ are counted by fields, not by lines.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 
@@ -25,8 +25,11 @@ JOB_FIELDS = (
 """Of squeue --Format (https://slurm.schedmd.com/squeue.html)."""
 SACCT_FIELDS = (
     *("JobIDRaw", "JobID", "User", "JobName", "State", "Partition", "NodeList", "AllocCPUS", "ReqTRES"),
-    *("Timelimit", "Submit", "Start", "End", "Priority", "Comment", "WorkDir", "ExitCode", "Reason"),
+    *("Timelimit", "Submit", "Start", "End", "Priority", "Comment", "WorkDir", "ExitCode", "Reason", "UID"),
 )
+"""Of sacct --format (https://slurm.schedmd.com/sacct.html)."""
+_YEAR = 365 * 86400.0
+"""Seconds. What backfill writes down as the limit of a job that has none, and adds up to expected starts."""
 
 _STATES = {
     "PENDING": "queued",
@@ -100,6 +103,7 @@ def _job(host: str, each: dict[str, str]) -> Found | None:
     array = f"{each['ArrayJobID']}_{task}" if task.isdecimal() else ""
     state, word = _state(each["State"], each["Reason"])
     submitted, start, end = (moment(each[name]) for name in ("SubmitTime", "StartTime", "EndTime"))
+    limit = span(each["TimeLimit"])
     pending = state in ("queued", "held")
     nodes = known(each["NodeList"])
     meta = read_comment(each["Comment"])
@@ -117,11 +121,11 @@ def _job(host: str, each: dict[str, str]) -> Found | None:
         gpus=gpus,
         cpus=count(each["NumCPUs"]) or None,
         memory=_tres_memory(each["tres-alloc"]),
-        time_limit=span(each["TimeLimit"]),
+        time_limit=None if limit == _YEAR else limit,
         submitted_at=submitted,
         started_at=began,
         ended_at=end if state in ENDED else None,
-        expected_start=start if state == "queued" else None,
+        expected_start=start if state == "queued" and not _never(submitted, start) else None,
         exit_code=exit_code(each["exit_code"], state),
         image=meta.image,
         command=meta.command or known(each["Command"]),
@@ -138,6 +142,11 @@ def _job(host: str, each: dict[str, str]) -> Found | None:
     return Found(row, raw, meta, pending, _turn(row, submitted, end))
 
 
+def _never(submitted: datetime | None, start: datetime | None) -> bool:
+    """Whether a start is expected after the end of jobs that have no limit: nobody knows that."""
+    return bool(submitted and start and (start - submitted).total_seconds() > 0.8 * _YEAR)
+
+
 def _after(dependency: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(re.findall(r"\d+(?:_\d+)?", dependency)))[:50] if dependency else ()
 
@@ -148,7 +157,9 @@ def _state(state: str, reason: str) -> tuple[str, str]:
     slurm = (state.split() or [""])[0].rstrip("+")  # `CANCELLED by 5001`
     found = _STATES.get(slurm, "failed")
     cause = known(reason.strip("()"))
-    word = _REASONS.get(cause, cause.replace("_", " "))
+    first, comma, more = cause.partition(", ")  # `ReqNodeNotAvail, UnavailableNodes:n[1-2]`
+    word = _REASONS.get(first, first.replace("_", " "))
+    word += f": {more.rpartition(':')[2]}" if comma and word and first in _REASONS else comma + more
     if found == "queued" and cause.startswith("JobHeld"):
         found = "held"
     if slurm in ("COMPLETING", "SUSPENDED", "STOPPED", "PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "DEADLINE"):
@@ -167,14 +178,14 @@ def _turn(row: JobRow, submitted: datetime | None, end: datetime | None) -> tupl
 
 def _in_turn(found: list[Found]) -> list[Found]:
     """Sorted, and those that wait with their place."""
-    from msgspec.structs import replace
+    from msgspec.structs import replace as changed
 
     found.sort(key=lambda each: (*each.turn, int(each.raw)))
     place, out = 0, []
     for each in found:
         if each.row.state == "queued":
             place += 1
-            each = Found(replace(each.row, place=place), each.raw, each.meta, each.pending, each.turn)
+            each = replace(each, row=changed(each.row, place=place))
         out.append(each)
     return out
 
@@ -202,11 +213,33 @@ def history(host: str, output: str, end: str) -> list[Found]:
             "Dependency": "",
             "exit_code": _status(each["ExitCode"]),
             "STDOUT": "",
+            "Reason": _cause(each),
         }
         found = _job(host, {**same, "JobID": each["JobIDRaw"]})
         if found is not None and found.row.state in ENDED:
-            out.append(found)
+            out.append(_noted(found))
     return _in_turn(out)
+
+
+def _cause(each: dict[str, str]) -> str:
+    """Why it ended. sacct's own reason is why it waited last, which says nothing of a job that ran."""
+    state, _, by = each["State"].partition(" by ")
+    if state == "TIMEOUT":
+        return "TimeLimit"
+    if by.isdecimal() and len(by) < 11:
+        name = each["User"] if by == each["UID"] else "root" if by == "0" else f"user {by}"
+        return f"cancelled by {name}"
+    return "" if moment(each["Start"]) else each["Reason"]
+
+
+def _noted(found: Found) -> Found:
+    """With what the job's comment knows better than the database."""
+    from msgspec.structs import replace as changed
+
+    row, meta = found.row, found.meta
+    if not meta.kind:
+        return found
+    return replace(found, row=changed(row, gpus=row.gpus or meta.gpus, log=meta.outfile))
 
 
 def _status(text: str) -> str:

@@ -26,7 +26,7 @@ _SHARE = 0.1
 """Of the time may be spent on asking at most: a busy controller is asked less often."""
 
 
-class _OneLink:
+class OneLink:
     """Access to the one host whose connection is there."""
 
     state: FleetState | None = None
@@ -50,7 +50,7 @@ async def watch(
 
     A controller that does not answer becomes the report's error; the rows stay, and it is asked again.
     """
-    queue = SlurmQueue(host, _OneLink(link))
+    queue = SlurmQueue(host, OneLink(link))
     now = report or ClusterReport()
     nodes_due = 0.0
     told = report
@@ -77,12 +77,7 @@ async def watch(
 
 async def _about(queue: SlurmQueue) -> dict[str, object]:
     """What does not change: the cluster's name, Slurm's version, whether it has a history."""
-    config = await queue.client.run(["scontrol", "show", "config"])
-    found: dict[str, str] = {}
-    for line in config.splitlines():
-        name, equals, value = line.partition("=")
-        if equals:
-            found.setdefault(name.strip(), value.strip())
+    found = await queue.config()
     return {
         "name": found.get("ClusterName", ""),
         "version": found.get("SLURM_VERSION", "unknown"),

@@ -210,3 +210,67 @@ def test_the_database_remembers_ended_jobs() -> None:
     row = found.row
     assert (row.id, row.owner, row.name, row.state, row.gpus) == ("11_4", "bob", "old\nname", "failed", 2)
     assert (row.reason, row.image, row.exit_code) == ("out of memory", "img:1", 253)
+
+
+PAST = dict.fromkeys(text.SACCT_FIELDS, "") | {
+    "JobIDRaw": "13",
+    "JobID": "13_3",
+    "User": "alice",
+    "JobName": "arr",
+    "State": "FAILED",
+    "Partition": "main",
+    "NodeList": "n1",
+    "AllocCPUS": "1",
+    "ReqTRES": "billing=1,cpu=1,mem=100M,node=1",
+    "Timelimit": "365-00:00:00",
+    "Submit": "1795247884",
+    "Start": "1795247888",
+    "End": "1795247889",
+    "Priority": "4294901747",
+    "Comment": comment(Meta(kind="docker", image="busybox:latest", gpus=1, outfile="/x.log")),
+    "WorkDir": "/home/alice",
+    "ExitCode": "3:0",
+    "Reason": "JobArrayTaskLimit",
+    "UID": "5001",
+}
+"""As sacct 22.05.8 of the lab printed one; its AccountingStorageTRES does not name gres/gpu."""
+
+
+def past(**changes: str) -> JobRow:
+    (found,) = text.history("c1", printed(PAST | changes), END)
+    return found.row
+
+
+def test_why_it_waited_is_not_why_it_ended() -> None:
+    row = past()
+    assert (row.id, row.state, row.exit_code, row.reason) == ("13_3", "failed", 3, "")
+    assert past(State="TIMEOUT", ExitCode="0:15").reason == "its time was up"
+    assert past(State="CANCELLED by 5001").reason == "cancelled by alice"
+    assert past(State="CANCELLED by 0").reason == "cancelled by root"
+    assert past(State="CANCELLED by 77").reason == "cancelled by user 77"
+    never = past(
+        State="CANCELLED", Start="Unknown", Reason="DependencyNeverSatisfied", NodeList="None assigned"
+    )
+    assert never.reason == "a job it waits for failed: it never starts"
+    assert past(State="OUT_OF_MEMORY").reason == "out of memory"
+
+
+def test_a_comment_tells_what_the_database_does_not() -> None:
+    assert (past().gpus, past().log, past().image) == (1, "/x.log", "busybox:latest")
+    assert past(ReqTRES="billing=1,cpu=1,gres/gpu=2,mem=100M,node=1").gpus == 2
+    others = past(Comment="")
+    assert (others.gpus, others.log) == (0, "")
+
+
+def test_a_year_is_no_limit_and_no_expected_start() -> None:
+    assert past().time_limit is None
+    assert one(TimeLimit="365-00:00:00").time_limit is None
+    assert one(StartTime=str(int(AT.timestamp()) + 364 * 86400)).expected_start is None
+    assert one(StartTime=str(int(AT.timestamp()) + 9 * 86400)).expected_start is not None
+
+
+def test_the_nodes_that_are_not_there_are_named() -> None:
+    row = one(Reason="ReqNodeNotAvail, UnavailableNodes:n[1-2]")
+    assert row.reason == "nodes it needs are down, drained or reserved: n[1-2]"
+    words = "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
+    assert one(Reason=words).reason == words
