@@ -14,7 +14,7 @@ from typing import Iterable, List
 
 _CLOSE_TO = 65536
 _START = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from {package} import standby; standby.main(sys.argv[2:])"
+    "import sys; sys.path.insert(0, sys.argv[1]); from {package} import {module}; {module}.main(sys.argv[2:])"
 )
 
 _archive = -1
@@ -66,10 +66,9 @@ def rename(name: str) -> None:
         pass
 
 
-def program() -> List[str]:
-    """The words that start `standby.main` in a new interpreter; arguments follow."""
-    package = (__package__ or "").rpartition(".")[0] + ".queue"
-    start = _START.format(package=package)
+def program(module: str) -> List[str]:
+    """The words that start `main` of a module beside this one in a new interpreter; arguments follow."""
+    start = _START.format(package=__package__, module=module)
     if _archive >= 0:
         os.set_inheritable(_archive, True)
         return [_python(), "-I", "-S", "-c", start, f"/proc/self/fd/{_archive}"]

@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Dict, Optional, Sequence, Tuple
 
 from ..loop import Loop, Timer
-from . import lock as locks
+from . import waiting as standing
 from .crew import Crew
 from .doorbell import Doorbell
 from .enginelink import EngineLink
@@ -179,7 +179,7 @@ class Keeper:
         self._loop.later(_AGAIN, self.changed)
 
     async def _one_look(self) -> None:
-        if not locks.current(self._place, self._lock):
+        if not standing.current(self._place.path, self._lock):
             self._journal.write("the lock was taken away: somebody removed it")
             self._loop.stop()
             return

@@ -10,8 +10,7 @@ import fcntl
 import os
 
 from .place import Place
-
-NAME = "keeper.lock"
+from .waiting import LOCK
 
 
 def ensure(place: Place) -> bool:
@@ -34,7 +33,7 @@ def ensure(place: Place) -> bool:
 
 def try_lock(place: Place) -> int:
     """A descriptor that holds the lock; -1 where somebody else has it. Raises OSError."""
-    lock = place.open(NAME)
+    lock = place.open(LOCK)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -55,7 +54,7 @@ def keeper_pid(place: Place) -> int:
     """The process that keeps the queue, 0 if none does."""
     if not held(place):
         return 0
-    lock = place.open(NAME, os.O_RDONLY)
+    lock = place.open(LOCK, os.O_RDONLY)
     try:
         text = os.read(lock, 32).strip()
         return int(text) if text.isdigit() else 0
@@ -70,21 +69,3 @@ def sign(lock: int) -> None:
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     except OSError:
         pass
-
-
-def wait(place: Place) -> int:
-    """A descriptor that holds the lock, once everybody before us is gone."""
-    while True:
-        lock = place.open(NAME)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if current(place, lock):
-            return lock
-        os.close(lock)
-
-
-def current(place: Place, lock: int) -> bool:
-    """Whether the lock is still the one that others look at: not if somebody removed the folder's files."""
-    try:
-        return os.path.samestat(os.stat(place.lock), os.fstat(lock))
-    except OSError:
-        return False

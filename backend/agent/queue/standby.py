@@ -1,26 +1,23 @@
 """Who keeps the queue: one keeper, one standby behind it, and whoever starts them when both are gone.
 
-The keeper is the process that holds the flock on `keeper.lock`. The standby waits for the same flock, so it
-has it the moment that the keeper is gone, however it went. A standby has all modules loaded and nothing open:
-it can become keeper at once, and a fork of it is the next standby.
+The keeper is the process that holds the flock on `keeper.lock`. The standby (see `waiting`) waits for the
+same flock, so it has it the moment that the keeper is gone, however it went. It is an interpreter of its own
+with nothing loaded: a fork of the keeper would hold a copy of all that the keeper ever writes to.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import time
 from typing import List
 
-from . import detached, gpus, lock, topology
+from . import detached, lock, waiting
 from .journal import Journal
 from .keeper import Keeper
 from .place import Place
 
-LOADED = (gpus, topology)
-"""What a keeper imports only when it needs it: a standby has it already."""
-_KEEPER, _STANDBY = "berth-keeper", "berth-standby"
+_KEEPER = "berth-keeper"
 _PAUSE = 1.0
 """Seconds between the end of a keeper that could not go on and its standby's turn."""
 
@@ -44,7 +41,7 @@ def _forkable(place: Place) -> bool:
                 links.append(os.readlink(f"/proc/self/fd/{number}"))
             except OSError:
                 continue
-        return not any(link.startswith(ours) and not link.endswith(lock.NAME) for link in links)
+        return not any(link.startswith(ours) and not link.endswith(waiting.LOCK) for link in links)
     except OSError:
         return False
 
@@ -56,19 +53,19 @@ def _in_child(place: Place, held: int, forkable: bool) -> None:
         if forkable:
             keep(place, held)
         else:
-            _become(place, "keeper", held)
+            _become(place, "standby", held)
     except BaseException as error:
         Journal(place).fault("the keeper could not start", error)
     finally:
         os._exit(1)
 
 
-def _become(place: Place, what: str, handed: int) -> None:
+def _become(place: Place, module: str, handed: int) -> None:
     """Go on in a new interpreter, with the folder as it is open here."""
     for descriptor in (handed, place.fileno()):
         os.set_inheritable(descriptor, True)
-    words = [what, handed, place.path, place.fileno(), place.gid, place.socket]
-    program = [*detached.program(), *map(str, words)]
+    words = [handed, place.path, place.fileno(), place.gid, place.socket]
+    program = [*detached.program(module), *map(str, words)]
     os.execv(program[0], program)
 
 
@@ -86,12 +83,6 @@ def keep(place: Place, held: int) -> None:
     os._exit(code)  # no finalizers: a thread may be stuck in a driver
 
 
-def wait(place: Place) -> None:
-    """Be the standby: wait until the keeper is gone, and be keeper. Does not return."""
-    detached.rename(_STANDBY)
-    keep(place, lock.wait(place))
-
-
 class Standby:
     """The process that waits behind the keeper, seen from the keeper."""
 
@@ -101,33 +92,17 @@ class Standby:
         self.pid = 0
         self.pipe = -1
         """Readable once the standby is gone: it alone holds the other end."""
-        self._fork()
-
-    def _fork(self) -> None:
-        """Only from a process that has nothing open yet."""
-        gc.collect()
-        gc.freeze()  # a search for garbage writes to every object, and what is written to is shared no more
-        self.pipe, theirs = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
-            try:
-                os.setsid()
-                for descriptor in (self._lock, self.pipe):  # with the lock open here it would never be free
-                    os.close(descriptor)
-                wait(self._place)
-            finally:
-                os._exit(1)
-        os.close(theirs)
+        self.renew()
 
     def renew(self) -> None:
-        """Start another one after the last was lost; in a new interpreter, for by now there is a database."""
+        """Start one, or another one after the last was lost."""
         self._reap()
         self.pipe, theirs = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             try:
                 os.setsid()
-                _become(self._place, "standby", theirs)
+                _become(self._place, "waiting", theirs)
             finally:
                 os._exit(1)
         os.close(theirs)
@@ -154,14 +129,16 @@ class Standby:
 
 
 def main(words: List[str]) -> None:
-    """What `_become` started: `keeper LOCK ...` or `standby PIPE ...`, and the folder."""
-    what, handed, path, descriptor, gid, socket = words
+    """What `_become` started: `LOCK PATH FOLDER GROUP SOCKET`. Does not return."""
+    take_over(int(words[0]), words[1:])
+
+
+def take_over(held: int, words: List[str]) -> None:
+    """Be the keeper in a new interpreter that has the lock. `words`: the folder, as `_become` tells it."""
+    path, descriptor, gid, socket = words
     place = Place(path, int(descriptor), int(gid), socket)
-    kept = [int(handed), place.fileno()]
+    kept = [held, place.fileno()]
     for one in kept:
         os.set_inheritable(one, False)
-    detached.settle(_KEEPER if what == "keeper" else _STANDBY, kept)
-    if what == "keeper":
-        keep(place, int(handed))
-    else:
-        wait(place)
+    detached.settle(_KEEPER, kept)
+    keep(place, held)

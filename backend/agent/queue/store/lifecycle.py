@@ -225,20 +225,24 @@ class Lifecycle(Rows):
         """
         expected = expected or {}
         now = time.time()
-        known = {row[0]: (row[1], row[2]) for row in self._sql("SELECT job, reason, expected FROM waits")}
-        changed = []
-        for number, text in reasons.items():
-            reason = plain(text[:1000])
-            start = expected.get(number)
-            old = known.get(number)
-            if old is None or old[0] != reason or _moved(old[1], start, now):
-                changed.append((number, reason, start, number))
+        changed, known = [], 0
+        for number, reason, start in self._each("SELECT job, reason, expected FROM waits"):
+            text = reasons.get(number)
+            if text is not None:
+                known += 1
+                if plain(text[:1000]) != reason or _moved(start, expected.get(number), now):
+                    changed.append(number)
+        if known < len(reasons):
+            old = {number for (number,) in self._each("SELECT job FROM waits")}
+            changed += [number for number in reasons if number not in old]
         if changed:
+            # thousands at a time: each is made when it is written
+            rows = ((one, plain(reasons[one][:1000]), expected.get(one), one) for one in changed)
             with self._change() as connection:
                 connection.executemany(
                     "INSERT OR REPLACE INTO waits SELECT ?, ?, ? FROM jobs WHERE id = ? "
                     "AND state IN ('queued', 'held')",
-                    changed,
+                    rows,
                 )
         return len(changed)
 

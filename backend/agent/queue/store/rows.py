@@ -66,6 +66,8 @@ class Rows(Base):
         self._specs: Dict[int, Spec] = {}
         self._requests: Dict[Request, Request] = {}
         self._cache: Dict[int, Job] = {}
+        self._submitted = 0.0
+        """When the job was submitted that was read last: thousands are at the same moment."""
         self._seen = -1
 
     def _forget(self) -> None:
@@ -154,8 +156,12 @@ class Rows(Base):
             self._requests.clear()
         request = self._requests.setdefault(job.request, job.request)
         # what many jobs have in common is kept once: ten thousand of them wait in a keeper's memory
-        owner, state = sys.intern(job.owner), sys.intern(job.state)
-        return job._replace(spec=spec, request=request, owner=owner, state=state)
+        owner, state, name = sys.intern(job.owner), sys.intern(job.state), sys.intern(job.name)
+        if job.submitted_at != self._submitted:
+            self._submitted = job.submitted_at
+        return job._replace(
+            spec=spec, request=request, owner=owner, state=state, name=name, submitted_at=self._submitted
+        )
 
     # -- writing, inside a transaction
 
