@@ -90,6 +90,8 @@ def enter_and_come_back(it: Terminal, host: Host) -> None:
     it.until(match(r"^/ #"))
     it.line("kept=here$((40 + 2))")
     it.line("i=0; while [ $i -lt 99 ]; do i=$((i+1)); echo step $i loss; done >/proc/1/fd/1")
+    it.line("echo all-$((40 + 2))")
+    it.until(match(r"^all-42$"))  # tmux takes a prefix that comes on the heels of other keys for pasted text
     it.keys("C-b", "d")
     it.until_prompt()
     it.line("clear; berth enter train")

@@ -18,10 +18,15 @@ from backend.config import HostConfig
 PROGRAM = shutil.which("sshd") or "/usr/sbin/sshd"
 
 
+_PORTS = 1_000
+"""Each test process has its own: one that stopped a server would else find another's on its port."""
+
+
 def free_port() -> int:
     """A port below those the kernel gives to clients: one of them could connect to itself while it waits."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12
     while True:
-        port = random.randrange(20_000, 32_000)
+        port = 20_000 + worker * _PORTS + random.randrange(_PORTS)
         with socket.socket() as sock, contextlib.suppress(OSError):
             sock.bind(("127.0.0.1", port))
             return port
