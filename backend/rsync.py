@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import shlex
 import shutil
+import socket
 import struct
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib import resources
 from typing import NamedTuple
@@ -21,7 +23,9 @@ from backend.text import printable
 
 REMOTE = "berth"
 """What stands for the host in rsync's arguments: `berth:PATH`."""
-_PIECE = 1 << 16
+_PIECE = 1 << 18
+_PATIENCE = 10.0
+"""Seconds that the program rsync starts has to say what it wants."""
 _MISSING = {12, 127}
 """Exit codes that a missing rsync on the host gives."""
 
@@ -34,9 +38,16 @@ class Ended(NamedTuple):
     stderr: str
 
 
-async def rsync(link: Link, arguments: Sequence[str], *, input: bytes = b"") -> Ended:
+async def rsync(
+    link: Link,
+    arguments: Sequence[str],
+    *,
+    input: bytes = b"",
+    heard: Callable[[bytes], None] | None = None,
+) -> Ended:
     """Run rsync with these arguments; `berth:PATH` is a path of the host, whatever is in it.
 
+    `heard` is given what it writes to its standard output, piece by piece; else that is in the answer.
     Raises `UsageError` where this machine has no rsync, `ActionFailed` where the host has none. Other
     failures are the caller's to judge, by rsync's exit code. A cancel ends it on both sides.
     """
@@ -50,18 +61,50 @@ async def rsync(link: Link, arguments: Sequence[str], *, input: bytes = b"") -> 
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "LC_ALL": "C"},
         )
         try:
-            out, err = await process.communicate(input)
+            out, err = await _talk(process, input, heard)
         finally:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+                    process.terminate()  # it removes its temporary files then
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(process.wait(), 2.0)
+                if process.returncode is None:
+                    with contextlib.suppress(ProcessLookupError):
+                        process.kill()
                 await process.wait()
     said = err.decode(errors="replace").strip()
     if process.returncode in _MISSING and ("not found" in said or "No such file" in said):
         raise ActionFailed(f"{link.name} has no rsync.", hint="Install it there: sudo apt install rsync")
     return Ended(process.returncode or 0, out, said)
+
+
+async def _talk(
+    process: asyncio.subprocess.Process, input: bytes, heard: Callable[[bytes], None] | None
+) -> tuple[bytes, bytes]:
+    """Its standard output, unless somebody hears it, and its standard error."""
+    if heard is None:
+        return await process.communicate(input)
+    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+
+    async def tell(stdin: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            stdin.write(input)
+            await stdin.drain()
+        stdin.close()
+
+    async def hear(stdout: asyncio.StreamReader) -> None:
+        while piece := await stdout.read(_PIECE):
+            heard(piece)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(tell(process.stdin))
+        group.create_task(hear(process.stdout))
+        errors = group.create_task(process.stderr.read())
+    await process.wait()
+    return b"", errors.result()
 
 
 def explained(host: str, ended: Ended) -> ActionFailed:
@@ -76,52 +119,83 @@ def explained(host: str, ended: Ended) -> ActionFailed:
 async def _remote_shell(link: Link) -> AsyncIterator[str]:
     """What rsync has to start; it comes back to us over a socket that only we can enter."""
     folder = private_folder()
-    tasks: set[asyncio.Task[None]] = set()
-
-    def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(_serve(link, reader, writer))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
     path = str(folder / "rsh")
     try:
-        server = await asyncio.start_unix_server(serve, path, limit=_PIECE)
-        try:
-            with resources.as_file(resources.files("backend").joinpath("rsh.py")) as script:
-                yield shlex.join([sys.executable, "-I", "-S", str(script), path])
-        finally:
-            server.close()
-            for task in tasks:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen(1)
+            listener.setblocking(False)
+            task = asyncio.create_task(_accept(link, listener))
+            try:
+                with resources.as_file(resources.files("backend").joinpath("rsh.py")) as script:
+                    yield shlex.join([sys.executable, "-I", "-S", str(script), path])
+            finally:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+                await asyncio.gather(task, return_exceptions=True)
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, True)
 
 
-async def _serve(link: Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """One remote command."""
+async def _accept(link: Link, listener: socket.socket) -> None:
+    """Serve the one that comes."""
+    loop = asyncio.get_running_loop()
+    connection, _ = await loop.sock_accept(listener)
+    with connection:
+        descriptors: list[int] = []
+        try:
+            argv = await asyncio.to_thread(_wanted, connection, descriptors)
+            connection.setblocking(False)
+            await _serve(link, argv, descriptors, connection)
+        finally:
+            for each in descriptors:
+                os.close(each)
+
+
+def _wanted(connection: socket.socket, descriptors: list[int]) -> list[str]:
+    """The command, and in `descriptors` the pipes of who wants it."""
+    connection.settimeout(_PATIENCE)
+    data, found, _, _ = socket.recv_fds(connection, 1 << 16, 2)
+    descriptors += found
+    while data.count(b"\n") < 2:
+        piece = connection.recv(1 << 16)
+        if not piece:
+            raise OSError("it went away")
+        data += piece
+    return [str(word) for word in json.loads(data)]
+
+
+async def _serve(link: Link, argv: list[str], pipes: list[int], connection: socket.socket) -> None:
+    """One remote command between rsync's pipes and a channel."""
+    loop = asyncio.get_running_loop()
     process: LinkProcess | None = None
+    reader = asyncio.StreamReader(limit=_PIECE)
+    source, target = (os.fdopen(pipes.pop(0), mode, 0) for mode in ("rb", "wb"))
+    incoming, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)
+    outgoing, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, target)
+    writer = asyncio.StreamWriter(outgoing, protocol, None, loop)
     try:
-        argv = json.loads(await reader.readline())
-        process = await link.start([str(word) for word in argv])
+        process = await link.start(argv)
         sending = asyncio.create_task(_send(process, reader))
         try:
             while piece := await process.read(_PIECE):
-                await _frame(writer, 1, piece)
+                writer.write(piece)
+                await writer.drain()
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
         code = await process.wait()
         if process.stderr:
-            await _frame(writer, 2, process.stderr)
-        await _frame(writer, 3, struct.pack(">i", code))
+            await _frame(connection, 2, process.stderr)
+        writer.close()
+        await _frame(connection, 3, struct.pack(">i", code))
     except (BerthError, OSError, ValueError) as error:
         with contextlib.suppress(OSError):
-            await _frame(writer, 2, f"{error}\n".encode())
+            await _frame(connection, 2, f"{error}\n".encode())
     finally:
+        incoming.close()
+        outgoing.close()
         if process is not None:
             await process.close()
-        writer.close()
 
 
 async def _send(process: LinkProcess, reader: asyncio.StreamReader) -> None:
@@ -131,6 +205,6 @@ async def _send(process: LinkProcess, reader: asyncio.StreamReader) -> None:
         process.write_eof()
 
 
-async def _frame(writer: asyncio.StreamWriter, kind: int, data: bytes) -> None:
-    writer.write(struct.pack(">BI", kind, len(data)) + data)
-    await writer.drain()
+async def _frame(connection: socket.socket, kind: int, data: bytes) -> None:
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(connection, struct.pack(">BI", kind, len(data)) + data)

@@ -31,10 +31,11 @@ def load(directory: Path | None = None) -> Config:
         if os.path.lexists(other):
             raise ConfigError(f"{other}: would be passed over.", hint=f"Rename it to {name}.")
     hosts = read_hosts(where / HOSTS)
+    settings = read_settings(where / SETTINGS)
     return Config(
         directory=where,
         hosts=hosts,
         contexts=read_contexts(where / CONTEXTS, hosts),
-        settings=read_settings(where / SETTINGS),
-        profiles=read_profiles(where / SYNC, hosts),
+        settings=settings,
+        profiles=read_profiles(where / SYNC, hosts, settings.folders),
     )

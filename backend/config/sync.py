@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from backend.config.schema import HostConfig, SyncProfile, SyncRule
+from backend.config.schema import Folders, HostConfig, SyncProfile, SyncRule
+from backend.config.syncdefaults import built_in
 from backend.config.values import (
     Value,
     choice,
@@ -28,7 +29,7 @@ from backend.config.values import (
 FILE = "sync.yaml"
 
 
-def read_profiles(path: Path, hosts: Sequence[HostConfig]) -> tuple[SyncProfile, ...]:
+def read_profiles(path: Path, hosts: Sequence[HostConfig], folders: Folders | None = None) -> tuple[SyncProfile, ...]:
     """The profiles of that file, then berth's own; a file may replace one of those by its name."""
     value = open_file(path)
     own: list[SyncProfile] = []
@@ -45,7 +46,7 @@ def read_profiles(path: Path, hosts: Sequence[HostConfig]) -> tuple[SyncProfile,
                         hint=f"{did_you_mean(host, known)}Hosts: {', '.join(sorted(known)) or 'none'}.",
                     )
     names = {profile.name for profile in own}
-    return (*own, *(each for each in _built_in() if each.name not in names))
+    return (*own, *(each for each in built_in(folders or Folders()) if each.name not in names))
 
 
 def _profiles(value: Value) -> list[SyncProfile]:
@@ -98,12 +99,6 @@ def _mode(value: Value) -> int:
     if not re.fullmatch("0?[0-7]{3}", value.text):
         raise value.fail(f"{quoted(value.text)} is no mode.", hint="Write it as chmod does: 0750.")
     return int(value.text, 8)
-
-
-def _built_in() -> tuple[SyncProfile, ...]:
-    from backend.config.syncdefaults import PROFILES
-
-    return PROFILES
 
 
 _RULE: dict[str, Callable[[Value], Any]] = {

@@ -6,7 +6,9 @@ newer at the target, links left out. A file is taken where any rule takes it.
 
 from __future__ import annotations
 
-from backend.config.schema import Direction, SyncProfile, SyncRule
+from msgspec.structs import replace
+
+from backend.config.schema import Direction, Folders, SyncProfile, SyncRule
 
 _MOST = 1024**2
 _HIDDEN = "- **/.*"
@@ -97,3 +99,15 @@ PROFILES: tuple[SyncProfile, ...] = (
         ),
     ),
 )
+
+
+def built_in(folders: Folders) -> tuple[SyncProfile, ...]:
+    """Berth's own profiles, with the names that the settings give the folders."""
+    names = {"mirror": folders.mirror, "shared": folders.shared}
+
+    def renamed(rule: SyncRule) -> SyncRule:
+        first, slash, rest = rule.source.partition("/")
+        path = f"{names[first]}{slash}{rest}"
+        return replace(rule, source=path, target=path)
+
+    return tuple(replace(each, rules=tuple(map(renamed, each.rules))) for each in PROFILES)

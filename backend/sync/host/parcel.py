@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import IO, TYPE_CHECKING
 
 from backend.sync.host.change import move
@@ -11,6 +10,7 @@ from backend.sync.host.walk import decoded, encoded
 
 if TYPE_CHECKING:
     import tarfile
+    from collections.abc import Callable
 
 _PIECE = 1 << 18
 
@@ -27,10 +27,10 @@ def pack(base: bytes, paths: list[bytes], target: IO[bytes], follow: bool) -> No
                 continue  # gone meanwhile
 
 
-def unpack(base: bytes, kept: bytes, source: IO[bytes], mode: int) -> None:
+def unpack(base: bytes, kept: bytes, source: IO[bytes], mode: int, told: Callable[[int], None]) -> None:
     """Put what a tar holds below `base`; what is replaced goes to `kept`, where that is said.
 
-    Every file is whole before it gets its name. How many bytes have come goes to standard output.
+    Every file is whole before it gets its name. `told` is given how many bytes have come.
     """
     import tarfile
 
@@ -59,8 +59,7 @@ def unpack(base: bytes, kept: bytes, source: IO[bytes], mode: int) -> None:
             except BaseException:
                 _unlink(temporary)
                 raise
-            sys.stdout.write(f"{done}\n")
-            sys.stdout.flush()
+            told(done)
 
 
 def _file(archive: tarfile.TarFile, member: tarfile.TarInfo, temporary: bytes, mode: int) -> int:

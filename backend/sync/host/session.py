@@ -14,10 +14,9 @@ import sys
 import time
 import zlib
 
-from backend.sync.host import place as places
-from backend.sync.host.change import private, remove, swap, undo
+from backend.sync.host.change import files_below, private, remove, swap, undo
 from backend.sync.host.parcel import pack, unpack
-from backend.sync.host.place import Lock, Trouble, resolved, state
+from backend.sync.host.place import Lock, Trouble, home, resolved, state
 from backend.sync.host.runs import (
     about,
     drop_partials,
@@ -60,7 +59,7 @@ class Session:
         """Who and where this is."""
         return {
             "protocol": PROTOCOL,
-            "home": decoded(os.path.realpath(places.home())),
+            "home": decoded(os.path.realpath(home())),
             "time": time.time(),
             "rsync": program("rsync"),
             "uid": os.getuid(),
@@ -74,7 +73,7 @@ class Session:
             root = resolved(each["root"])
             rules = [Rule(encoded(rule["prefix"]), rule["filter"], rule["links"]) for rule in each["rules"]]
             paths = payload[each["from"] : each["to"]] if "from" in each else None
-            found = look(root, Tree(rules), bool(request["source"]), paths)
+            found = look(root, Tree(rules), bool(each["source"]), paths)
             trees.append(described(root, found))
             for entry in found.entries.items():
                 out.extend(entry)
@@ -107,13 +106,13 @@ class Session:
 
     def do_begin(self, request: dict, payload: list[bytes]) -> tuple[dict, list[bytes]]:  # type: ignore[type-arg]
         """Write down what is coming: whole paths and how each was seen. Answers which are not so any more."""
+        paths, seen = payload[0::2], payload[1::2]
+        moved = [path for path, token in zip(paths, seen) if token_of(path) != token]
         for each in request["private"]:
             private(resolved(each["folder"]), each["mode"])
         for each in request["folders"]:
             os.makedirs(encoded(each), exist_ok=True)
-        paths, seen = payload[0::2], payload[1::2]
         self.enough_room(request)
-        moved = [paths[at] for at, (path, token) in enumerate(zip(paths, seen)) if token_of(path) != token]
         self.run = run_folder(self.place, request["run"])
         os.makedirs(os.path.join(self.run, b"kept") if request["keep"] else self.run, mode=0o700)
         what = {key: request[key] for key in ("run", "profile", "by", "at", "targets", "bases")}
@@ -165,7 +164,7 @@ class Session:
         bases = [encoded(str(each)) for each in request["bases"]]
         for number, base in enumerate(bases):
             kept = os.path.join(self.run, b"kept", b"%d" % number)
-            for path in _files(kept):
+            for path in files_below(kept):
                 after[f"{number}/{decoded(path)}"] = decoded(token_of(os.path.join(base, path)))
         if request["whole"]:
             drop_partials(payload)
@@ -222,12 +221,6 @@ def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread() and __name__ == "__main__"
 
 
-def _files(folder: bytes) -> list[bytes]:
-    from backend.sync.host.change import files_below
-
-    return files_below(folder)
-
-
 def _unlink(path: bytes) -> None:
     try:
         os.unlink(path)
@@ -276,6 +269,11 @@ def unpacked(data: bytes) -> list[bytes]:
     return zlib.decompress(data).split(b"\0") if data else []
 
 
+def _tell(done: int) -> None:
+    sys.stdout.write(f"{done}\n")
+    sys.stdout.flush()
+
+
 def serve() -> None:
     """Serve until the input ends."""
     source, target = sys.stdin.buffer, sys.stdout.buffer
@@ -306,7 +304,7 @@ def main() -> None:
             encoded(sys.argv[2]), unpacked(sys.stdin.buffer.read(size)), sys.stdout.buffer, sys.argv[3] == "1"
         )
     elif sys.argv[1:2] == ["unpack"]:
-        unpack(encoded(sys.argv[2]), encoded(sys.argv[3]), sys.stdin.buffer, int(sys.argv[4]))
+        unpack(encoded(sys.argv[2]), encoded(sys.argv[3]), sys.stdin.buffer, int(sys.argv[4]), _tell)
     else:
         serve()
 

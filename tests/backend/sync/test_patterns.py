@@ -15,7 +15,23 @@ from tests.lab import parts
 
 NAMES = ["a", "b", ".a", "a.py", "b.txt", "A", "a b", "[x]", "x-y", "ab", "*", "\\", "-n"]
 PIECES = st.sampled_from(
-    [*"ab.*?/-", "**", "***", "**/", "*.py", "[ab]", "[!a]", "[^b]", "[a-c]", "[[:alpha:]]", "\\", "\\*", "a b", "[", "]"]
+    [
+        *"ab.*?/-",
+        "**",
+        "***",
+        "**/",
+        "*.py",
+        "[ab]",
+        "[!a]",
+        "[^b]",
+        "[a-c]",
+        "[[:alpha:]]",
+        "\\",
+        "\\*",
+        "a b",
+        "[",
+        "]",
+    ]
 )
 PATTERN = st.builds("".join, st.lists(PIECES, min_size=1, max_size=5)).filter(
     lambda text: text.strip("/") and "//" not in text

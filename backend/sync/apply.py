@@ -1,0 +1,258 @@
+"""One way of a sync: lock, write down what comes, carry, delete what was shown, write down how it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from backend.errors import ActionFailed, BerthError
+from backend.sync.host.walk import decoded, encoded
+from backend.sync.model import Change, Way, alike, size_of
+from backend.sync.plan import Planner
+from backend.sync.transfer import Load, carry, carry_as_tar, shown
+
+if TYPE_CHECKING:
+    from backend.sync.engine import Done, HostSync
+
+_MISSING = "Install it there: sudo apt install rsync, or dnf install rsync. Slower, without it: --tar"
+
+
+@dataclass
+class Item:
+    """One change, and where it is on both sides."""
+
+    change: Change
+    base: str
+    """Folder of the receiving side that the load's paths are below."""
+    below: bytes
+    source: bytes
+    target: bytes
+
+
+@dataclass
+class Bundle:
+    """A load and what it is made of."""
+
+    load: Load
+    items: list[Item] = field(default_factory=list)
+
+
+class Applier:
+    """Carries out the changes of one way."""
+
+    def __init__(self, sync: HostSync, way: Way, done: Done, progress: Callable[[int], None]) -> None:
+        self.sync, self.way, self.done, self.progress = sync, way, done, progress
+        self.receiver = sync.receiver(way)
+        self.bases: list[str] = []
+        self.private: list[dict[str, object]] = []
+        self.moved = 0
+
+    async def run(self, changes: Sequence[Change]) -> None:
+        """All of it. What did not go over is in `done.failed`; raises where it broke off."""
+        from backend.sync.engine import new_run, owner
+
+        bundles, gone = self._sorted(changes)
+        sync, receiver = self.sync, self.receiver
+        if bundles and not sync.rsync and not sync.wish.tar:
+            raise ActionFailed(f"{sync.host} has no rsync.", hint=_MISSING)
+        replaced = sum(size_of(self._target_token(each)) for each in changes)
+        profile = sync.wish.profile
+        keep = profile.keep_days > 0 and replaced <= profile.keep_size
+        if replaced and not keep:
+            self.done.notes.append("what was replaced is too large to be kept: this cannot be undone")
+        targets = sorted({seen[0 if self.way == "pull" else 1].root for seen in sync.seen})
+        await receiver.ask("lock", targets=targets, owner=owner(profile.name))
+        try:
+            run = self.done.run or new_run()
+            folder = await self._begin(run, bundles, targets, keep)
+            for bundle in bundles:
+                bundle.load.kept = f"{folder}/{self.bases.index(bundle.load.target)}" if keep else ""
+            await self._carry(bundles, gone, run, keep)
+        finally:
+            with suppress(BerthError, OSError):
+                await receiver.ask("unlock")
+
+    async def _carry(self, bundles: list[Bundle], gone: list[Item], run: str, keep: bool) -> None:
+        try:
+            for bundle in bundles:
+                if bundle.items:
+                    await self._load(bundle)
+            if gone and not self.done.failed:
+                await self._remove(gone, keep)
+        except ActionFailed:
+            with suppress(BerthError, OSError):
+                await self._finish(bundles, run, whole=False)
+            raise
+        await self._finish(bundles, run, whole=True)
+
+    # -------------------------------------------------------------------------------------- parts
+
+    def _sorted(self, changes: Sequence[Change]) -> tuple[list[Bundle], list[Item]]:
+        """Changes by what goes together, and those that go away."""
+        from backend.sync.engine import common
+
+        sync = self.sync
+        planners = {
+            number: Planner(number, pair, sync.seen[number], {}, sync.wish.options)
+            for number, pair in enumerate(sync.wish.pairs)
+        }
+        roots = [common(mine.root, theirs.root) for mine, theirs in sync.seen]
+        bundles: dict[tuple[object, ...], Bundle] = {}
+        gone: list[Item] = []
+        for change in changes:
+            here, there, prefix = roots[change.pair]
+            below = encoded(prefix) + b"/" + change.path if prefix else change.path
+            source, target = (here, there) if self.way == "push" else (there, here)
+            item = Item(change, target, below, _full(source, below), _full(target, below))
+            if change.kind == "deleted":
+                gone.append(item)
+                self._base(target)
+                continue
+            part = planners[change.pair].part(change.path, change.folder)
+            rule = part.rule if part is not None else sync.wish.pairs[change.pair].parts[0].rule
+            mode = 0o700 if rule.secret else rule.mode
+            if mode is not None and part is not None:
+                item = self._own_base(item, part.prefix)
+                here, there = (
+                    os.path.join(seen.root, decoded(part.prefix)).rstrip("/")
+                    for seen in sync.seen[change.pair]
+                )
+                target = item.base
+                if not item.below:
+                    self._private(rule.secret, target)
+                    continue
+            key = (here, there, mode, rule.links == "follow")
+            bundle = bundles.get(key)
+            if bundle is None:
+                load = Load(self.way, here, there, sync.wish.profile.compress, rule.links, mode)
+                bundle = bundles[key] = Bundle(load)
+                self._base(target)
+            self._private(rule.secret, target)
+            bundle.items.append(item)
+        return list(bundles.values()), gone
+
+    def _own_base(self, item: Item, prefix: bytes) -> Item:
+        """Below the rule's own folder: what lies above it keeps its permissions."""
+        seen = self.sync.seen[item.change.pair]
+        source, target = (
+            os.path.join(each.root, decoded(prefix)).rstrip("/")
+            for each in (seen if self.way == "push" else seen[::-1])
+        )
+        below = item.change.path[len(prefix) :].lstrip(b"/")
+        return Item(item.change, target, below, _full(source, below), _full(target, below))
+
+    def _private(self, secret: bool, folder: str) -> None:
+        entry: dict[str, object] = {"folder": folder, "mode": 0o700}
+        if secret and entry not in self.private:
+            self.private.append(entry)
+
+    def _base(self, folder: str) -> None:
+        if folder not in self.bases:
+            self.bases.append(folder)
+
+    def _target_token(self, change: Change) -> bytes:
+        return change.there if self.way == "push" else change.here
+
+    def _source_token(self, change: Change) -> bytes:
+        return change.here if self.way == "push" else change.there
+
+    async def _begin(self, run: str, bundles: list[Bundle], targets: list[str], keep: bool) -> str:
+        payload: list[bytes] = []
+        for bundle in bundles:
+            for item in bundle.items:
+                payload += [item.target, self._target_token(item.change)]
+        size = sum(each.change.size for bundle in bundles for each in bundle.items)
+        answer, moved = await self.receiver.ask(
+            "begin",
+            payload,
+            run=run,
+            profile=self.sync.wish.profile.name,
+            by=_who(),
+            at=self.done.started_at.isoformat(),
+            targets=targets,
+            bases=self.bases,
+            folders=self.bases,
+            private=self.private,
+            keep=keep,
+            size=size,
+        )
+        if moved:
+            left = set(moved)
+            for bundle in bundles:
+                bundle.items = [item for item in bundle.items if item.target not in left]
+            self.done.failed.append(f"{shown(moved)}: changed there since it was looked at; sync again")
+        return str(answer["kept"])
+
+    async def _load(self, bundle: Bundle) -> None:
+        load = bundle.load
+        load.paths = [item.below for item in bundle.items]
+        sizes = [item.change.size for item in bundle.items]
+        load.size, load.largest = sum(sizes), max(sizes, default=0)
+        link = await self.sync.access.link(self.sync.host)
+        way = carry_as_tar if self.sync.wish.tar else carry
+        moved = self.moved
+        said = await way(link, load, lambda done: self.progress(moved + min(done, load.size)))
+        self.moved += load.size
+        self.progress(self.moved)
+        self.done.notes += said[:20]
+
+    async def _remove(self, gone: list[Item], keep: bool) -> None:
+        for number, base in enumerate(self.bases):
+            items = [item for item in gone if item.base == base]
+            payload: list[bytes] = []
+            for item in items:
+                payload += [item.below, self._target_token(item.change)]
+            if payload:
+                answer, stay = await self.receiver.ask("remove", payload, base=base, number=number, keep=keep)
+                stayed = set(stay)
+                self.done.failed += [
+                    f"{shown([path])}: {why}" for path, why in zip(stay, answer["stay"], strict=True)
+                ]
+                files = [item for item in items if not item.change.folder and item.below not in stayed]
+                self.done.deleted += len(files)
+
+    async def _finish(self, bundles: list[Bundle], run: str, *, whole: bool) -> None:
+        """See what has arrived."""
+        items = [item for bundle in bundles for item in bundle.items]
+        answer, tokens = await self.receiver.ask(
+            "finish",
+            [item.target for item in items],
+            bases=self.bases,
+            whole=whole,
+            days=self.sync.wish.profile.keep_days,
+            most=self.sync.wish.profile.keep_size,
+        )
+        if answer["kept"]:
+            self.done.run, self.done.kept = run, self.done.kept + int(answer["kept"])
+        lost = []
+        for item, token in zip(items, tokens, strict=True):
+            change = item.change
+            sent = self._source_token(change)
+            if sent == b"d":
+                continue
+            arrived = token == sent or (
+                token[:1] in (b"f", b"x") and alike(b"f" + token[1:], b"f" + sent[1:])
+            )
+            if not token or (not arrived and token == self._target_token(change)):
+                lost.append(item.below)
+                continue
+            pair = (sent, token) if self.way == "push" else (token, sent)
+            self.done.states[change.pair, change.path] = pair
+            self.done.new += change.kind == "new"
+            self.done.changed += change.kind == "changed"
+            self.done.size += size_of(sent)
+        if lost and whole:
+            self.done.failed.append(f"did not go over: {shown(lost)}")
+
+
+def _full(base: str, below: bytes) -> bytes:
+    return os.path.join(encoded(base), below)
+
+
+def _who() -> str:
+    from backend.sync.engine import owner
+
+    return owner("").partition(" (")[0]

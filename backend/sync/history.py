@@ -1,0 +1,70 @@
+"""What was synced, and how to take it back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from backend import atomic
+from backend.config import state_dir
+from backend.errors import NoSuchTarget
+from backend.sync.model import HostResult, Way
+from backend.sync.transfer import shown
+
+if TYPE_CHECKING:
+    from backend.sync.engine import HostSync
+
+KEPT = 200
+"""Entries that stay."""
+
+
+def remember(results: list[HostResult]) -> None:
+    """Put these on record, newest last. A disk that is full loses the record alone."""
+    path = state_dir() / "sync" / "history.jsonl"
+    lines = b"".join(msgspec.json.encode(each) + b"\n" for each in results)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(handle, lines)
+        finally:
+            os.close(handle)
+        if path.stat().st_size > 1024**2:
+            atomic.write(path, b"".join(path.read_bytes().splitlines(keepends=True)[-KEPT:]), durable=False)
+
+
+def past(limit: int = KEPT) -> list[HostResult]:
+    """What is on record, newest first. Lines that cannot be read are passed over."""
+    try:
+        lines = (state_dir() / "sync" / "history.jsonl").read_bytes().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in reversed(lines):
+        with contextlib.suppress(msgspec.MsgspecError, ValueError):
+            found.append(msgspec.json.decode(line, type=HostResult))
+        if len(found) >= limit:
+            break
+    return found
+
+
+async def undo(sync: HostSync, run: str, way: Way, *, force: bool = False) -> tuple[int, list[str]]:
+    """Put back what a run replaced or removed; how many files, and what stays as it is.
+
+    Raises `NoSuchTarget` where nothing is kept any more.
+    """
+    if way == "push":
+        await sync.side()
+    side = sync.receiver(way)
+    answer, stay = await side.ask("undo", run=run, force=force)
+    if not answer["back"] and not stay:
+        raise NoSuchTarget(f"{sync.host}: nothing is kept of {run} any more.")
+    said = [f"{shown([path])}: {why}" for path, why in zip(stay, answer["stay"], strict=True)]
+    return int(answer["back"]), said
+
+
+__all__ = ["json", "past", "remember", "undo"]
