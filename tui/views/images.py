@@ -51,7 +51,7 @@ class ImagesView(ListView):
         Binding("u", "build_and_start", "Build, and start the context", show=False, id="build-and-start"),
         Binding("p", "screen.do('image-pull')", "pull", id="pull-image"),
         Binding("P", "screen.do('images-prune')", "prune", id="prune-images"),
-        Binding("n", "screen.do('images-new')", "New recipe", show=False, id="new-recipe"),
+        Binding("N", "screen.do('images-new')", "New recipe", show=False, id="new-recipe"),
     ]
 
     def __init__(self, *args: Any) -> None:
@@ -252,7 +252,7 @@ class ImagesView(ListView):
         if any(line.recipe for line in self.table.targets()) or not self.table.rows:
             self.post_message(Wanted("images-build", [], self.given(declared()["images-build"])))
         else:
-            self.notify("It has no recipe: n makes one.", markup=False, timeout=4)
+            self.notify("It has no recipe: N makes one.", markup=False, timeout=4)
 
     def action_builds(self) -> None:
         """Builds of this image's recipe, live and past; of all where it has none."""
