@@ -165,6 +165,8 @@ def script(job: Submission, kind: Kind) -> bytes:
     command = job.command
     if kind == "docker" and job.entrypoint:
         command = (*job.entrypoint[1:], *command)
+    if kind == "edf" and job.workdir and command:  # there is no option for that
+        command = ("sh", "-c", 'cd "$0" && exec "$@"', job.workdir, *command)
     values = {
         "kind": kind,
         "image": job.image,
@@ -217,7 +219,7 @@ def _docker(job: Submission) -> list[str]:
 
 def pyxis(job: Submission) -> list[str]:
     """Options of srun with the pyxis plugin (https://github.com/NVIDIA/pyxis)."""
-    out = [f"--container-image={job.image}"]
+    out = [f"--container-image={_enroot(job.image)}"]
     if job.mounts:
         mounts = (f"{source}:{target}" + (":ro" if only else "") for source, target, only in job.mounts)
         out.append("--container-mounts=" + ",".join(mounts))
@@ -230,9 +232,25 @@ def pyxis(job: Submission) -> list[str]:
     return out
 
 
+def _enroot(image: str) -> str:
+    """As pyxis takes it: a file begins with `/` or `.`, a registry ends with `#`."""
+    if image.endswith(".sqsh"):
+        return _path(image)
+    first, slash, rest = image.partition("/")
+    registry = slash and "#" not in image and (set(".:") & set(first) or first == "localhost")
+    return f"{first}#{rest}" if registry and first.strip(".") else image
+
+
+def _path(path: str) -> str:
+    return path if path.startswith(("/", "./", "../")) else f"./{path}"
+
+
 def edf(job: Submission) -> list[str]:
-    """Options of srun with the container engine of CSCS: an EDF by its name or path."""
-    return [f"--environment={job.image}", *([f"--container-workdir={job.workdir}"] if job.workdir else [])]
+    """Options of srun with the container engine of CSCS: an EDF by its name or path.
+
+    See https://docs.cscs.ch/software/container-engine/run: a relative path has to begin with a dot.
+    """
+    return [f"--environment={_path(job.image) if job.image.endswith('.toml') else job.image}"]
 
 
 _CHOSEN = {"docker": _docker, "pyxis": pyxis, "edf": edf}

@@ -98,7 +98,31 @@ def test_a_job_under_pyxis() -> None:
 
 def test_a_job_in_an_edf_environment() -> None:
     text = script.script(replace(JOB, image="my env", workdir="/w"), "edf").decode()
-    assert "options=('--environment=my env' --container-workdir=/w)" in text
+    assert "options=('--environment=my env')" in text
+    assert """command=(sh -c 'cd "$0" && exec "$@"' /w """ in text
+    assert script.edf(replace(JOB, image="sub/env.toml")) == ["--environment=./sub/env.toml"]
+    assert script.edf(replace(JOB, image="/e/env.toml")) == ["--environment=/e/env.toml"]
+
+
+@pytest.mark.parametrize(
+    ("image", "told"),
+    [
+        ("/images/a.sqsh", "/images/a.sqsh"),
+        ("images/a.sqsh", "./images/a.sqsh"),
+        ("../a.sqsh", "../a.sqsh"),
+        (".hidden.sqsh", "./.hidden.sqsh"),
+        ("ubuntu:24.04", "ubuntu:24.04"),
+        ("nvidia/cuda:12.4.0-base", "nvidia/cuda:12.4.0-base"),
+        ("nvcr.io/nvidia/pytorch:24.01-py3", "nvcr.io#nvidia/pytorch:24.01-py3"),
+        ("nvcr.io#nvidia/pytorch:24.01-py3", "nvcr.io#nvidia/pytorch:24.01-py3"),
+        ("localhost:5000/x", "localhost:5000#x"),
+    ],
+)
+def test_an_image_as_pyxis_takes_it(image: str, told: str) -> None:
+    """A file begins with / or ., a registry ends with #: see NVIDIA/pyxis, README and issue 127."""
+    assert script.pyxis(replace(JOB, image=image, env={}, mounts=(), workdir="", user=None)) == [
+        f"--container-image={told}"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -166,6 +190,6 @@ def test_a_container_runtime_is_given_srun(tmp_path: Path) -> None:
         timeout=20,
     )
     assert done.returncode == 5, done.stderr
-    words = ["--ntasks=1", "--cpus-per-task=3", "--container-image=a.sqsh", "--container-env=A", "--"]
+    words = ["--ntasks=1", "--cpus-per-task=3", "--container-image=./a.sqsh", "--container-env=A", "--"]
     shown = "".join(f"<{word}>" for word in [*words, "train.py", "a b"])
     assert done.stdout.decode() == f"{shown} it's 9\n"
