@@ -14,7 +14,11 @@ import pytest
 
 from tests.lab import Host, HostSpec, Lab, parts
 
-SLOW = "i=0; while [ $i -lt 29 ]; do i=$((i+1)); echo t $i; sleep 1; done"
+
+def steps(seconds: int) -> str:
+    """A command that says `t 1`, `t 2`... for so long, and that no build cache knows."""
+    loop = f"i=0; while [ $i -lt {seconds} ]; do i=$((i+1)); echo t $i; sleep 1; done"
+    return f": {os.urandom(6).hex()}; {loop}; echo whole > /whole"
 
 
 class World:

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.backend.building.conftest import SLOW, World, busy, ended
+from tests.backend.building.conftest import World, busy, ended, steps
 from tests.lab.machine import wait_for
 
 pytestmark = pytest.mark.lab
@@ -112,7 +112,7 @@ def test_what_fails_takes_along_only_what_stands_on_it(world):
 
 @pytest.mark.parametrize(("host", "builder"), [("h1", "buildkit"), ("h1", "classic"), ("p1", "auto")])
 def test_a_cancel_ends_the_build_on_its_host(world, host, builder):
-    world.recipe("slow", f"FROM busybox\nRUN {SLOW}\n")
+    world.recipe("slow", f"FROM busybox\nRUN {steps(60)}\n")
     process = world.start("images", "build", "slow", "--host", host, "--builder", builder)
     machine = world.lab.host(host)
     wait_for(lambda: any("echo t $i" in each for each in busy(machine)), "the step to run", seconds=60)
@@ -125,7 +125,7 @@ def test_a_cancel_ends_the_build_on_its_host(world, host, builder):
 
 
 def test_a_build_is_cancelled_from_elsewhere_and_listed_while_it_runs(world):
-    world.recipe("slow", f"FROM busybox\nRUN {SLOW}\n")
+    world.recipe("slow", f"FROM busybox\nRUN {steps(60)}\n")
     process = world.start("images", "build", "slow", "--host", "h1")
     h1 = world.lab.host("h1")
     wait_for(lambda: any("echo t $i" in each for each in busy(h1)), "the step to run", seconds=60)
