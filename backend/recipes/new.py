@@ -85,13 +85,13 @@ def place(template: Template, name: str, root: Path) -> Path:
 
 def _check(name: str, template: Template) -> None:
     """A folder of this name has to give an image a name."""
+    if template != "cluster" and ":" in name:
+        raise UsageError(f"{name!r:.100} holds a tag.", hint="Tags are said in berth.yaml: `tags:`.")
     whole = name if template == "cluster" else f"{name}:latest"
     if problem := naming.problem(whole) if "/" not in name and "@" not in name else "holds a slash or an @.":
         raise UsageError(
             f"{name!r:.100} {problem}", hint=f"Possible is: {naming.proposed(name).rpartition('/')[2]}"
         )
-    if template != "cluster" and ":" in name:
-        raise UsageError(f"{name!r:.100} holds a tag.", hint="Tags are said in berth.yaml: `tags:`.")
 
 
 def _values(
@@ -101,7 +101,7 @@ def _values(
     notes: list[str] = []
     found = gpus or Gpus()
     plain = _CUDA_IMAGES.get(found.cuda, _PLAIN_BASE)
-    values = {"PORT": PORT, "PYTHON": "3.12", "KEYS": "~/.ssh/authorized_keys", "CUDA": found.cuda or "cpu"}
+    values = {"PORT": PORT, "PYTHON": "3.12", "KEYS": _keys(), "CUDA": found.cuda or "cpu"}
     if template == "ssh":
         values["BASE"] = base or plain
         notes.append("Its berth.yaml says who may log in, and names the file with their public keys")
@@ -115,17 +115,22 @@ def _values(
         values["BASE"] = base or _of(graph, "mamba") or "mamba"
         if not base and not _of(graph, "mamba"):
             notes.append("It stands on a recipe called mamba: berth images new mamba mamba")
-        what = (
-            f"CUDA {found.cuda}, which driver {found.driver} runs"
-            if found.cuda
-            else "no GPU: --host names one"
-        )
-        notes.append(f"It is made for {what}")
+        if found.cuda:
+            notes.append(f"It takes CUDA {found.cuda}, which driver {found.driver} runs")
+        else:
+            notes.append("It takes no GPU; --host HOST chooses by the driver of that host")
     elif template == "cluster":
         values["BASE"] = base or _cluster_base(graph, root) or _PLAIN_BASE
     else:
         values["BASE"] = base or _PLAIN_BASE
     return values, notes
+
+
+def _keys() -> str:
+    """A file of this person with public keys."""
+    names = ("authorized_keys", "id_ed25519.pub", "id_ecdsa.pub", "id_rsa.pub")
+    home = Path("~/.ssh").expanduser()
+    return f"~/.ssh/{next((name for name in names if (home / name).is_file()), names[0])}"
 
 
 def _of(graph: Graph, name: str) -> str:
