@@ -225,7 +225,7 @@ async def images_prune(
             raise failed[0]
         return f"nothing to remove on {', '.join(names)}"
     if dry_run:
-        return f"{doomed} images would go, {total} free"
+        return f"{_count(doomed)} would go, {total} free"
     if not await ctx.confirm(_question(plans, total)):
         raise Refused("prune images: not done.", hint="It was not confirmed.")
     answers = await asyncio.gather(
@@ -260,6 +260,10 @@ async def _plans(ctx: ActionContext, names: Sequence[str], rule: Rule) -> tuple[
     return plans, failed
 
 
+def _count(images: int) -> str:
+    return f"{images} image{'s' * (images != 1)}"
+
+
 def _question(plans: Sequence[Plan], total: str) -> str:
     parts = []
     for each in plans:
@@ -271,7 +275,7 @@ def _question(plans: Sequence[Plan], total: str) -> str:
             more = f" and {len(each.doomed) - _NAMED} more" if len(each.doomed) > _NAMED else ""
             parts.append(f"on {each.host}: {', '.join(named)}{more} ({size(each.frees)})")
     count = sum(len(each.doomed) for each in plans)
-    return f"Remove {count} images ({total})? {'; '.join(parts)}"
+    return f"Remove {_count(count)} ({total})? {'; '.join(parts)}"
 
 
 async def _prune(ctx: ActionContext, plan: Plan) -> Outcome:
@@ -296,7 +300,7 @@ def _pruned(ctx: ActionContext, names: Sequence[str], answers: Sequence[Outcome 
             stayed += len(answer.stayed)
             for line in answer.stayed:
                 ctx.report(printable(f"stays: {line}", 400))
-    what = f"removed {removed} images, {size(freed)} free"
+    what = f"removed {_count(removed)}, {size(freed)} free"
     if bad:
         raise ActionFailed(f"{what}; {bad[0].message}", hint=bad[0].hint)
     return what + (f"; {stayed} stayed" if stayed else "")

@@ -19,6 +19,7 @@ SECTIONS: dict[str, Any] = {
     "disk": list[model.Disk],
     "engine": model.Engine,
     "gpus": model.GpuReport,
+    "topology": model.GpuTopology,
     "processes": list[model.GpuProcess],
     "containers": list[model.Container],
     "usage": list[model.Usage],
@@ -117,5 +118,5 @@ class RunningAgent:
         for stream in (self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()
-        assert not self.broken
+        assert not self.broken, self.broken[:3]
         return code
