@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 import msgspec
 from msgspec import Struct
@@ -104,8 +105,13 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
 class Writer:
     """Copies entries into a context, one after another, in a thread of its own."""
 
-    def __init__(self, into: Path, remembered: str, allowed: Iterable[str], stop: threading.Event) -> None:
-        """`remembered`: what the digests are remembered by. `allowed`: patterns of keys that may be there."""
+    def __init__(
+        self, into: Path | None, remembered: str, allowed: Iterable[str], stop: threading.Event
+    ) -> None:
+        """`into`: a new folder; None: nothing is written, only the digest is found out.
+
+        `remembered`: what the digests are remembered by. `allowed`: patterns of keys that may be there.
+        """
         self.into = into
         self.stop = stop
         self.allowed = tuple(allowed)
@@ -114,7 +120,7 @@ class Writer:
         self._new: dict[str, Known] = {}
         self._lines: list[str] = []
         self._folders: list[tuple[Path, int, int]] = []
-        self._safe: set[Path] = {into}
+        self._safe: set[Path] = {into} if into else set()
         """Folders of the context in which files may be made."""
         self.files = 0
         self.size = 0
@@ -131,7 +137,7 @@ class Writer:
                 path.chmod(mode)
                 os.utime(path, ns=(mtime, mtime))
         except OSError as error:
-            name = error.filename or self.into
+            name = error.filename or self.into or "the context"
             raise ActionFailed(f"{printable(str(name))}: {error.strerror or error}.") from None
         self._save()
         self._lines.sort()
@@ -139,8 +145,9 @@ class Writer:
         return Made(digest, self.files, self.size)
 
     def _one(self, entry: Entry) -> None:
-        target = self.into / entry.target
-        self._above(target)
+        target = None if self.into is None else self.into / entry.target
+        if target is not None:
+            self._above(target)
         if not entry.source:
             self._put(entry, target, entry.data, 0)
             return
@@ -148,23 +155,25 @@ class Writer:
         mode = stat.S_IMODE(status.st_mode) if entry.mode is None else entry.mode
         if stat.S_ISLNK(status.st_mode):
             leads = str(Path(entry.source).readlink())
-            target.symlink_to(leads)
+            if target is not None:
+                target.symlink_to(leads)
             self._note(entry.target, 0o777, f"-> {leads}")
         elif stat.S_ISDIR(status.st_mode):
-            target.mkdir(exist_ok=True)
-            target.chmod(stat.S_IRWXU)
-            self._folders.append((target, mode, status.st_mtime_ns))
+            if target is not None:
+                target.mkdir(exist_ok=True)
+                target.chmod(stat.S_IRWXU)
+                self._folders.append((target, mode, status.st_mtime_ns))
             self._note(entry.target, mode, "/")
         elif entry.text:
             data = Path(entry.source).read_bytes().replace(b"\r\n", b"\n")
             self._put(entry, target, data, status.st_mtime_ns)
         else:
-            self._copy(entry, target, mode)
+            self._regular(entry, target, mode)
 
     def _above(self, target: Path) -> None:
         """Make the folder it lies in; never through a link, which may lead out of the context."""
         above = target.parent
-        if above in self._safe:
+        if above in self._safe or self.into is None:
             return
         for each in reversed([above, *above.parents]):
             if each.is_relative_to(self.into) and each != self.into:
@@ -175,35 +184,44 @@ class Writer:
                 each.mkdir(exist_ok=True)
         self._safe.add(above)
 
-    def _put(self, entry: Entry, target: Path, data: bytes, mtime: int) -> None:
+    def _put(self, entry: Entry, target: Path | None, data: bytes, mtime: int) -> None:
         """A file that is made here."""
         if _KEY.search(data):
             self._refuse(entry)
         mode = 0o644 if entry.mode is None else entry.mode
-        with target.open("xb") as file:
-            file.write(data)
-        target.chmod(mode)
-        os.utime(target, ns=(mtime, mtime))
+        if target is not None:
+            with target.open("xb") as file:
+                file.write(data)
+            target.chmod(mode)
+            os.utime(target, ns=(mtime, mtime))
         self._count(entry.target, mode, hashlib.sha256(data).hexdigest(), len(data))
 
-    def _copy(self, entry: Entry, target: Path, mode: int) -> None:
+    def _regular(self, entry: Entry, target: Path | None, mode: int) -> None:
         # Neither a link nor a pipe that took its place meanwhile.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with open(os.open(entry.source, flags), "rb") as source:
             status = os.fstat(source.fileno())
             known = self._known(entry, status)
-            with target.open("xb") as copy:
-                if known is None or not self._quickly(source.fileno(), copy.fileno(), status):
-                    source.seek(0)
-                    copy.seek(0)
-                    copy.truncate()
-                    known = self._slowly(source, copy, status)
-        target.chmod(mode)
-        os.utime(target, ns=(status.st_mtime_ns, status.st_mtime_ns))
+            if target is None:
+                known = known or self._slowly(source, None, status)
+            else:
+                known = self._copy(source, target, status, known)
+        if target is not None:
+            target.chmod(mode)
+            os.utime(target, ns=(status.st_mtime_ns, status.st_mtime_ns))
         if known.key:
             self._refuse(entry)
         self._new[entry.source] = known
         self._count(entry.target, mode, known.digest, known.size)
+
+    def _copy(self, source: IO[bytes], target: Path, status: os.stat_result, known: Known | None) -> Known:
+        with target.open("xb") as copy:
+            if known is not None and self._quickly(source.fileno(), copy.fileno(), status):
+                return known
+            source.seek(0)
+            copy.seek(0)
+            copy.truncate()
+            return self._slowly(source, copy, status)
 
     def _known(self, entry: Entry, status: os.stat_result) -> Known | None:
         known = self._old.get(entry.source)
@@ -224,18 +242,19 @@ class Writer:
         after = os.fstat(source)
         return (after.st_size, after.st_mtime_ns) == (status.st_size, status.st_mtime_ns)
 
-    def _slowly(self, source: object, copy: object, status: os.stat_result) -> Known:
+    def _slowly(self, source: IO[bytes], copy: IO[bytes] | None, status: os.stat_result) -> Known:
         """Copy what is read; the digest is that of the copy, whatever happens to the source."""
         digest = hashlib.sha256()
         size, key = 0, False
-        while chunk := source.read(_CHUNK):  # type: ignore[attr-defined]
+        while chunk := source.read(_CHUNK):
             if self.stop.is_set():
                 break
             if size == 0 and status.st_size <= _KEY_LIMIT:
                 key = _KEY.search(chunk) is not None
             size += len(chunk)
             digest.update(chunk)
-            copy.write(chunk)  # type: ignore[attr-defined]
+            if copy is not None:
+                copy.write(chunk)
         same = size == status.st_size
         mtime = status.st_mtime_ns if same and time.time_ns() - status.st_mtime_ns > _RACY else 0
         return Known(size, mtime, status.st_ctime_ns, status.st_ino, digest.hexdigest(), key)

@@ -7,10 +7,11 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from backend.errors import ActionFailed, ConfigError
+from backend.errors import ActionFailed, BerthError, ConfigError
 from backend.recipes import folders, gitcache, parts
 from backend.recipes.context import Entry, Made, Writer
 from backend.recipes.model import (
@@ -26,6 +27,7 @@ from backend.recipes.model import (
 )
 from backend.recipes.origins import place_of
 from backend.recipes.sources import Source
+from backend.recipes.staging import staging
 from backend.whole import whole
 
 Say = Callable[[str], None]
@@ -49,16 +51,53 @@ async def render(
     workspaces are made for; None: ours. Raises `ConfigError` for what is wrong with the recipe, `Refused` for
     a private key in the context, `ActionFailed` where something cannot be read or fetched.
     """
-    if recipe.problems and not base_override:
-        raise ConfigError(str(recipe.problems[0]), hint=recipe.problems[0].hint)
-    source = await asyncio.to_thread(
-        parts.source, recipe, parents or {}, base_override, owner or (os.getuid(), os.getgid())
-    )
+    source = await _source(recipe, parents or {}, base_override, owner)
     place = await asyncio.to_thread(_place, into, recipe.name)
     staged, origins = await _staged(recipe, place, git, say)
-    context = place / "context"
-    made = await _write(source, staged, context, recipe)
-    return await asyncio.to_thread(_rendered, recipe, source, place, made, origins)
+    made = await _write(source, staged, place / "context", recipe)
+    await asyncio.to_thread(_write_text, place / "Dockerfile", source.text)
+    return _rendered(recipe, source, place, made, origins)
+
+
+async def digests(
+    graph: Graph, names: Iterable[str] | None = None, *, owner: tuple[int, int] | None = None
+) -> dict[str, str]:
+    """What `Rendered.digest` of these recipes (None: all) is now, by name, without copying anything.
+
+    Nobody is asked: projects of git count as they were fetched last. Recipes that cannot be rendered, or
+    stand on such, are left out.
+    """
+    done: dict[str, Rendered] = {}
+    wanted = list(graph.recipes) if names is None else list(names)
+    async with staging() as area:
+        for name in wanted:
+            with suppress(BerthError):
+                for level in graph.order([name]):
+                    for recipe in level:
+                        if recipe.name not in done:
+                            done[recipe.name] = await _looked_at(recipe, graph, done, owner, area)
+    return {name: done[name].digest for name in wanted if name in done}
+
+
+async def _looked_at(
+    recipe: Recipe, graph: Graph, done: Mapping[str, Rendered], owner: tuple[int, int] | None, area: Path
+) -> Rendered:
+    """As rendered, but for files: there are none."""
+    source = await _source(recipe, done, "", owner)
+    needs_git = any(each.kind == "git" for each in recipe.config.staged)
+    place = await asyncio.to_thread(_place, area, recipe.name) if needs_git else area
+    staged, origins = await _staged(recipe, place, "cached", lambda line: None)
+    made = await _write(source, staged, None, recipe)
+    return _rendered(recipe, source, place, made, origins)
+
+
+async def _source(
+    recipe: Recipe, parents: Mapping[str, Rendered], base_override: str, owner: tuple[int, int] | None
+) -> Source:
+    if recipe.problems and not base_override:
+        raise ConfigError(str(recipe.problems[0]), hint=recipe.problems[0].hint)
+    who = owner or (os.getuid(), os.getgid())
+    return await asyncio.to_thread(parts.source, recipe, parents, base_override, who)
 
 
 def _place(into: Path, name: str) -> Path:
@@ -103,15 +142,16 @@ def _where(recipe: Recipe, staged: Staged) -> str:
     return "command line" if said else place_of(recipe, "staged")
 
 
-async def _write(source: Source, staged: list[Entry], context: Path, recipe: Recipe) -> Made:
-    """The context, in a thread that a cancel ends."""
+async def _write(source: Source, staged: list[Entry], context: Path | None, recipe: Recipe) -> Made:
+    """The context, in a thread that a cancel ends; None: only what it would be."""
     stop = threading.Event()
 
     def work() -> Made:
         own = source.entries()
         folders.no_clash(recipe, own, [*staged, *source.generated])
         try:
-            context.mkdir()
+            if context is not None:
+                context.mkdir()
         except OSError as error:
             raise ActionFailed(f"{context}: {error.strerror}.") from None
         writer = Writer(context, str(recipe.folder), recipe.config.allow_keys, stop)
@@ -126,19 +166,21 @@ async def _write(source: Source, staged: list[Entry], context: Path, recipe: Rec
         raise
 
 
-def _rendered(recipe: Recipe, source: Source, place: Path, made: Made, origins: list[Origin]) -> Rendered:
-    dockerfile = place / "Dockerfile"
+def _write_text(path: Path, text: str) -> None:
     try:
-        dockerfile.write_text(source.text, encoding="utf-8", newline="")
+        path.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
-        raise ActionFailed(f"{dockerfile}: {error.strerror}.") from None
+        raise ActionFailed(f"{path}: {error.strerror}.") from None
+
+
+def _rendered(recipe: Recipe, source: Source, place: Path, made: Made, origins: list[Origin]) -> Rendered:
     digest = source.digest(made.digest)
     user = ":".join(map(str, source.owner)) if recipe.kind in (Kind.RP, Kind.WORKSPACE) else ""
     return Rendered(
         recipe=recipe.name,
         kind=recipe.kind,
         folder=place / "context",
-        dockerfile=dockerfile,
+        dockerfile=place / "Dockerfile",
         tags=source.tags,
         base=source.base,
         images=source.images,

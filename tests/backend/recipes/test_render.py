@@ -361,3 +361,29 @@ async def test_a_full_cache_is_said_and_leaves_nothing(
 
 def test_the_git_cache_lies_in_the_cache(repo: Repo) -> None:
     assert gitcache.place("https://example.org/a/b.git").parent == repo.path.parent / "cache" / "git"
+
+
+async def test_digests_are_those_of_what_would_be_rendered(repo: Repo, into: Path) -> None:
+    from backend.recipes.render import digests
+
+    repo.layer("ssh", CUDA)
+    repo.write("images/ssh/data/x", "1")
+    (repo.path / "images/ssh/link").symlink_to("data")
+    repo.layer("mamba", "ssh")
+    repo.write("src/flow/container/pre-run", "x\r\n")
+    repo.write("lib/setup.py", "x")
+    repo.write("it/Dockerfile", "FROM debian\n")
+    repo.write("it/berth.yaml", "staged: [{project: ../lib}]\n")
+    repo.write("bad/Dockerfile", "RUN x\n")
+    repo.write("key/Dockerfile", "FROM debian\n")
+    repo.write("key/id", PRIVATE)
+    before = list(into.parent.iterdir())
+    found = await digests(repo.graph(), owner=(5, 6))
+    assert list(into.parent.iterdir()) == before
+    assert set(found) == {"ssh", "mamba", "flow", "it"}
+    for name in found:
+        assert (await repo.render(name, into, owner=(5, 6))).digest == found[name]
+    repo.write("images/ssh/data/x", "2")
+    again = await digests(repo.graph(), ["mamba", "it"], owner=(5, 6))
+    assert again["mamba"] != found["mamba"]
+    assert again["it"] == found["it"]
