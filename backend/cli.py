@@ -74,6 +74,10 @@ def _act(argv: list[str]) -> int:
         from backend.projects.rpargs import translate
 
         argv = translate(argv, len(argv) - len(words(argv)))
+    if words(argv)[:1] == ["sync"]:
+        from backend.sync import spelled_out
+
+        argv = spelled_out(argv, len(argv) - len(words(argv)))
     _short_run()
     verb = next((word for word in words(argv)[:1] if word in ALONE), None)
     argv, rest = split(argv, words(argv), load(verb))

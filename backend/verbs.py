@@ -173,7 +173,7 @@ def _arguments(parser: argparse.ArgumentParser, action: Action, separated: bool)
             "--json",
             action="store_true",
             help="print one JSON object per line"
-            if action.streams
+            if action.streams and action.prints
             else "print one JSON array with a result per target",
         )
 

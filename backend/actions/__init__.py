@@ -31,6 +31,7 @@ MODULES: tuple[str, ...] = (
     "projects",
     "jobs",
     "queues",
+    "sync",
 )
 """The files that declare actions, one per kind of target."""
 
@@ -41,10 +42,15 @@ ALONE: dict[str, str] = {
     "killses": "enter",
     "login": "enter",
     "logs": "logs",
+    "pull": "sync",
+    "pulldir": "sync",
+    "push": "sync",
+    "pushdir": "sync",
     "root-shell": "enter",
     "run": "run",
     "sh": "enter",
     "shell": "run",
+    "sync": "sync",
 }
 """Verbs that people wait for, and the one file that declares each: the command line then loads no other.
 A test holds it against what is declared."""

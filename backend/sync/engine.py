@@ -163,7 +163,7 @@ class HostSync:
             )
             for way, source, was in sources:
                 gone = any(each.kind == "deleted" and each.way == way for each in planner.changes)
-                if gone and not refused and self.paths is None:
+                if gone and not refused:
                     refused = refusal(pair, source, was, way)
         return Plan(self.host, tuple(changes), same, tuple(problems), refused, skew)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from backend import atomic
 from backend.config import state_dir
@@ -52,6 +52,14 @@ def past(limit: int = KEPT) -> list[HostResult]:
     return found
 
 
+def forget(run: str) -> None:
+    """Nothing of this run is kept any more."""
+    path = state_dir() / "sync" / "history.jsonl"
+    found = [replace(each, run="") if each.run == run else each for each in reversed(past())]
+    with contextlib.suppress(OSError):
+        atomic.write(path, b"".join(msgspec.json.encode(each) + b"\n" for each in found), durable=False)
+
+
 async def undo(sync: HostSync, run: str, way: Way, *, force: bool = False) -> tuple[int, list[str]]:
     """Put back what a run replaced or removed; how many files, and what stays as it is.
 
@@ -65,6 +73,3 @@ async def undo(sync: HostSync, run: str, way: Way, *, force: bool = False) -> tu
         raise NoSuchTarget(f"{sync.host}: nothing is kept of {run} any more.")
     said = [f"{shown([path])}: {why}" for path, why in zip(stay, answer["stay"], strict=True)]
     return int(answer["back"]), said
-
-
-__all__ = ["json", "past", "remember", "undo"]

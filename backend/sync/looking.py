@@ -44,7 +44,9 @@ async def look(
         at += size
         if which == "there":
             _check(side.name, entries)
-        found.append(_seen(side.name, pair, entries, told))
+        seen = _seen(side.name, pair, entries, told)
+        seen.partial = paths is not None
+        found.append(seen)
     return found, float(answer["time"])
 
 

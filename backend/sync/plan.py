@@ -31,6 +31,8 @@ class Seen:
     """Whether the folder exists."""
     mount: str = ""
     special: int = 0
+    partial: bool = False
+    """Whether only some paths were looked at."""
     problems: list[str] = field(default_factory=list)
 
 
@@ -229,7 +231,7 @@ class Planner:
         source = self.here if way == "push" else self.there
         if any(path == blind or not blind or path.startswith(blind + b"/") for blind in source.blind):
             return True
-        if part.prefix in self._empty(source):
+        if not source.partial and part.prefix in self._empty(source):
             return True
         cut = len(part.prefix) + 1 if part.prefix else 0
         for end in [*(at for at in _slashes(path) if at > cut), len(path)]:
@@ -286,7 +288,9 @@ def refusal(pair: Pair, source: Seen, was: str, way: Way) -> str:
     where = "here" if way == "push" else "there"
     if not source.there:
         return f"{name} is not {where}: is it mounted?"
-    if not any(token[:1] in (*_HOLDS_FILES, b"l") for token in source.entries.values()):
+    if not source.partial and not any(
+        token[:1] in (*_HOLDS_FILES, b"l") for token in source.entries.values()
+    ):
         return f"{name} {where} is empty: is it mounted?"
     if was and source.mount != was:
         return f"{name} {where} was on the file system at {was} and is on {source.mount} now: is it mounted?"

@@ -12,7 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Protocol
 
-from backend.errors import ActionFailed, BerthError, Refused, Unreachable
+from backend.errors import ActionFailed, BerthError, NoSuchTarget, Refused, Unreachable
 from backend.link import Link, LinkProcess
 from backend.sync.host.session import PROTOCOL, Session, packed, unpacked
 from backend.text import printable
@@ -168,6 +168,8 @@ def _checked(name: str, answer: dict[str, Any]) -> dict[str, Any]:
         )
     if kind == "open":
         raise Refused(f"{name}: {text}", hint="Close it: chmod 700")
+    if kind == "gone":
+        raise NoSuchTarget(f"{name}: {text}")
     hint = "Free some space there." if kind == "full" or "No space left" in text else ""
     if "Read-only file system" in text:
         hint = "Name another target in sync.yaml."

@@ -20,7 +20,7 @@ from backend.text import printable
 
 PARTIAL_FROM = 16 * 1024**2
 """Bytes from which what has come of a file is kept when the link is lost."""
-_PROGRESS = re.compile(rb"\r\s*([0-9][0-9,.]*)\s+[0-9]+%")
+PROGRESS = re.compile(rb"\r\s*([0-9][0-9,.]*)\s+[0-9]+%")
 _SOME_FAILED = {23, 24}
 """Exit codes of an rsync that carried the rest: some could not be read, or vanished."""
 Progress = Callable[[int], None]
@@ -79,7 +79,7 @@ async def carry(link: Link, load: Load, progress: Progress) -> list[str]:
     def heard(piece: bytes) -> None:
         nonlocal tail
         tail = (tail + piece)[-4096:]
-        for match in _PROGRESS.finditer(tail):
+        for match in PROGRESS.finditer(tail):
             progress(int(match[1].replace(b",", b"").replace(b".", b"")))
 
     names = b"\0".join(b"./" + path for path in load.paths)
@@ -89,11 +89,12 @@ async def carry(link: Link, load: Load, progress: Progress) -> list[str]:
     if ended.returncode in _SOME_FAILED and "No space left" not in ended.stderr:
         return said
     if ended.returncode:
-        raise _explained(link.name, ended)
+        raise explained(link.name, ended)
     return []
 
 
-def _explained(host: str, ended: rsync.Ended) -> ActionFailed:
+def explained(host: str, ended: rsync.Ended) -> ActionFailed:
+    """The error of an rsync that broke off."""
     said = ended.stderr
     if "unknown option" in said or "unrecognized option" in said:
         return ActionFailed(

@@ -69,7 +69,7 @@ def sweep(place: bytes, targets: list[bytes]) -> int:
         what["partials"] = [decoded(each) for each in _partials(paths)]
         write_about(run, what)
         os.unlink(way)
-        if not os.path.isdir(os.path.join(run, b"kept")) and not what["partials"]:
+        if not os.path.isdir(os.path.join(run, b"kept")) and not what["partials"] and not what.get("beside"):
             remove_tree(run)
     return removed
 

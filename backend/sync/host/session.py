@@ -116,7 +116,7 @@ class Session:
         self.run = run_folder(self.place, request["run"])
         os.makedirs(os.path.join(self.run, b"kept") if request["keep"] else self.run, mode=0o700)
         what = {key: request[key] for key in ("run", "profile", "by", "at", "targets", "bases")}
-        write_about(self.run, {**what, "state": "running"})
+        write_about(self.run, {**what, "state": "running", "beside": request.get("beside", [])})
         with open(os.path.join(self.run, b"way.new"), "wb") as file:
             file.write(b"\0".join(paths))
         os.rename(os.path.join(self.run, b"way.new"), os.path.join(self.run, b"way"))

@@ -16,8 +16,8 @@ from backend.sync.host.patterns import Pattern
 
 PARTIAL = b".berth-partial"
 """Folders of what did not arrive whole."""
-OURS = frozenset({PARTIAL, b".berth-sync"})
-"""Folders that no sync looks into."""
+OURS = b".berth-"
+"""What names of folders begin with that no sync looks into."""
 MOST_PROBLEMS = 200
 
 
@@ -156,7 +156,7 @@ class Walker:
                         rule = each
                         break
                 if inside:
-                    if entry.name in OURS or (rule is None and path not in self.tree.ways):
+                    if entry.name.startswith(OURS) or (rule is None and path not in self.tree.ways):
                         continue
                     if rule is not None or self.tree.active(path):
                         self.found.entries[path] = b"d"

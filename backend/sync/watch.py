@@ -1,0 +1,275 @@
+"""`berth push --watch`: what changes here goes over within a second, and goes on doing so.
+
+File events say which paths may have changed; those alone are looked at on both sides. What may have been
+missed (a lost link, a laptop that slept, too many events) is found by a full look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json as json_
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from backend.errors import ActionFailed, BerthError, HostError, Refused
+from backend.sync.engine import Done, Here, HostSync, Wish
+from backend.sync.host.walk import encoded
+from backend.sync.looking import Paths
+from backend.sync.model import Plan
+from backend.text import printable
+
+if TYPE_CHECKING:
+    from backend.access import StandaloneAccess
+    from backend.talk import Talk
+
+_STEP = 60
+"""Milliseconds without another event after which those that came are worked on."""
+_AT_MOST = 300
+"""Milliseconds after which they are, whatever comes."""
+_MANY = 500
+"""Paths beyond which a full look is quicker."""
+_TICK = 2.0
+_SLEPT = 10.0
+"""Seconds by which the clock has to jump to mean that the machine slept."""
+_BACKOFF = (1.0, 30.0)
+_FEW = 20
+"""Deletions that are passed on without a second thought."""
+_FULL: set[bytes] = {b""}
+
+
+class Inbox:
+    """What a host has not seen yet."""
+
+    def __init__(self, trees: int) -> None:
+        self.paths: list[set[bytes]] = [set(_FULL) for _ in range(trees)]
+        self.news = asyncio.Event()
+        self.news.set()
+
+    def add(self, tree: int, path: bytes) -> None:
+        """A path that may have changed."""
+        self.paths[tree].add(path)
+        self.news.set()
+
+    def all(self) -> None:
+        """Everything may have changed."""
+        for each in self.paths:
+            each |= _FULL
+        self.news.set()
+
+    def take(self) -> Paths | None:
+        """What to look at now; None: everything."""
+        self.news.clear()
+        taken, self.paths = self.paths, [set() for _ in self.paths]
+        if any(b"" in each for each in taken) or sum(map(len, taken)) > _MANY:
+            return None
+        return {number: sorted(each) for number, each in enumerate(taken) if each}
+
+
+class Watch:
+    """Watches the folders of a wish and keeps hosts like them."""
+
+    def __init__(
+        self, access: StandaloneAccess, hosts: Sequence[str], wish: Wish, talk: Talk, *, json: bool
+    ) -> None:
+        self.access, self.hosts, self.wish, self.talk, self.json = access, hosts, wish, talk, json
+        self.inboxes = {host: Inbox(len(wish.pairs)) for host in hosts}
+        self.roots = [os.path.realpath(pair.here) for pair in wish.pairs]
+        self.agreed: set[str] = set()
+
+    async def run(self) -> int:
+        """Until it is cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._events())
+            group.create_task(self._clock())
+            for host in self.hosts:
+                group.create_task(self._host(host))
+        return 0
+
+    # ---------------------------------------------------------------------------- what happens here
+
+    async def _events(self) -> None:
+        """Tell every inbox of what changed."""
+        while True:
+            try:
+                async for path in self._changes():
+                    if not path:
+                        self._look_at_all()
+                    for number, root in enumerate(self.roots):
+                        below = _below(path, root)
+                        if below is not None:
+                            for inbox in self.inboxes.values():
+                                inbox.add(number, encoded(below))
+            except (OSError, RuntimeError, FileNotFoundError) as error:
+                say(f"watching failed: {error}; trying again")
+            await asyncio.sleep(1)
+            self._look_at_all()
+
+    def _look_at_all(self) -> None:
+        for inbox in self.inboxes.values():
+            inbox.all()
+
+    async def _changes(self) -> AsyncIterator[str]:
+        from watchfiles import awatch
+
+        roots = _folders(self.roots)
+        if not roots:
+            raise FileNotFoundError(f"{', '.join(self.roots)}: not there")
+        polling = False
+        while True:
+            watching = awatch(
+                *roots,
+                watch_filter=None,
+                debounce=_AT_MOST,
+                step=_STEP,
+                recursive=True,
+                rust_timeout=1000,
+                yield_on_timeout=True,
+                force_polling=polling,
+                ignore_permission_denied=True,
+            )
+            try:
+                first = True
+                async for changes in watching:
+                    if first:  # from now on nothing is missed; what came before it may have been
+                        first = False
+                        yield ""
+                    for _, path in changes:
+                        yield path
+                    if _folders(roots) != roots:
+                        return
+            except OSError as error:
+                if polling or ("limit" not in str(error).lower() and error.errno != errno.ENOSPC):
+                    raise
+                polling = True
+                say(
+                    "too many folders to be told of changes in them: looking for changes instead, which is"
+                    " slower. More: sudo sysctl fs.inotify.max_user_watches=524288"
+                )
+
+    async def _clock(self) -> None:
+        """After a sleep of the machine nobody knows what was missed."""
+        before = time.time() - time.monotonic()
+        while True:
+            await asyncio.sleep(_TICK)
+            now = time.time() - time.monotonic()
+            if abs(now - before) > _SLEPT:
+                self._look_at_all()
+            before = now
+
+    # -------------------------------------------------------------------------------- towards a host
+
+    async def _host(self, host: str) -> None:
+        inbox = self.inboxes[host]
+        wait = _BACKOFF[0]
+        lost = False
+        while True:
+            await inbox.news.wait()
+            paths = inbox.take()
+            try:
+                await self._sync(host, paths)
+            except HostError as error:
+                if not lost:
+                    say(f"{host}: {error.message} Trying again until it answers.")
+                lost = True
+            except Refused as error:
+                if host not in self.agreed:
+                    raise
+                say(f"berth: {error}")  # and nothing more until something else changes here
+                continue
+            except ActionFailed as error:
+                say(str(error))
+            else:
+                if lost:
+                    say(f"{host}: connected again")
+                lost, wait = False, _BACKOFF[0]
+                continue
+            await asyncio.sleep(wait)
+            wait = min(_BACKOFF[1], wait * 2)
+            inbox.all()
+
+    async def _sync(self, host: str, paths: Paths | None) -> None:
+        async with HostSync(self.access, host, self.wish, Here()) as sync:
+            plan = await sync.plan(paths)
+            await self._agree(host, plan, paths)
+            self._problems(plan)
+            done = await sync.apply(plan, approved=plan.deletions())
+        self._told(host, plan, done, full=paths is None)
+
+    async def _agree(self, host: str, plan: Plan, paths: Paths | None) -> None:
+        """Deletions are agreed to once, at the start; a flood of them later is not passed on."""
+        gone = [each for each in plan.of("deleted") if not each.folder]
+        if host not in self.agreed:
+            from backend.sync.show import Terminal
+
+            if gone and not await Terminal(self.wish, self.talk).agree([plan]):
+                raise Refused(f"{host}: not done.", hint="It was not confirmed.")
+            self.agreed.add(host)
+        elif len(gone) > max(_FEW, plan.same):
+            raise Refused(
+                f"{host}: {len(gone):,} files are gone here at once: not passed on.",
+                hint="If that is meant: berth push --delete",
+            )
+
+    def _problems(self, plan: Plan) -> None:
+        from backend.sync import words
+
+        for each in plan.of("conflict", "kind"):
+            say(f"{plan.host}: {words.line(each, self.wish.pairs)}")
+        for text in plan.problems:
+            say(text)
+
+    def _told(self, host: str, plan: Plan, done: Done, *, full: bool) -> None:
+        if not full and not (done.new or done.changed or done.deleted or done.failed):
+            return
+        if self.json:
+            line = {
+                "host": host,
+                "at": datetime.now().astimezone().isoformat(timespec="milliseconds"),
+                "new": done.new,
+                "changed": done.changed,
+                "deleted": done.deleted,
+                "bytes": done.size,
+                "run": done.run,
+                "notes": [*done.failed, *done.notes],
+            }
+            print(json_.dumps(line, ensure_ascii=False), flush=True)
+            return
+        from backend.sync import words
+
+        named = [words.path_of(each, self.wish.pairs) for each in plan.of("new", "changed", "deleted")]
+        what = f"{done.new} new, {done.changed} changed, {done.deleted} deleted"
+        names = ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
+        text = f"{what}: {names}" if named else "the same; watching"
+        print(printable(f"{datetime.now():%H:%M:%S} {host}: {text}", 500), flush=True)
+        for note in (*done.failed, *done.notes):
+            say(f"  {host}: {note}")
+
+
+def _folders(paths: Sequence[str]) -> list[str]:
+    return [path for path in paths if os.path.isdir(path)]
+
+
+def _below(path: str, root: str) -> str | None:
+    if path == root:
+        return ""
+    return path[len(root) + 1 :] if path.startswith(root.rstrip("/") + "/") else None
+
+
+def say(text: str) -> None:
+    """Talk."""
+    print(printable(text, 1000), file=sys.stderr, flush=True)
+
+
+async def watch_hosts(
+    access: StandaloneAccess, hosts: Sequence[str], wish: Wish, talk: Talk, *, json: bool
+) -> int:
+    """Keep these hosts like the folders here until Ctrl+C; the exit code."""
+    try:
+        return await Watch(access, hosts, wish, talk, json=json).run()
+    except* BerthError as group:
+        raise group.exceptions[0] from None
