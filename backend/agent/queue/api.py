@@ -34,6 +34,7 @@ VERBS: Dict[str, Callable[[Desk, Any], Answer]] = {
     "estimate": queueverbs.estimate,
     "pause": queueverbs.pause,
     "resume": queueverbs.resume,
+    "wake": queueverbs.wake,
     "drain": queueverbs.drain,
     "settings": queueverbs.settings,
     "events": queueverbs.events,

@@ -5,7 +5,7 @@ One JSON object comes in on stdin (nothing is an empty one), one goes out: `{"ok
 `submit`, `cancel` or `retry` have ended, and adds them as `jobs`.
 
 `batch` answers many, one line each: `{"verb": ..., "body": {...}}`. `follow` writes what happens to one job,
-see `output`. `keeper` starts a keeper where one is missing, for boot scripts.
+see `output`. `keeper` is the verb `wake`, without anything on stdin: for boot scripts.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def follow(options: Options) -> int:
 
 def _keeper(options: Options) -> int:
     """Start a keeper where there is none: for boot scripts."""
-    failed, text = _told(lambda: _answer("resume", {"only_keeper": True}, options))
+    failed, text = _told(lambda: _answer("wake", {}, options))
     return _say(text) or int(failed)
 
 
@@ -178,6 +178,7 @@ _NOTHING: Dict[str, Callable[[], Answer]] = {
     "list": lambda: {"jobs": Listed(), "waiting": 0, "active": 0},
     "status": _empty,
     "resume": _empty,
+    "wake": _empty,
     "events": lambda: {"events": []},
 }
 """What there is to say of a queue that nobody has used yet."""

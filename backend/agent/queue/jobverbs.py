@@ -184,6 +184,13 @@ def log(desk: Desk, body: Any) -> Answer:
             if event["data"].get("of") == attempt and "log" in event["data"]:
                 answer["file"] = event["data"]["log"]
     if not answer["container"] and not answer["file"]:
-        what = "has not started yet" if not job.attempt else "left no output"
-        raise MissingError(f"job {number} {what}.")
+        raise MissingError(f"job {number}: {_no_output(desk, job, attempt)}.")
     return answer
+
+
+def _no_output(desk: Desk, job: Job, attempt: int) -> str:
+    """Why there is none."""
+    if not job.attempt:
+        return "it has not started yet"
+    told = [event["text"] for event in desk.store.events(job.id) if event["data"].get("of") == attempt]
+    return told[-1] if told else "it left no output: no container of it ever ran"

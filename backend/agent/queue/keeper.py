@@ -27,6 +27,7 @@ from .memory import Memory
 from .place import Place
 from .plan import Plan, plan
 from .recover import ours, recover
+from .retention import Retention
 from .store import Store
 from .store.outside import RECOVERED
 from .tasks import Task
@@ -76,6 +77,7 @@ class Keeper:
         self._leaving: Optional[Timer] = None
         self._renewed = time.monotonic()
         self._memory = Memory()
+        self._retention = Retention(self._loop, place, self._fault)
         self._quiet: Optional[Timer] = None
 
     def run(self) -> None:
@@ -93,10 +95,10 @@ class Keeper:
         self._journal.write("leaves")
 
     def _make_tidy(self) -> Tidy:
-        def saved(job: Job, log: str) -> None:
+        def saved(job: Job, log: str, why: str) -> None:
             if self._crew is not None and self._store is not None:
                 store = self._store
-                self._crew.write(lambda: store.saved(job.id, job.attempt, log))
+                self._crew.write(lambda: store.saved(job.id, job.attempt, log, why))
 
         def kept(job: Job, why: str) -> None:
             if self._crew is not None and self._store is not None:
@@ -171,6 +173,11 @@ class Keeper:
 
     def _give_back(self) -> None:
         self._quiet = None
+        try:
+            if self._whole:
+                self._retention.quiet(lambda: self._store)
+        except (QueueError, sqlite3.Error) as error:
+            self._fault("database", error)
         self._memory.give_back()
 
     def _failed(self, error: BaseException) -> None:

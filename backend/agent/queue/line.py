@@ -111,7 +111,7 @@ class Gate:
     def _in_vain(self, job: Job) -> bool:
         text = why.in_vain(job, self._by_id)
         if not text and job.id in self._circles:
-            text = f"waits for itself, by way of {why.jobs(sorted(self._circles - {job.id}))}"
+            text = f"it was to wait for itself, by way of {why.jobs(sorted(self._circles - {job.id}))}"
         if text:
             self.doomed[job.id] = text
         return bool(text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, List
 from .jobs import ACTIVE, Job
 from .machine import Machine
 from .place import Place
-from .plan import Limits, impossible, plan
+from .plan import Limits, closed, impossible, plan
 
 if TYPE_CHECKING:
     from .desk import Desk
@@ -75,8 +75,7 @@ def forecast(desk: Desk, job: Job) -> Dict[str, Any]:
     limits = desk.store.limits()
     machine = desk.machine()
     never = impossible(job, machine, limits)
-    if limits.draining and not never:
-        never = f"the queue takes no new jobs: {limits.draining}"
+    never = never or closed(limits)
     if never:
         return {"start": None, "possible": False, "why": never}
     now = time.time()

@@ -11,6 +11,7 @@ another.
 
 from __future__ import annotations
 
+import time
 from operator import attrgetter
 from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -42,6 +43,26 @@ class Limits(NamedTuple):
     """Logical CPUs left for the system, the lowest ids first."""
     reserved_memory: int = 0
     """Bytes left for the system."""
+    keep_days: int = 30
+    """Days until an ended job is forgotten; 0 is never."""
+    keep_jobs: int = 10_000
+    """Ended jobs that are kept; older ones are forgotten. 0 is all."""
+    paused_at: float = 0.0
+    """When it was paused, Unix time."""
+    draining_at: float = 0.0
+
+
+CLOSED_HINT = "Ask them, or open it again for everybody: berth queue resume HOST"
+
+
+def closed(limits: Limits) -> str:
+    """Who lets the queue take no new jobs, since when and why; empty while it takes them."""
+    if not limits.draining:
+        return ""
+    who, _, why_so = limits.draining.partition(": ")
+    at = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(limits.draining_at)) if limits.draining_at else ""
+    since = f" since {at}" if at else ""
+    return f"the queue takes no new jobs: {who} drains it{since}{f' ({why_so})' if why_so else ''}"
 
 
 class Start(NamedTuple):

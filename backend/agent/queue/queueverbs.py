@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any
 
@@ -12,6 +11,7 @@ from .errors import RefusedError
 from .fields import Fields
 from .jobs import QUEUED
 from .plan import Limits
+from .retention import remove
 
 
 def status(desk: Desk, body: Any) -> Answer:
@@ -46,16 +46,24 @@ def _stop(desk: Desk, body: Any, what: str) -> Answer:
     reason = Fields(body, what, ("reason",)).text("reason", longest=500, line=True).strip()
     text = f"{desk.who.name}: {reason}" if reason else desk.who.name
     desk.changed = True
-    return _limits(desk.store.set_limits(desk.who.name, **{what: text}))
+    return _limits(desk.store.set_limits(desk.who.name, **{what: text, f"{what}_at": time.time()}))
 
 
 def resume(desk: Desk, body: Any) -> Answer:
-    """The reverse of both. Starts a keeper where one is needed: for boot scripts (`only_keeper`) too."""
+    """The reverse of both. `only_keeper`: what `wake` does, in the words of older programs."""
     fields = Fields(body, "resume", ("only_keeper",))
-    desk.changed = True
     if fields.flag("only_keeper"):
-        return _limits(desk.store.limits())
-    return _limits(desk.store.set_limits(desk.who.name, paused="", draining=""))
+        return wake(desk, {})
+    desk.changed = True
+    off = {"paused": "", "draining": "", "paused_at": 0.0, "draining_at": 0.0}
+    return _limits(desk.store.set_limits(desk.who.name, **off))
+
+
+def wake(desk: Desk, body: Any) -> Answer:
+    """Start a keeper where one is needed, and change nothing: for boot scripts."""
+    Fields(body, "wake", ())
+    desk.changed = True  # one that is there looks at everything
+    return _limits(desk.store.limits())
 
 
 _SETTINGS = {
@@ -63,6 +71,8 @@ _SETTINGS = {
     "max_gpus_per_user": 1024,
     "reserved_cpus": 65536,
     "reserved_memory": 2**50,
+    "keep_days": 36500,
+    "keep_jobs": 10_000_000,
 }
 
 
@@ -99,10 +109,5 @@ def forget(desk: Desk, body: Any) -> Answer:
     if not desk.who.root:
         raise RefusedError("only root may forget everybody's jobs.", "Use sudo there.")
     numbers, logs = desk.store.forget(time.time() - days * 86400)
-    for path in logs:
-        if os.path.dirname(path) == desk.place.logs:
-            try:
-                os.unlink(path)
-            except OSError:
-                pass
+    remove(desk.place, logs)
     return {"ids": numbers}

@@ -16,10 +16,14 @@ class NotSavedError(Exception):
     """The output is still in the container, and why; the message is for people."""
 
 
-def save(socket_path: str, container: str, target: str, tty: bool) -> bool:
-    """Write all that the container said to `target`, which appears whole or not at all; whether it said any.
+NOTHING = "it wrote no output"
+GONE = "its output went with its container, which somebody removed"
 
-    Blocking, for a thread. Raises NotSavedError.
+
+def save(socket_path: str, container: str, target: str, tty: bool) -> str:
+    """Write all that the container said to `target`, which appears whole or not at all.
+
+    Why there is no such file; empty where there is. Blocking, for a thread. Raises NotSavedError.
     """
     part = target + _SUFFIX
     try:
@@ -35,7 +39,7 @@ def save(socket_path: str, container: str, target: str, tty: bool) -> bool:
             size = file.tell()
         if status == 404 or not size:
             os.unlink(part)
-            return False
+            return GONE if status == 404 else NOTHING
         if status != 200:
             raise NotSavedError(f"the engine does not give it away (it answered {status})")
         os.replace(part, target)
@@ -45,7 +49,7 @@ def save(socket_path: str, container: str, target: str, tty: bool) -> bool:
     except ResponseError as error:
         _forget(part)
         raise NotSavedError(str(error)) from None
-    return True
+    return ""
 
 
 def _copy(socket_path: str, container: str, file: BinaryIO, tty: bool) -> int:

@@ -34,8 +34,8 @@ class Tidy:
         self._under_way: Set[str] = set()
         self._kept: Dict[str, int] = {}
         """Containers whose output could not be saved, and how often that was tried."""
-        self.on_saved: Callable[[Job, str], Any] = lambda job, log: None
-        """Told the file with an attempt's output; empty where there was none."""
+        self.on_saved: Callable[[Job, str, str], Any] = lambda job, log, why: None
+        """Told the file with an attempt's output, or why there is none."""
         self.on_kept: Callable[[Job, str], Any] = lambda job, why: None
         """Told why the output stays in the container."""
         self.on_done: Callable[[], Any] = lambda: None
@@ -71,12 +71,13 @@ class Tidy:
         logs, path, tty = self._place.make_logs(), self._engine.path, job.spec.tty
         target = f"{logs}/{log_name(job)}"
 
-        def done(saved: Any, error: Optional[BaseException]) -> None:
+        def done(why: Any, error: Optional[BaseException]) -> None:
             if error is not None:
                 self._not_saved(job, container, error)
             else:
                 self._kept.pop(container, None)
-                self.on_saved(job, target if saved else "")
+                outfile = f"its output is in {job.spec.outfile}" if why and job.spec.outfile else why
+                self.on_saved(job, "" if why else target, outfile)
                 Task(self.remove(container), lambda error: self.fault("remove", error))
             self._next()
 

@@ -49,11 +49,11 @@ def in_vain(job: Job, by_id: Dict[int, Job]) -> str:
     for one, kind in job.after:
         other = by_id.get(one)
         if one == job.id:
-            return "waits for itself"
+            return "it was to wait for itself"
         if other is None:
-            return f"waits for job {one}, which does not exist"
+            return f"job {one}, which it was to follow, does not exist"
         if kind == AFTER_OK and other.state in ENDED and other.state != COMPLETED:
-            return f"waits for the success of job {one}, which {_ENDS[other.state]}"
+            return f"job {one}, whose success it needs, {_ENDS[other.state]}"
     return ""
 
 

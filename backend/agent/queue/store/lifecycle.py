@@ -167,14 +167,14 @@ class Lifecycle(Rows):
                     out.append(self._put(job, new, KEEPER, why, now=now))
         return out
 
-    def saved(self, number: int, attempt: int, log: str) -> None:
-        """The output of an attempt that is over is in the file `log` (empty: nowhere), its container goes."""
+    def saved(self, number: int, attempt: int, log: str, why: str = "") -> None:
+        """The output of an attempt that is over is in the file `log`, or nowhere, and `why`."""
         with self._change():
             job, _, _ = self._one(number)
             if job.attempt == attempt and job.state in ACTIVE:
                 raise IllegalError(f"job {number} is still {job.state}.")
             new = job._replace(log=log, container="") if job.attempt == attempt else job
-            text = "output saved" if log else "no output was kept"
+            text = "output saved" if log else f"no output was kept: {why or 'it had no container'}"
             self._put(job, new, KEEPER, text, now=time.time(), data={"log": log, "of": attempt})
 
     def unsaved(self, number: int, attempt: int, text: str) -> None:

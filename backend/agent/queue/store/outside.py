@@ -13,7 +13,7 @@ from ..place import Place
 from .trouble import translated
 
 QUEUE_ID = re.compile(r"[0-9a-f]{8}\Z")
-_LOG = re.compile(r"(\d{1,15})(?:\.\d+)?\.log\Z")
+_LOG = re.compile(r"(\d{1,15})(?:\.\d+)?\.log(?:\.part)?\Z")
 _IDS = "queue.id"
 """Holds the ids of the databases that were here, the present one first: by them the containers of a lost one
 are known."""
@@ -25,6 +25,12 @@ _NUMBERS = "queue.next"
 again."""
 _BLOCK = 1000
 _HIGHEST = 10**12
+
+
+def log_number(name: str) -> int:
+    """The job whose output is in a file of this name; 0 where it is no such file."""
+    match = _LOG.match(name)
+    return int(match.group(1)) if match else 0
 
 
 def file(place: Place, name: str) -> int:
@@ -55,7 +61,7 @@ def highest(place: Place) -> int:
         names = os.listdir(place.logs)
     except OSError:
         names = []
-    logs = max((int(match.group(1)) for match in map(_LOG.match, names) if match), default=0)
+    logs = max(map(log_number, names), default=0)
     return min(max(logs, _reserved(place)), _HIGHEST)
 
 

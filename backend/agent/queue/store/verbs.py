@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from ..errors import MissingError, UsageError
 from ..jobs import ACTIVE, AFTER_ANY, AFTER_OK, CANCELLED, ENDED, HELD, QUEUED, WAITING, Job
-from ..plan import Limits
+from ..plan import CLOSED_HINT, Limits, closed
 from .lifecycle import Lifecycle, waiting_again
 from .rows import IllegalError, compact
 
@@ -32,9 +32,9 @@ class Verbs(Lifecycle):
         """
         now = time.time() if now is None else now
         with self._change():
-            draining = self.limits().draining
-            if draining:
-                raise IllegalError(f"the queue takes no new jobs: {draining}.", "berth queue resume")
+            refused = closed(self.limits())
+            if refused:
+                raise IllegalError(f"{refused}.", CLOSED_HINT)
             first = self._take_ids(len(jobs))
             numbers = list(range(first, first + len(jobs)))
             ready = [_numbered(job, first + at, first, len(jobs)) for at, job in enumerate(jobs)]
@@ -203,26 +203,45 @@ class Verbs(Lifecycle):
                 usual = Limits()._asdict()
                 kept = {key: value for key, value in new._asdict().items() if value != usual[key]}
                 self._set_meta("limits", compact(kept))
-                said = ", ".join(f"{key} = {changes[key] or 'none'}" for key in sorted(changes))
+                told = [key for key in sorted(changes) if not key.endswith("_at")]
+                said = ", ".join(f"{key} = {changes[key] or 'none'}" for key in told)
                 self._event(None, 0, "", "", by, said, time.time(), dict(changes))
             return new
 
-    def forget(self, older_than: float) -> Tuple[List[int], List[str]]:
-        """Remove jobs that ended before this time and that nobody waits for: their numbers, their logs."""
+    def forget(self, older_than: float, keep: int = 0, most: int = 0) -> Tuple[List[int], List[str]]:
+        """Remove jobs that ended before this time, or before the newest `keep`: their numbers, their logs.
+
+        Left are those that unfinished jobs wait for, and those whose output is still in a container. `most`:
+        the oldest so many. 0 is without limit.
+        """
         logs: List[str] = []
         with self._change() as connection:
-            unfinished = self._select("jobs.state IN ('queued', 'held', 'starting', 'running')", ())
-            wanted = {one for job in unfinished for one, _ in job.after}
-            gone = []
-            for job in self._select("jobs.ended_at < ?", (older_than,)):
-                if job.id not in wanted and not job.container:
-                    gone.append(job.id)
-                    texts = self._sql("SELECT data FROM events WHERE job = ?", (job.id,))
-                    logs += {path for (text,) in texts for path in [json.loads(text).get("log")] if path}
+            before = max(older_than, self._newest(keep)) if keep else older_than
+            wanted = {one for job in self.unfinished() for one, _ in job.after}
+            gone: List[int] = []
+            columns = "SELECT id, doc FROM jobs WHERE ended_at < ? ORDER BY ended_at, id"
+            for number, doc in connection.execute(columns, (before,)):
+                if number not in wanted and not json.loads(doc).get("container"):
+                    gone.append(number)
+                    if len(gone) == most:
+                        break
+            for number in gone:
+                texts = self._sql("SELECT data FROM events WHERE job = ?", (number,))
+                logs += {path for (text,) in texts for path in [json.loads(text).get("log")] if path}
             connection.executemany("DELETE FROM jobs WHERE id = ?", [(number,) for number in gone])
-            connection.execute("DELETE FROM specs WHERE id NOT IN (SELECT spec FROM jobs)")
-            self._specs.clear()
+            connection.execute("DELETE FROM events WHERE job IS NULL AND at < ?", (older_than,))
+            if gone:
+                connection.execute("DELETE FROM specs WHERE id NOT IN (SELECT spec FROM jobs)")
+                self._specs.clear()
         return gone, logs
+
+    def _newest(self, count: int) -> float:
+        """When the oldest of so many jobs ended that ended last; 0 where there are not so many."""
+        row = self._sql(
+            "SELECT ended_at FROM jobs WHERE ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT 1 OFFSET ?",
+            (count - 1,),
+        )
+        return float(row[0][0]) if row else 0.0
 
     def remembered(self, key: str) -> str:
         """A text that was kept with the queue; empty if none was."""

@@ -291,12 +291,28 @@ def test_move_among_ones_own(ask):
 def test_pause_and_drain_say_who_and_why(ask):
     assert ask("pause", {"reason": "driver update"}, BOB)["paused"] == "bob: driver update"
     assert ask("drain", None, ANN)["draining"] == "ann"
-    with pytest.raises(IllegalError, match="takes no new jobs"):
+    with pytest.raises(
+        IllegalError, match=r"takes no new jobs: ann drains it since 20\d\d-.* UTC\.$"
+    ) as said:
+        submit(ask)
+    assert "berth queue resume" in said.value.hint
+    assert "drains it since" in ask("estimate", {"job": body()})["why"]
+    ask("drain", {"reason": "new disks"}, BOB)
+    with pytest.raises(IllegalError, match=r"bob drains it since .* UTC \(new disks\)\.$"):
         submit(ask)
     status = ask("status")
-    assert (status["paused"], status["draining"]) == ("bob: driver update", "ann")
-    assert ask("resume", {"only_keeper": True})["paused"]
+    assert (status["paused"], status["draining"]) == ("bob: driver update", "bob: new disks")
     assert ask("resume") == {**ask("settings"), "paused": "", "draining": ""}
+
+
+@pytest.mark.parametrize("question", [("wake", {}), ("resume", {"only_keeper": True})])
+def test_to_wake_a_queue_changes_nothing(ask, question):
+    """What a boot script says: a pause outlives a boot."""
+    ask("pause", {"reason": "driver update"}, BOB)
+    ask("drain", None, BOB)
+    before = ask("settings")
+    assert ask(*question) == before
+    assert (before["paused"], before["draining"]) == ("bob: driver update", "bob")
 
 
 def test_lists(ask, store):
@@ -374,6 +390,10 @@ def test_where_the_output_is(ask, store, base):
     store.started(1, 2, "d" * 64, 3.0)
     assert ask("log", {"id": 1})["container"] == "d" * 64
     assert ask("log", {"id": 1, "attempt": 1})["file"] == "/logs/1.log"
+    store.ended(1, 2, "failed", 1, "", 4.0)
+    store.saved(1, 2, "", "it wrote no output")
+    with pytest.raises(MissingError, match=r"job 1: no output was kept: it wrote no output\."):
+        ask("log", {"id": 1})
 
 
 def test_forget_is_roots_and_takes_the_logs(ask, store, folder):

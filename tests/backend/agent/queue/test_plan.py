@@ -104,9 +104,9 @@ def test_a_begin_time_that_has_passed():
         (COMPLETED, AFTER_ANY, "starts"),
         (FAILED, AFTER_ANY, "starts"),
         (TIMEOUT, AFTER_ANY, "starts"),
-        (FAILED, AFTER_OK, "waits for the success of job 1, which failed"),
-        (CANCELLED, AFTER_OK, "waits for the success of job 1, which was cancelled"),
-        (TIMEOUT, AFTER_OK, "waits for the success of job 1, which ran into its time limit"),
+        (FAILED, AFTER_OK, "job 1, whose success it needs, failed"),
+        (CANCELLED, AFTER_OK, "job 1, whose success it needs, was cancelled"),
+        (TIMEOUT, AFTER_OK, "job 1, whose success it needs, ran into its time limit"),
     ],
 )
 def test_dependencies(state, kind, outcome):
@@ -125,7 +125,7 @@ def test_a_dependency_that_is_tried_again_has_not_failed():
 
 def test_a_dependency_that_nobody_knows():
     made = planned([job(2, after=((1, AFTER_ANY),)), job(3, after=((3, AFTER_ANY),))])
-    assert made.doomed == {2: "waits for job 1, which does not exist", 3: "waits for itself"}
+    assert made.doomed == {2: "job 1, which it was to follow, does not exist", 3: "it was to wait for itself"}
 
 
 def test_a_dependency_that_is_held_is_said_so():
@@ -138,7 +138,7 @@ def test_a_circle_of_dependencies_is_given_up_but_not_who_waits_behind_it():
     behind = job(4, after=((3, AFTER_ANY),))
     made = planned([*circle, behind, job(5), job(6, after=((5, AFTER_OK),))])
     assert made.doomed.keys() == {1, 2, 3}
-    assert made.doomed[1] == "waits for itself, by way of jobs 2 and 3"
+    assert made.doomed[1] == "it was to wait for itself, by way of jobs 2 and 3"
     assert made.reasons[4] == "waits for job 3"
 
 
