@@ -212,10 +212,13 @@ def choose_copy(desk: Desk) -> None:
 
 def show_help(desk: Desk) -> None:
     """All keys and commands."""
-    from tui.help import FILTERS, MOUSE, HelpScreen, command_section, key_sections
+    from tui.help import FILTERS, MOUSE, HelpScreen, command_section, key_sections, keyless_section
 
     views = [(" :".join((view.name, *view.aliases)), view.title) for view in LISTED]
-    sections = [*key_sections(desk), ("Filter (/)", FILTERS), command_section(views), ("Mouse", MOUSE)]
+    keys = key_sections(desk)
+    taken = [each.name for each in desk.actions() if key_of(desk, each)]
+    keyless = keyless_section(desk.actions(), taken)
+    sections = [*keys, *keyless, ("Filter (/)", FILTERS), command_section(views), ("Mouse", MOUSE)]
     desk.app.push_screen(HelpScreen(sections))
 
 

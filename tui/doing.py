@@ -21,6 +21,7 @@ from backend.actions.runs import Run, Runs
 from backend.errors import UsageError
 from backend.model import ContainerRow
 from backend.text import printable
+from tui.keys import NO_KEY
 
 if TYPE_CHECKING:
     from backend.actions import Action
@@ -46,11 +47,19 @@ def of_kind(kind: type | None) -> list[Action]:
 
 
 def bindings(kind: type | None) -> list[Binding]:
-    """The keys of a row type's actions. What does not apply to the row is hidden by `check_action`."""
+    """The keys of a row type's actions. What does not apply to the row is hidden by `check_action`.
+
+    Those without a key are among them: settings can give them one.
+    """
     return [
-        Binding(action.key, f"screen.do('{action.name}')", action.title, show=action.footer, id=action.name)
+        Binding(
+            action.key or NO_KEY + action.name,
+            f"screen.do('{action.name}')",
+            action.title,
+            show=action.footer,
+            id=action.name,
+        )
         for action in of_kind(kind)
-        if action.key
     ]
 
 

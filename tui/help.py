@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,8 +17,15 @@ from tui.keys import is_shown
 from tui.views import LISTED
 from tui.views.base import ListView
 
-Section = tuple[str, list[tuple[str, str]]]
-"""A heading, and rows of (keys or words, what they do)."""
+if TYPE_CHECKING:
+    from backend.actions import Action
+
+Row = tuple[str, str] | tuple[str, str, str]
+"""Keys or words, what they do, and the name by which settings give other keys to it."""
+Section = tuple[str, Sequence[Row]]
+"""A heading and its rows."""
+_NAMED_FROM = 84
+"""Below this many cells there is no room for names."""
 
 FILTERS = [
     ("train alice", "rows with both words in a text column"),
@@ -49,7 +56,7 @@ def key_sections(screen: Screen[Any]) -> list[Section]:
 
     All of ours have an id. What Textual binds is left out, apart from `TEXTUALS`.
     """
-    sections: dict[str, dict[str, tuple[list[str], str]]] = {}
+    sections: dict[str, dict[str, tuple[list[str], str, str]]] = {}
     for active in sorted(screen.active_bindings.values(), key=lambda each: not each.binding.id):
         binding = active.binding
         what = binding.description if binding.id else TEXTUALS.get(binding.action, "")
@@ -58,12 +65,12 @@ def key_sections(screen: Screen[Any]) -> list[Section]:
         node = active.node
         title = node.TITLE if isinstance(node, ListView) else node.BINDING_GROUP_TITLE or "Everywhere"
         rows = sections.setdefault(title, {})
-        keys, _ = rows.setdefault(binding.action, ([], what))
+        keys, *_ = rows.setdefault(binding.action, ([], what, binding.id or ""))
         display = screen.app.get_key_display(binding)
         if display not in keys:
             keys.append(display)
     return [
-        (title, [("  ".join(keys), what[:1].upper() + what[1:]) for keys, what in rows.values()])
+        (title, [("  ".join(keys), what[:1].upper() + what[1:], name) for keys, what, name in rows.values()])
         for title, rows in sorted(sections.items(), key=lambda section: not _is_view(section[0]))
     ]
 
@@ -75,7 +82,16 @@ def _is_view(title: str) -> bool:
 def command_section(views: Sequence[tuple[str, str]]) -> Section:
     """The words of the command line. `views`: names and titles."""
     rows = [(f":{names}", f"show {title}; `@host` limits, `/text` filters") for names, title in views]
-    return "Commands", rows + [(f":{word}", what) for word, (_, what) in VERBS.items() if word != "quit"]
+    return "Commands", [*rows, *((f":{word}", what) for word, (_, what) in VERBS.items() if word != "quit")]
+
+
+def keyless_section(actions: Iterable[Action], taken: Iterable[str]) -> list[Section]:
+    """What can be done to the rows and has no key; `taken` are the names that have one."""
+    known = set(taken)
+    rows = [
+        ("", each.title[:1].upper() + each.title[1:], each.name) for each in actions if each.name not in known
+    ]
+    return [("Without a key: x finds them, settings can give them one", rows)] if rows else []
 
 
 class HelpScreen(ModalScreen[None]):
@@ -100,11 +116,17 @@ class HelpScreen(ModalScreen[None]):
             for title, rows in self._sections:
                 yield Static(self._block(title, rows), classes="help-section", markup=False)
 
-    def _block(self, title: str, rows: Sequence[tuple[str, str]]) -> Content:
-        width = min(28, max((len(keys) for keys, _ in rows), default=0))
+    def _block(self, title: str, rows: Sequence[Row]) -> Content:
+        width = min(28, max((len(row[0]) for row in rows), default=0))
+        wide = min(44, max((len(row[1]) for row in rows), default=0))
+        named = self.app.size.width >= _NAMED_FROM
         lines = [Content.assemble((title, "bold $text-primary"))]
-        for keys, what in rows:
-            lines.append(Content.assemble(("  " + keys.ljust(width), "$text-accent"), ("  " + what, "")))
+        for keys, what, *name in rows:
+            shown = (f"  {name[0]}" if name and named else "", "$text-muted")
+            what = what.ljust(wide) if shown[0] else what
+            lines.append(
+                Content.assemble(("  " + keys.ljust(width), "$text-accent"), ("  " + what, ""), shown)
+            )
         return Content("\n").join(lines)
 
     def action_leave(self) -> None:

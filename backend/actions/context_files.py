@@ -29,9 +29,17 @@ async def context_new(
     port: Annotated[tuple[str, ...], Option("[address:]outside:inside", ask=True)] = (),
     shm_size: Annotated[str | None, Option("size of /dev/shm, 16G", ask=True)] = None,
     workdir: Annotated[str | None, Option("where shells start", ask=True)] = None,
+    cpuset: Annotated[str | None, Option("0-7,16, or auto: the CPUs beside its GPUs", ask=True)] = None,
+    env: Annotated[tuple[str, ...], Option("NAME=VALUE", short="e", ask=True, masked=True)] = (),
+    folders: Annotated[bool, Option("mount ~/shared and ~/sharedump of the host, see berth prepare")] = False,
 ) -> str:
     """Write a new context. Whatever is not given here stands in its file as a comment."""
     from backend.contexts import files
+
+    if folders:
+        names = ctx.config.settings.folders
+        home = "/root" if user in (None, "root", "0") else f"/home/{user}"
+        mount += tuple(f"~/{each}:{home}/{each}" for each in (names.shared, names.sharedump))
 
     text = files.TEMPLATE.format(host=host, image=image, name=name)
     values = {
@@ -40,11 +48,23 @@ async def context_new(
         "gpus": parse_gpus(gpus),
         "shm_size": shm_size,
         "workdir": workdir,
+        "cpuset": cpuset,
+        "env": _environment(env),
         "mounts": list(mount),
         "ports": list(port),
     }
     files.new(ctx.config, name, text + files.render(values) if any(values.values()) else text)
     return f"{files.path_of(ctx.config, name)}: start it with berth up {name}"
+
+
+def _environment(pairs: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise UsageError(f"{pair.partition('=')[0][:40]!r} is not NAME=VALUE.")
+        found[name] = value
+    return found
 
 
 def parse_gpus(text: str | None) -> str | int | list[str] | None:
