@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,6 +33,8 @@ class Terminal:
     """What to do if the link is lost meanwhile: how to get back."""
     verb: Sequence[str] = ()
     """The `berth` command line that does the same, for a new tmux window."""
+    after: Callable[[Access], Awaitable[str]] | None = None
+    """What is to be said once the terminal is back: how its job ended, or how to get back to it."""
     visit: str = ""
     """What its session is marked with: after a lost link, entering again goes back to that session."""
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 IDLE_LIMIT = "30m"
 """Of interactive shells: nobody's forgotten one keeps a GPU for longer."""
+_LEAST_IDLE = 10
+"""Seconds: whoever reads what a command printed does nothing either."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +164,12 @@ def _warning(text: str | None) -> tuple[str, float]:
 
 
 def _idle(text: str | None) -> float | None:
-    return None if text == "0" else words.span(text or IDLE_LIMIT, "idle")
+    if text == "0":
+        return None
+    seconds = words.span(text or IDLE_LIMIT, "idle")
+    if seconds < _LEAST_IDLE:
+        raise UsageError(f"--idle {text} is too short.", hint=f"At least {_LEAST_IDLE} s, or 0: never.")
+    return seconds
 
 
 def _begin(text: str) -> datetime:

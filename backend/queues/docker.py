@@ -17,6 +17,7 @@ from backend.model import Job, JobRow
 from backend.queues.base import Detail, Estimate, Event, QueueStatus, Submission, Which
 from backend.queues.channel import Channel, follow, open_channel
 from backend.queues.jobrows import job_rows
+from backend.queues.leaving import left
 
 if TYPE_CHECKING:
     from backend.actions.context import Access, ActionContext
@@ -183,6 +184,7 @@ class DockerQueue:
             ),
             lost=f"The job goes on. Back to it: {again}",
             verb=tuple(again.split()),
+            after=lambda access: left(ctx.config, access, self.host, job),
         )
 
     async def close(self) -> None:

@@ -5,11 +5,17 @@ code = await run_terminal(terminal, access)
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from typing import TYPE_CHECKING
 
+from backend.errors import BerthError
 from backend.terminal.process import Size, TerminalProcess
+from backend.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from backend.actions.context import Access, Terminal
 
 
@@ -22,7 +28,17 @@ async def run_terminal(terminal: Terminal, access: Access) -> int:
     """
     from backend.terminal.session import take_over
 
-    return (await take_over(terminal, access)).code
+    ended = await take_over(terminal, access)
+    if terminal.after is not None and ended.lost is None:
+        await _say_after(terminal.after, access)
+    return ended.code
+
+
+async def _say_after(after: Callable[[Access], Awaitable[str]], access: Access) -> None:
+    """On a line of its own: what was left may have left the cursor anywhere."""
+    with contextlib.suppress(BerthError):
+        if said := await after(access):
+            print(f"\nberth: {printable(said)}", file=sys.stderr, flush=True)
 
 
 __all__ = ["Size", "TerminalProcess", "run_terminal"]

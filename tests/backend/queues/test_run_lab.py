@@ -2,111 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.lab import Host, HostSpec, Lab, parts
+from tests.backend.queues.labs import IMAGE, Berth, until
+from tests.lab import Host, Lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
-
-IMAGE = "busybox:latest"
-INFO = {
-    "cpu": 1,
-    "docker_shm": "64m",
-    "gpus": 1,
-    "memory": 1,
-    "name": "demo",
-    "rp_version": "0.0.1",
-    "stdout_to_file": False,
-    "tag": "julian_tanke/rp_demo",
-    "username": "julian_tanke",
-}
-
-
-class Berth:
-    """`berth("jobs")`, run in a folder."""
-
-    def __init__(self, config: Path, folder: Path, state: Path) -> None:
-        self.folder = folder
-        self.env = {
-            **os.environ,
-            "BERTH_CONFIG_DIR": str(config),
-            "BERTH_STATE_DIR": str(state),
-            "BERTH_CACHE_DIR": str(state),
-        }
-
-    def popen(self, *words: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "tui", *words],
-            cwd=self.folder,
-            env={**self.env, "PYTHONPATH": str(Path(__file__).parents[3])},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def __call__(self, *words: str, code: int = 0) -> str:
-        process = self.popen(*words)
-        out, err = process.communicate(timeout=90)
-        assert process.returncode == code, f"berth {' '.join(words)}: {process.returncode}, {out} {err}"
-        self.said = err
-        return out
-
-    def jobs(self, *words: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads(self("jobs", "--json", *words))
-        return found
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    parts.require()
-    specs = (HostSpec("q1", gpus="nvidia:4"), HostSpec("q2", gpus="nvidia:2"))
-    with Lab(tmp_path_factory.mktemp("runlab") / "lab", specs) as lab:
-        yield lab
-
-
-@pytest.fixture
-def berth(cluster: Lab, tmp_path: Path) -> Berth:
-    folder = tmp_path / "demo"
-    folder.mkdir()
-    return Berth(cluster.config_dir, folder, tmp_path / "state")
-
-
-@pytest.fixture
-def project(berth: Berth, cluster: Lab) -> Path:
-    """The tree of rp's page, unmodified; no host knows it yet."""
-    for each in cluster.hosts.values():
-        each.run(["rm", "-rf", "/home/alice/berth"])
-    top = berth.folder
-    for name in ("docker", ".rp", ".cache", "output"):
-        (top / name).mkdir()
-    (top / ".rp/info.json").write_text(json.dumps(INFO))
-    (top / ".rp/paths.json").write_text('["output", ".cache"]')
-    (top / "docker/Dockerfile").write_text(f"FROM {IMAGE}\n")
-    (top / "docker/bashhook.sh").write_text("echo hook\n")
-    (top / "docker/hook_pre_useradd").write_text("RUN echo pre\n")
-    (top / "docker/hook_post_useradd").write_text("RUN echo post\n")
-    (top / "hello.sh").write_text('# hello.sh\necho "Hello $1"\necho "$1" >/home/user/output/said\n')
-    return top
-
-
-def until(what: Callable[[], Any]) -> Any:
-    end = time.monotonic() + 60
-    while not (found := what()):
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.1)
-    return found
 
 
 def host(lab: Lab, name: str) -> Host:
