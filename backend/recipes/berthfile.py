@@ -34,7 +34,7 @@ def read(path: Path) -> RecipeConfig:
     if value is None:
         return RecipeConfig()
     found = value.fields(_RECIPE)
-    lines = {key: item.node.line for key, item in value.mapping().items()}
+    lines = {key.text: node.line for key, node in value.node.pairs or () if key.text}
     return RecipeConfig(file=path, lines=lines, **found)
 
 

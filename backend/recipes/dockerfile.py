@@ -25,6 +25,7 @@ INSTRUCTIONS = frozenset(
     )
 )
 _SIMPLE = INSTRUCTIONS - {"FROM", "ARG"}
+_PLACED = frozenset({"FROM", "ARG ", "ARG\t"})
 _DIRECTIVE = re.compile(r"#[ \t]*([A-Za-z][A-Za-z0-9]*)[ \t]*=[ \t]*(.+?)[ \t]*\Z")
 _DIRECTIVES = ("syntax", "escape", "check")
 _NAME = re.compile(r"\S+")
@@ -146,15 +147,39 @@ class _Parser:
             if not bare or bare[0] == "#":
                 number += 1
                 continue
-            name, _, rest = bare.partition(" ")
-            if bare[-1] != self.escape and name in _SIMPLE and "<<" not in rest and "--" not in rest and rest:
-                # What most lines are: one line, nothing in it whose place matters.
-                number += 1
-                found.append(Instruction(name, rest.lstrip(), number, line.index(name) + 1))
+            if bare[:4].upper() not in _PLACED and (plain := self.plain(number, line, bare, found)):
+                number = plain
                 continue
             number = self.instruction(number, found)
         self.check(found)
         return Dockerfile(self.text, tuple(found), self.escape, self.syntax)
+
+    def plain(self, number: int, line: str, bare: str, found: list[Instruction]) -> int:
+        """Read an instruction in which no word's place matters, as most are; 0 where one may, and nothing is.
+
+        Number of the line behind it.
+        """
+        escape, lines = self.escape, self.lines
+        first, text = number, bare
+        number += 1
+        if bare[-1] == escape and bare[-2:-1] != escape:
+            parts = [bare[:-1]]
+            while number < len(lines):
+                ended = lines[number].rstrip(_BLANK)
+                number += 1
+                if not ended or ended.lstrip(_BLANK)[0] == "#":
+                    continue
+                if ended[-1] != escape or ended[-2:-1] == escape:
+                    parts.append(ended)
+                    break
+                parts.append(ended[:-1])
+            text = "".join(parts).rstrip()
+        name, _, rest = text.partition(" ")
+        rest = rest.lstrip()
+        if name not in _SIMPLE or not rest or rest.startswith("--") or "<<" in rest:
+            return 0
+        found.append(Instruction(name, rest, first + 1, line.index(name) + 1))
+        return number
 
     def directives(self) -> int:
         """Number of the first line that is none."""

@@ -21,6 +21,7 @@ WORKSPACE_BASE = "ubuntu:22.04"
 """What a workspace stands on that names no base."""
 _USUAL = frozenset({"baseimage", "base_image", "base"})
 """Arguments that make a Dockerfile a layer of a stack even where they have a default."""
+_PIECE = 1 << 16
 
 
 class Draft(Struct):
@@ -202,9 +203,7 @@ def _has_default(dockerfile: Dockerfile, name: str) -> bool:
 
 def _text(draft: Draft, file: Path) -> str | None:
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as opened:
-            data = opened.read(LIMIT + 1)
+        data = _bytes(file)
     except FileNotFoundError:
         draft.problem("is not there.", "A recipe needs a Dockerfile.")
         return None
@@ -219,3 +218,15 @@ def _text(draft: Draft, file: Path) -> str | None:
             Problem(file=file, line=line, text="not UTF-8 text.", hint="Save it as UTF-8.", recipe=draft.name)
         )
         return None
+
+
+def _bytes(file: Path) -> bytes:
+    """As much of a file as a Dockerfile may have, and a little more; a pipe keeps nobody waiting."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        pieces = [os.read(descriptor, _PIECE)]
+        while len(pieces[-1]) == _PIECE and len(pieces) * _PIECE <= LIMIT:
+            pieces.append(os.read(descriptor, _PIECE))
+    finally:
+        os.close(descriptor)
+    return b"".join(pieces)

@@ -100,6 +100,7 @@ _MEASURE: dict[str, Callable[[Path, bool], list[Figure]]] = {
     "actions": _module("actions_cost"),
     "queue": _module("queue"),
     "slurm": _module("queue_slurm"),
+    "recipes": _module("recipes"),
 }
 
 if __name__ == "__main__":

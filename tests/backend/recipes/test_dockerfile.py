@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from backend.recipes import stages, variables
+from backend.recipes import dockerfile, stages, variables
 from backend.recipes.dockerfile import INSTRUCTIONS, DockerfileError, parse
 
 
@@ -198,3 +198,22 @@ def test_a_variable_may_be_needed() -> None:
 def test_any_word_is_expanded_or_refused(text: str) -> None:
     with contextlib.suppress(variables.BadVariable, variables.Unset):
         assert isinstance(variables.expand(text, {"a": "1"}), str)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(WORDS | st.sampled_from(["\\\n", "\n RUN", "ENV a", "\nCOPY"]), max_size=30).map(" ".join))
+@example(" RUN a \\\n # c\n\n  b \\  \nENV x")
+@example("RUN a \\\\\nENV b\\")
+def test_the_quick_way_through_plain_instructions_is_the_long_one(text: str) -> None:
+    text = f"FROM a\n{text}"
+
+    def read() -> object:
+        try:
+            return parse(text).instructions
+        except DockerfileError as refused:
+            return str(refused)
+
+    quick = read()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dockerfile._Parser, "plain", lambda *_: 0)
+        assert read() == quick
