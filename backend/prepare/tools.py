@@ -78,7 +78,7 @@ class Install:
         self.ctx.give({"dry_run": self.asked.dry_run, "changes": self.changes, "notes": self.notes})
         for note in self.notes:
             self.ctx.report(f"note: {note}")
-        left = f"; {len(self.notes)} left as said" if self.notes else ""
+        left = f"; {len(self.notes)} noted above" if self.notes else ""
         if not steps:
             return f"{self.where} has it all already{left}"
         if self.asked.dry_run:

@@ -77,7 +77,7 @@ async def carry_out(
     ctx.give(as_data(found, dry_run=dry_run))
     for line in show(found):
         ctx.report(line)
-    missing = f"; {len(found.notes)} left as said" if found.notes else ""
+    missing = f"; {len(found.notes)} noted above" if found.notes else ""
     if not (found.before or found.files or found.after):
         return nothing + missing
     if dry_run:
