@@ -97,6 +97,10 @@ class Doing:
         """Ask in a dialog that stands on No."""
         return await self._ask("Are you sure?", [question])
 
+    async def ask(self, title: str, body: Sequence[str], *, yes: str) -> bool:
+        """Ask something longer, in the same dialog."""
+        return await self._ask(title, body, yes)
+
     async def _ask(self, title: str, body: Sequence[str | Content], yes: str = "Yes") -> bool:
         from tui.dialogs import Confirm
 
@@ -159,6 +163,11 @@ class Doing:
             from tui.logs import open_logs
 
             open_logs(self._app, targets, self._access.log_engine)
+            return
+        if action.group == "Sync" and action.name in SYNC_SCREEN:
+            from tui.sync.open import open_sync
+
+            open_sync(self._app, action, targets, options, self._config, self._access)
             return
         if action.name == "job-logs":
             from tui.logs import open_job_logs
@@ -265,6 +274,10 @@ class Doing:
         await self.runs.close()
 
 
+SYNC_SCREEN = frozenset(
+    {"sync-host", "sync-context", "push-files", "pull-files", "sync-files", "pushdir", "pulldir"}
+)
+"""Actions that the sync screen is for."""
 _BUILDS = ("images-build", "images-retry", "images-follow")
 """Actions whose page is the screen of builds."""
 

@@ -135,6 +135,7 @@ async def pulldir(
     verb="sync history",
     title="sync history",
     changes=False,
+    prints=True,
     streams="backend.sync.lists:history",
     group=GROUP,
 )
@@ -183,6 +184,7 @@ async def undo(
     verb="sync profiles",
     title="sync profiles",
     changes=False,
+    prints=True,
     streams="backend.sync.lists:profiles",
     group=GROUP,
 )
@@ -199,6 +201,7 @@ async def profiles(ctx: ActionContext, fleet: None) -> str:
     verb="sync show",
     title="show profile",
     changes=False,
+    prints=True,
     streams="backend.sync.lists:show",
     group=GROUP,
 )

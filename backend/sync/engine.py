@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -60,6 +60,10 @@ class Here:
         self.turn = asyncio.Lock()
         """For those that write here: one after the other."""
 
+    def forget(self) -> None:
+        """Look again the next time."""
+        self._look = None
+
     async def look(self, wish: Wish, paths: Paths | None) -> list[Seen]:
         """This machine's side of the trees; a fresh look where it may have been changed by another host."""
         if self._look is None or wish.pulls or paths is not None:
@@ -84,6 +88,8 @@ class HostSync:
         self.home = ""
         self.notes: list[str] = []
         self.paths: Paths | None = None
+        self.choices: dict[tuple[int, bytes], str] = {}
+        """What was chosen for single files of this host."""
 
     async def __aenter__(self) -> HostSync:
         return self
@@ -124,7 +130,8 @@ class HostSync:
         name = f"{self.wish.profile.name}"
         if not self.records:
             self.records = [Record(name, self.host, pair) for pair in self.wish.pairs]
-        self.options = replace(self.wish.options, skew=skew)
+        chosen_here = {**self.wish.options.choices, **self.choices}
+        self.options = replace(self.wish.options, skew=skew, choices=chosen_here)
         return await asyncio.to_thread(self._compare, skew)
 
     def _sane(self, there: HostSide) -> None:
@@ -272,6 +279,3 @@ def common(here: str, there: str) -> tuple[str, str, str]:
         return here, there, ""
     return "/" + "/".join(mine[:-count]), "/" + "/".join(theirs[:-count]), "/".join(mine[-count:])
 
-
-Choices = Mapping[tuple[int, bytes], str]
-Hosts = Sequence[str]

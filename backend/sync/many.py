@@ -68,7 +68,10 @@ class Many:
 
     async def plan(self, front: Front) -> None:
         """Look at all of them. What is wrong with one is kept in its `error`."""
-        await self._each(lambda one: self._plan(one, front), self.hosts.values())
+        for one in self.hosts.values():
+            one.plan = one.error = None
+        self.here.forget()
+        await self._each(lambda one: self._plan(one, front))
 
     async def _plan(self, one: One, front: Front) -> None:
         one.started, one.started_at = time.monotonic(), datetime.now(UTC)
@@ -80,7 +83,7 @@ class Many:
 
     async def run(self, front: Front) -> list[HostResult]:
         """Look, ask, do; a result for each host, whatever becomes of the others."""
-        if self.wish.pulls and len(self.hosts) > 1:
+        if self.in_turn:
             return await self._in_turn(front)
         await self.plan(front)
         return await self.apply(front)
@@ -108,6 +111,11 @@ class Many:
         self._log(found)
         return found
 
+    @property
+    def in_turn(self) -> bool:
+        """Whether one host comes after the other, as they write the same files."""
+        return self.wish.pulls and len(self.hosts) > 1
+
     async def _in_turn(self, front: Front) -> list[HostResult]:
         """For what writes here: the next host sees what the one before it has brought."""
         found = []
@@ -128,7 +136,7 @@ class Many:
             one.error = _bug(host, bug)
         return None
 
-    async def _each(self, do: Callable[[One], Awaitable[None]], hosts: Sequence[One] | object) -> None:
+    async def _each(self, do: Callable[[One], Awaitable[None]]) -> None:
         async def guarded(one: One) -> None:
             try:
                 await do(one)

@@ -13,8 +13,8 @@ from backend.config import Config, SyncProfile, SyncRule
 from backend.errors import HostError
 from backend.link import Link
 from backend.sync.engine import Done, HostSync, Wish
-from backend.sync.plan import Options
 from backend.sync.model import Plan
+from backend.sync.plan import Options
 from tests.backend.sshd import Sshd
 from tests.lab import parts
 

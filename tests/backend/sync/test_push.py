@@ -164,7 +164,7 @@ async def test_secrets_go_only_where_nobody_else_looks(world: World) -> None:
     write(world.here / "work/plain")
     write(world.here / "work/secret/key", "hunter2").chmod(0o644)
     profile = world.profile(world.rule(), world.rule("work/secret", secret=True))
-    plan, done = await world.run(profile)
+    _plan, done = await world.run(profile)
     assert done.failed == []
     assert (world.there / "work/secret").stat().st_mode & 0o777 == 0o700
     assert (world.there / "work/secret/key").stat().st_mode & 0o777 == 0o600
@@ -182,7 +182,7 @@ async def test_pull_brings_back_what_was_written_there(world: World) -> None:
     write(world.there / "work/result.json", "{}")
     write(world.there / "work/model.bin", b"x" * 100)
     profile = world.profile(world.rule(direction="pull", filter=("+ *.json", "- *")))
-    plan, done = await world.run(profile, "pull")
+    _plan, done = await world.run(profile, "pull")
     assert (done.new, done.failed) == (1, [])
     assert files(world.here / "work") == {"result.json": b"{}"}
     write(world.there / "work/result.json", "{1}", age=1)
@@ -209,7 +209,7 @@ async def test_both_ways(world: World) -> None:
     assert files(world.here / "work") == files(world.there / "work") == {"mine": b"text", "theirs": b"text"}
     (world.here / "work/theirs").unlink()
     write(world.there / "work/mine", "changed there", age=1)
-    plan, done = await world.run(profile, "sync")
+    _plan, done = await world.run(profile, "sync")
     assert files(world.here / "work") == files(world.there / "work") == {"mine": b"changed there"}
     assert done.failed == []
 
@@ -218,7 +218,7 @@ async def test_a_folder_here_and_a_file_there_is_said_not_forced(world: World) -
     write(world.here / "work/x/inside")
     write(world.there / "work/x", "a file")
     write(world.here / "work/ok")
-    plan, done = await world.run(world.profile())
+    plan, _done = await world.run(world.profile())
     assert [(each.kind, each.path) for each in plan.of("kind")] == [("kind", b"x")]
     assert (world.there / "work/x").read_text() == "a file"
     assert (world.there / "work/ok").exists()

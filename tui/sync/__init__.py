@@ -1,0 +1,1 @@
+"""Sync in the dashboard: what would be done with each host, and doing it."""
