@@ -38,7 +38,7 @@ def _row(host: str, job: Job, gpus: Mapping[str, GpuRow], place: int | None, sta
         name=job.name,
         owner=job.owner,
         state=job.state,
-        reason=job.error or job.reason,
+        reason=job.error or _cancelled(job) or job.reason,
         priority=job.priority,
         place=place,
         gpus=request.gpus,
@@ -67,6 +67,10 @@ def _row(host: str, job: Job, gpus: Mapping[str, GpuRow], place: int | None, sta
         log=job.log or spec.outfile,
         stale=stale,
     )
+
+
+def _cancelled(job: Job) -> str:
+    return f"cancelled by {job.cancel_by}" if job.state == "cancelled" and job.cancel_by else ""
 
 
 def measured(

@@ -67,6 +67,7 @@ class News:
             if job.state in wanted.states
             and before.jobs.get(key) != states[key]
             and (wanted.jobs == "all" or job.owner == me)
+            and not _by(job, me)
             and (key in before.jobs or (_ended(job) or newest) > before.newest)
         ]
 
@@ -74,7 +75,10 @@ class News:
 def sentence(row: JobRow) -> str:
     """`h1: job 12 (train) failed: exit code 3, after 2 h`."""
     what = "runs" if row.state == "running" else row.state
-    why = f": {outcome(row)}" if row.state in ("failed", "timeout", "cancelled") else ""
+    end = outcome(row)
+    if row.state == "cancelled" and end.startswith("cancelled"):  # `cancelled by bob`
+        what, end = end, ""
+    why = f": {end}" if row.state in ("failed", "timeout", "cancelled") and end else ""
     took = ""
     if row.started_at is not None and row.ended_at is not None:
         took = f", after {duration((row.ended_at - row.started_at).total_seconds())}"
@@ -128,6 +132,11 @@ def _ended(job: Job | JobRow) -> float | None:
     if job.ended_at is None:
         return None
     return job.ended_at if isinstance(job.ended_at, float) else job.ended_at.timestamp()
+
+
+def _by(job: Job | JobRow, me: str) -> bool:
+    """Whether the person ended it: they know."""
+    return isinstance(job, Job) and job.state == "cancelled" and bool(me) and job.cancel_by == me
 
 
 def _row(host: HostSnapshot, job: Job | JobRow) -> JobRow:

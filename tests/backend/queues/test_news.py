@@ -79,6 +79,14 @@ def test_the_next_attempt_is_news_and_only_wanted_states_and_owners_are_told() -
     ]
 
 
+def test_a_job_that_one_ended_oneself_is_no_news() -> None:
+    told = Reader()
+    told(job(1), job(2))
+    assert told(job(1, "cancelled", cancel_by=ME), job(2, "cancelled", cancel_by="bob")) == [
+        ("2", "cancelled")
+    ]
+
+
 def test_what_happened_while_a_host_was_away_is_told_when_it_is_back() -> None:
     told = Reader()
     told(job(1))
@@ -95,6 +103,9 @@ def test_sentences() -> None:
     assert sentence(row()) == "h: job 7 (x) runs"
     failed = row(state="failed", exit_code=3, started_at=NOW, ended_at=NOW)
     assert sentence(failed) == "h: job 7 (x) failed: exit code 3, after 0 s"
+    assert sentence(row(state="cancelled", ended_at=NOW, reason="cancelled by bob")) == (
+        "h: job 7 (x) cancelled by bob"
+    )
     assert summary([failed, failed, row()]) == "3 jobs: 2 failed, 1 started"
 
 
