@@ -37,6 +37,12 @@ def path_of(change: Change, pairs: Sequence[Pair]) -> str:
     return f"{root}/{decoded(change.path)}" + ("/" if change.folder else "")
 
 
+def short_path_of(change: Change, pairs: Sequence[Pair]) -> str:
+    """The same where there is little room: of a full path only the folder that the rule names."""
+    path, root = path_of(change, pairs), pairs[change.pair].there.rstrip("/")
+    return path[root.rindex("/") + 1 :] if root.startswith("/") else path
+
+
 def line(change: Change, pairs: Sequence[Pair]) -> str:
     """A change in one line."""
     note = f"  ({change.note})" if change.note else ""

@@ -192,7 +192,7 @@ class Syncing:
 
     def files(self, host: str) -> list[FileLine]:
         """The changes of a host."""
-        from backend.sync.words import path_of
+        from backend.sync.words import short_path_of
 
         one = self.many.hosts.get(host)
         if one is None or one.plan is None:
@@ -201,7 +201,7 @@ class Syncing:
             FileLine(
                 host,
                 each,
-                path_of(each, self.wish.pairs),
+                short_path_of(each, self.wish.pairs),
                 self.choices.get((host, each.pair, each.path), "skip"),
             )
             for each in one.plan.changes
