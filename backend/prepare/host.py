@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from backend.link import Link
     from backend.prepare.plan import Plan
 
-_ONE_LINER = 'import json;exec(json.loads(open(0,"rb",0,closefd=False).readline()))'
+_ONE_LINER = (
+    'import json;any(exec(part,globals()) for part in json.loads(open(0,"rb",0,closefd=False).readline()))'
+)
 """As in backend.shipping: nothing in it means anything to any login shell."""
+PARTS = ("prepare_look.py", "prepare.py")
+"""The program: run one after the other in one namespace."""
 
 
 async def look(
@@ -64,7 +68,7 @@ async def _ask(link: Link, request: dict[str, Any]) -> AsyncIterator[dict[str, A
     process = await link.start([python, "-c", _ONE_LINER])
     try:
         with suppress(Unreachable):  # it ended already: its exit code and stderr say why
-            program = json.dumps(toolkit.source("prepare.py"))
+            program = json.dumps([toolkit.source(part) for part in PARTS])
             await process.write(f"{program}\n{json.dumps(request)}\n".encode())
         heard = False
         async for line in process:

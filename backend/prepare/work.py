@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import ActionFailed, Refused
-from backend.prepare import host, plan, wanted
+from backend.prepare import host, plan, undo, wanted
 from backend.prepare.plan import Plan
 from backend.prepare.seen import Seen
 from backend.text import printable
@@ -48,7 +48,7 @@ async def unprepare(ctx: ActionContext, name: str, *, packages: bool = False, dr
     if not seen.made:
         return f"nothing on {name} was made by berth prepare"
     _may_write(name, seen)
-    found = plan.unprepare(seen, remove_packages=packages)
+    found = undo.unprepare(seen, remove_packages=packages)
     return await carry_out(
         ctx, name, found, dry_run=dry_run, question=f"Undo prepare on {name}",
         done=f"what berth prepare made on {name} is gone",

@@ -22,8 +22,9 @@ from typing import IO, Any
 
 LIMIT = 1 << 20
 KEY = re.compile(
-    rb"-----BEGIN (?:OPENSSH |RSA |DSA |EC |ENCRYPTED |ANY )?PRIVATE KEY(?: BLOCK)?-----"
-    rb"|-----BEGIN PGP PRIVATE KEY BLOCK-----|PuTTY-User-Key-File-[23]:"
+    rb"-----BEGIN (?:OPENSSH |RSA |DSA |EC |ENCRYPTED |ANY |PGP )?PRIVATE KEY(?: BLOCK)?-----"
+    rb"(?:\s|\\r|\\n)+[A-Za-z0-9+/]"  # and something in it: programs that deal with keys hold the first line
+    rb"|PuTTY-User-Key-File-[23]:"
 )
 PACKAGED = re.compile(
     r"^(usr/(lib|lib64|share|local/lib)|opt/conda/(lib|pkgs)|lib|snap)/|/(site|dist)-packages/|/tests?/"

@@ -14,7 +14,7 @@ from msgspec.structs import replace as changed
 
 from backend import toolkit
 from backend.config import Folders
-from backend.prepare import blocks, packages, plan
+from backend.prepare import blocks, host, packages, plan, undo
 from backend.prepare.seen import Entry, Place, Seen, read
 from backend.prepare.wanted import KEY, TMUX, hooks, wanted
 
@@ -84,7 +84,7 @@ def test_an_open_secret_folder_is_closed_and_undo_opens_it_again() -> None:
     (step,) = [step for step in plan.prepare(AIM, seen, "h1").files if step.wire["do"] == "chmod"]
     made = Entry("mode", path="shared/secret", was=step.wire["record"]["was"])
     after = changed(BARE, made=(made,), files={"shared/secret": Place("folder", mode=0o700)})
-    (back,) = [step for step in plan.unprepare(after).files if step.wire["do"] == "chmod"]
+    (back,) = [step for step in undo.unprepare(after).files if step.wire["do"] == "chmod"]
     assert back.wire["mode"] == 0o755
 
 
@@ -140,7 +140,7 @@ def test_undo_leaves_what_was_changed_since() -> None:
         Entry("git", key="user.name", value="Ann"),
     )
     files = {TMUX: file("changed\n"), ".bashrc": file("mine\n" + mine)}
-    found = plan.unprepare(changed(BARE, made=made, files=files, git={"user.name": "Bob"}))
+    found = undo.unprepare(changed(BARE, made=made, files=files, git={"user.name": "Bob"}))
     assert [step.wire["text"] for step in found.files if step.wire["do"] == "write"] == ["mine\n"]
     assert not paths(found, "remove") and not found.before
     assert any(TMUX in note for note in found.notes) and any("user.name" in note for note in found.notes)
@@ -148,17 +148,17 @@ def test_undo_leaves_what_was_changed_since() -> None:
 
 def test_undo_of_packages_is_asked_for() -> None:
     seen = changed(BARE, root=True, made=(Entry("packages", names="tmux git", manager="apt-get"),))
-    assert not plan.unprepare(seen).before
-    assert any("tmux git" in note for note in plan.unprepare(seen).notes)
-    (step,) = plan.unprepare(seen, remove_packages=True).before
+    assert not undo.unprepare(seen).before
+    assert any("tmux git" in note for note in undo.unprepare(seen).notes)
+    (step,) = undo.unprepare(seen, remove_packages=True).before
     assert step.wire["argv"] == [["apt-get", "remove", "-y", "-q", "tmux", "git"]]
 
 
 def test_a_home_that_is_not_there_is_seen(tmp_path: Path) -> None:
     request = json.dumps({"verb": "look", "files": [".bashrc"], "packages": [], "git": [], "programs": []})
     done = subprocess.run(
-        [sys.executable, "-I", "-c", toolkit.source("prepare.py")],
-        input=request.encode(),
+        [sys.executable, "-I", "-c", host._ONE_LINER],
+        input=f"{json.dumps([toolkit.source(part) for part in host.PARTS])}\n{request}\n".encode(),
         capture_output=True,
         env={**os.environ, "HOME": str(tmp_path / "gone")},
         check=True,
