@@ -1,9 +1,9 @@
 """The host's side of `berth prepare`: changes files in one transaction, runs the rest step by step.
 
-`prepare_look.py` stands before it in the same namespace. Reads one JSON object from standard
-input, `{"verb": "look" | "do", ...}`, and prints JSON objects, one per line. Decides nothing: what is changed was decided and shown to a person by berth. Paths are below the home.
-A file is only replaced if it is still what `look` saw, and always as a whole; if one file or folder of a
-request fails, all those before it are put back.
+`prepare_look.py` stands before it in the same namespace. Reads one JSON object from standard input,
+`{"verb": "look" | "do", ...}`, and prints JSON objects, one per line. Decides nothing: what is changed was
+decided and shown to a person by berth. Paths are below the home. A file is only replaced if it is still what
+`look` saw, and always as a whole; if one file or folder of a request fails, all those before it are put back.
 """
 
 from __future__ import annotations
