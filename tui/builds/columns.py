@@ -33,7 +33,7 @@ _TIME = 9
 def columns() -> Sequence[Column[Any]]:
     """How a list of builds looks."""
     return (
-        words("state", "STATE", 10, lambda b: b.state.value, cell=state),
+        words("state", "STATE", 11, lambda b: b.state.value, cell=state),
         words("recipe", "RECIPE", 14, lambda b: b.recipe, grow=2),
         words("host", "HOST", 10, lambda b: b.host, grow=1),
         figures("step", "STEPS", 15, _steps, lambda b: b.step, priority=1),
@@ -104,7 +104,7 @@ def steps(build: Build, now: datetime | None = None) -> list[Cell]:
                 (f"{step.number:>3}  ", "dim"),
                 (_took(step, now).rjust(_TIME) + "  ", style),
                 (printable(step.text, 400), style),
-                (f"  {step.stage}" if step.stage else "", "dim"),
+                (f"  {printable(step.stage, 60)}" if step.stage else "", "dim"),
                 (f"  line {step.line}" if step.line else "", "dim"),
             )
         )

@@ -186,12 +186,11 @@ class ImagesView(ListView):
         if self._as_tree:
             self._before = table.sort_key, table.sort_reverse
             table.set_columns(self._tree_columns())
-            table.sort_by(None)
         else:
-            key, reverse = self._before
             table.set_columns(self.chosen_columns())
-            table.sort_by(self.column(key) if key else None, reverse)
         self.show_rows()
+        key, reverse = ("", False) if self._as_tree else self._before
+        table.sort_by(self.column(key) if key else None, reverse)  # also what was held back a moment ago
 
     _before: tuple[str, bool] = ("", False)
 
