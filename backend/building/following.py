@@ -119,7 +119,7 @@ class Following:
         if step.seconds is None and not step.cached:
             self.say(f"{place}{step.text}")
         elif step.cached:
-            self.say(f"{place}{step.text}: as before")
+            self.say(f"{place or step.text} as before".replace("  ", " "))
         elif step.seconds is not None and step.seconds >= 1:
             self.say(f"{place}took {duration(step.seconds)}")
 

@@ -25,11 +25,15 @@ from backend.text import printable
 _SENT = re.compile(rb"Total bytes sent: ([0-9,.]+)")
 _SECRET_LIMIT = 512 * 1024
 """Bytes of one secret: what BuildKit takes."""
+_SMALL = 1 << 20
+"""Bytes of a file whose content is always compared."""
+_COMPARED = 64 << 20
+"""Bytes in larger files that are still compared by content."""
 _UNPACK = """\
 set -eu
 rm -rf "$1.new"
 mkdir -p "$1.new"
-tar -C "$1.new" -xpf -
+tar -C "$1.new" -xpmf -
 rm -rf "$1"
 mv "$1.new" "$1"
 """
@@ -67,14 +71,33 @@ async def bring(link: Link, folder: Path, to: str, *, there: bool, say: Callable
 
 
 async def _rsync(link: Link, folder: Path, to: str) -> int:
+    """Compared by content, not by time: what is staged may have the size and the time of what was before.
+
+    What was sent gets the time of its coming, since BuildKit takes a file of the same size and time to be the
+    same. Only large files, where there is much of them, are believed, and keep their times.
+    """
     compress = () if link.local else ("--compress",)
-    ended = await rsync.rsync(
-        link,
-        [
-            *("-a", "--delete", "--no-owner", "--no-group", "--omit-dir-times", "--stats", *compress),
-            *(f"{folder}/", f"{rsync.REMOTE}:{to}/"),
-        ],
+    each = ("-rlp", "--stats", *compress)
+    if await asyncio.to_thread(_large, folder) <= _COMPARED:
+        return await _pass(link, folder, to, *each, "--checksum", "--delete")
+    small = await _pass(link, folder, to, *each, "--checksum", "--delete", f"--max-size={_SMALL}")
+    return small + await _pass(
+        link, folder, to, *each, "--times", "--omit-dir-times", f"--min-size={_SMALL + 1}"
     )
+
+
+def _large(folder: Path) -> int:
+    """Bytes in files that are not small."""
+    total = 0
+    for here, _, files in os.walk(folder):
+        for name in files:
+            size = Path(here, name).lstat().st_size
+            total += size if size > _SMALL else 0
+    return total
+
+
+async def _pass(link: Link, folder: Path, to: str, *options: str) -> int:
+    ended = await rsync.rsync(link, [*options, f"{folder}/", f"{rsync.REMOTE}:{to}/"])
     if ended.returncode and ended.returncode != 24:  # 24: a file vanished while it was read
         raise rsync.explained(link.name, ended)
     found = _SENT.search(ended.stdout)

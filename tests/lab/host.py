@@ -179,12 +179,13 @@ class Host:
             for tag in more:
                 self.docker("tag", first, tag)
 
-    def load_debian(self) -> str:
-        """Put `debian:lab` (bash, procps, python3) into its engine and return that name."""
-        if not self.docker("images", "--quiet", "debian:lab"):
+    def load_debian(self, *more: str, name: str = "debian:lab") -> str:
+        """Put a Debian (bash, procps, python3, and `more` packages) into its engine and return its name."""
+        if not self.docker("images", "--quiet", name):
             change = ["--change", 'CMD ["bash"]', "--change", f"ENV PATH={_PATH}"]
-            self.docker("import", *change, "-", "debian:lab", data=images.debian().read_bytes())
-        return "debian:lab"
+            data = images.debian(*more).read_bytes()
+            self.docker("import", *change, "-", name, data=data)
+        return name
 
     def container_pid(self, name: str) -> int:
         """The first process of a running container, as the host counts."""

@@ -52,22 +52,25 @@ def _write_busybox(path: Path, work: Path) -> None:
             entry(f"usr/bin/{program}", tarfile.SYMTYPE, 0o777, link="work")
 
 
-def debian() -> Path:
-    """A tar of a small Debian with bash, procps and python3: about a minute the first time, then cached."""
-    target = cache() / "debian.tar"
-    with machine_lock("debian"):
+def debian(*more: str) -> Path:
+    """A tar of a small Debian with bash, procps, python3 and `more` packages: made once, then cached."""
+    name = "-".join(("debian", *sorted(more)))
+    target = cache() / f"{name}.tar"
+    with machine_lock(name):
         if target.exists():
             return target
-        root, part = cache() / "debian.root", cache() / "debian.tar.part"
+        root, part = cache() / f"{name}.root", cache() / f"{name}.tar.part"
         command(["rm", "-rf", str(root)])
         suite = next(
             line.partition("=")[2]
             for line in Path("/etc/os-release").read_text().splitlines()
             if line.startswith("VERSION_CODENAME=")
         )
-        argv = ["debootstrap", "--variant=minbase", "--include=procps,python3-minimal", suite, str(root)]
+        include = ",".join(("procps", "python3-minimal", *more))
+        argv = ["debootstrap", "--variant=minbase", f"--include={include}", suite, str(root)]
         command([*argv, *_mirror()], timeout=900)
-        command(["sh", "-c", f"rm -rf '{root}'/var/cache/apt/* '{root}'/var/lib/apt/lists/*"])
+        away = ("var/cache/apt/*", "var/lib/apt/lists/*", "etc/ssh/ssh_host_*")
+        command(["sh", "-c", "rm -rf " + " ".join(f"'{root}'/{each}" for each in away)])
         command(["tar", "--numeric-owner", "-C", str(root), "-cf", str(part), "."], timeout=300)
         command(["rm", "-rf", str(root)])
         part.replace(target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 
 import pytest
@@ -145,8 +146,6 @@ def test_a_detached_order_goes_on_by_itself(world):
 
 
 def test_the_context_travels_once_and_then_only_what_changed(world):
-    import os
-
     world.recipe("big", "FROM busybox\nCOPY big small /data/\n", big=os.urandom(8_000_000), small="1")
     world.berth("images", "build", "big", "--host", "h1")
     assert world.build("big", "h1")["sent"] > 8_000_000
@@ -155,6 +154,17 @@ def test_the_context_travels_once_and_then_only_what_changed(world):
     assert world.build("big", "h1")["sent"] < 100_000
     image = world.build("big", "h1")["images"][0]
     assert world.lab.host("h1").docker("run", "--rm", image, "cat", "/data/small") == "2"
+
+
+def test_content_counts_and_not_size_and_time(world):
+    place = world.recipe("same", "FROM busybox\nCOPY f /f\nRUN cat /f > /copy\n", f="one")
+    os.utime(place / "f", (10**9, 10**9))
+    world.berth("images", "build", "same", "--host", "h1")
+    (place / "f").write_text("two")
+    os.utime(place / "f", (10**9, 10**9))
+    world.berth("images", "build", "same", "--host", "h1")
+    image = world.build("same", "h1")["images"][0]
+    assert world.lab.host("h1").docker("run", "--rm", image, "cat", "/copy") == "two"
 
 
 def test_without_rsync_the_whole_context_is_sent_and_that_is_said(world):
