@@ -60,10 +60,9 @@ class Output:
         if self._rest:
             self.line(self._rest)
             self._rest = b""
-        if self._left_out:
-            self._tail.appendleft(b"%.3f ... %d lines are left out ...\n" % (time.time(), self._left_out))
+        note = b"%.3f ... %d lines are left out ...\n" % (time.time(), self._left_out)
         try:
-            for line in self._tail:
+            for line in [*([note] if self._left_out else []), *self._tail]:
                 os.write(self._file, line)
         except OSError:
             pass
