@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend import rsync
@@ -30,7 +28,7 @@ def rule_of(said: str) -> SyncRule:
     """
     home = os.path.expanduser("~")
     path = os.path.expanduser(said)
-    if said == "." or said.startswith(("./", "../")):
+    if said in (".", "..") or said.startswith(("./", "../")):
         path = os.path.join(os.getcwd(), said)
     path = os.path.normpath(os.path.join(home, path))
     if path.startswith(home.rstrip("/") + "/"):
@@ -146,5 +144,3 @@ def as_folders(many: Many) -> None:
     for host, one in many.hosts.items():
         one.sync = FolderSync(many.access, host, many.wish, many.here)
 
-
-__all__: Sequence[str] = ("FolderSync", "Path", "as_folders", "rule_of", "wish")

@@ -1,0 +1,108 @@
+"""pushdir and pulldir: one folder takes the place of another, when all of it has arrived."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from backend.config import SyncProfile, SyncRule
+from backend.errors import BerthError, UsageError
+from backend.sync.engine import Done, Wish
+from backend.sync.folder import FolderSync, rule_of
+from backend.sync.history import undo
+from backend.sync.model import Way
+from backend.sync.plan import Options
+from tests.backend.sshd import descendants, kill
+from tests.backend.sync.conftest import World, files, left_behind, write
+
+
+def folder(world: World, verb: Way = "push") -> FolderSync:
+    here, there = str(world.here / "work"), str(world.there / "work")
+    source, target = (here, there) if verb == "push" else (there, here)
+    rule = SyncRule(source=source, target=target, direction=verb, delete=True, update=False)
+    return FolderSync(world.access, "box", Wish(SyncProfile(name=f"{verb}dir", rules=(rule,)), Options(verb)))  # type: ignore[arg-type]
+
+
+async def replaced(world: World, verb: Way = "push") -> Done:
+    async with folder(world, verb) as sync:
+        return await sync.apply(await sync.plan())
+
+
+async def test_the_folder_is_replaced_and_can_be_had_back(world: World) -> None:
+    write(world.here / "work/new", "new")
+    write(world.here / "work/same", "same", age=500)
+    write(world.there / "work/gone", "gone")
+    write(world.there / "work/.hidden", "gone too")
+    before = files(world.there / "work")
+    done = await replaced(world)
+    assert files(world.there / "work") == files(world.here / "work")
+    assert (done.new, done.deleted) == (2, 2)
+    async with folder(world) as sync:
+        assert await undo(sync, done.run, "push") == (1, [])
+    assert files(world.there / "work") == before
+    assert left_behind(world.there) == [str(world.there / "work/.hidden")][:0]
+
+
+async def test_pulldir(world: World) -> None:
+    write(world.there / "work/a", "theirs")
+    write(world.here / "work/mine only", "mine")
+    await replaced(world, "pull")
+    assert files(world.here / "work") == {"a": b"theirs"}
+
+
+async def test_what_is_the_same_is_not_touched(world: World) -> None:
+    write(world.here / "work/a")
+    await replaced(world)
+    inode = (world.there / "work").stat().st_ino
+    done = await replaced(world)
+    assert (done.new, done.changed, done.run) == (0, 0, "")
+    assert (world.there / "work").stat().st_ino == inode
+
+
+async def test_a_lost_link_leaves_the_old_folder_whole(world: World) -> None:
+    write(world.here / "work/big", os.urandom(48 * 1024**2))
+    write(world.there / "work/old", "old")
+    async with folder(world) as sync:
+        task = asyncio.create_task(sync.apply(await sync.plan()))
+        staged = world.there / ".berth-new-work"
+        async with asyncio.timeout(60):
+            while not (staged.is_dir() and os.listdir(staged)):
+                assert not task.done(), task.exception()
+                await asyncio.sleep(0.005)
+        for pid in world.access.sshd.sessions():
+            for each in descendants(pid):
+                kill(each, signal.SIGTERM)
+            kill(pid)
+        with pytest.raises(BerthError):
+            await task
+    assert files(world.there / "work") == {"old": b"old"}
+    await world.access.close()
+    await replaced(world)
+    assert files(world.there / "work") == files(world.here / "work")
+    assert not staged.exists()
+
+
+async def test_an_empty_source_replaces_nothing(world: World) -> None:
+    (world.here / "work").mkdir()
+    write(world.there / "work/precious")
+    with pytest.raises(BerthError, match="is it mounted"):
+        await replaced(world)
+    assert (world.there / "work/precious").exists()
+
+
+def test_how_a_folder_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a/b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a")
+    assert rule_of("work/x").source == "work/x"
+    assert rule_of("~/work/x/").source == "work/x"
+    assert rule_of("./b").source == "a/b"
+    assert rule_of(".").source == "a"
+    assert rule_of("/data/x").source == "/data/x"
+    for wrong in ("~", "/", "..", "/data"):
+        with pytest.raises(UsageError):
+            rule_of(wrong)
