@@ -20,13 +20,14 @@ from tests.lab import Host, HostSpec, Lab, parts
 pytestmark = pytest.mark.lab
 
 BIN = "/root/shared/bin"
+SPECS = (HostSpec("h1", gpus="amd:2"), HostSpec("p1", engine="podman"))
 Inside = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     parts.require("git", "dpkg-deb")
-    with Lab(tmp_path_factory.mktemp("install") / "lab", [HostSpec("h1", gpus="amd:2")]) as lab:
+    with Lab(tmp_path_factory.mktemp("install") / "lab", SPECS) as lab:
         lab.host("h1").load_debian()
         yield lab
 
@@ -168,6 +169,28 @@ def test_where_shared_is_mounted_the_toolkit_lies_on_the_host(h1: Host, berth: B
     assert h1.run(["ls", "/home/alice/shared/bin"]).stdout.split() == sorted(toolkit.TOOLS)
     berth("unprepare", "h1", "--yes")
     assert h1.run(["find", "/home/alice/shared"]).stdout == "/home/alice/shared\n"
+
+
+def test_podman_containers_are_given_the_same(lab: Lab, berth: Berth):
+    host = lab.host("p1")
+    host.docker("run", "-d", "--name", "box", "busybox", "sleep", "1d")
+    try:
+        berth("install", "p1/box", "--no-tools")
+        listed = host.docker("exec", "box", "ls", "-l", BIN)
+        assert len(listed.splitlines()) == 1 + len(toolkit.TOOLS) and "-rwxr-xr-x" in listed
+        assert data(berth("install", "p1/box", "--no-tools", "--json"))["data"]["changes"] == []
+        assert "tuned" in host.docker("exec", "box", f"{BIN}/contenv", "env")
+        berth("uninstall", "p1/box", "--yes")
+        assert host.docker("exec", "box", "ls", "-A", "/root") == ""
+    finally:
+        host.docker("rm", "-f", "box")
+
+
+def test_a_container_that_cannot_be_written_to_says_so(h1: Host, berth: Berth):
+    h1.docker("run", "-d", "--name", "fixed", "--read-only", "busybox", "sleep", "1d")
+    assert "read-only" in berth("install", "h1/fixed", "--no-tools", code=1).stderr
+    h1.docker("stop", "-t", "0", "fixed")
+    assert "does not apply" in berth("install", "h1/fixed", code=4).stderr
 
 
 def test_a_context_says_whose_shells_are_meant(h1: Host, box: Inside, berth: Berth, lab: Lab, tmp_path: Path):
