@@ -13,6 +13,8 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
+import msgspec
+
 from backend.config import HostConfig
 from backend.errors import HostError, Unreachable
 from backend.link.api import MAX_LINE, Completed
@@ -20,6 +22,7 @@ from tests.data.fleet import make_hosts
 
 TICKS = 20
 """Intervals that are recorded; after the last one it begins again with the second."""
+ASK_IMAGES = b"images\n"
 
 
 class ReplayProcess:
@@ -37,7 +40,9 @@ class ReplayProcess:
         return self._lines()
 
     async def write(self, data: bytes) -> None:
-        """Commands go nowhere."""
+        """Commands go nowhere, but for one: images are only told of once somebody asks."""
+        if b'"images"' in data:
+            self._writer.write(ASK_IMAGES)
 
     def write_eof(self) -> None:
         """There is nothing to end."""
@@ -93,17 +98,28 @@ def opener(socket: str):
     return open_link
 
 
-async def serve(socket: str, hosts: int, containers: int, gpus: int, interval: float) -> None:
+async def serve(socket: str, hosts: int, containers: int, gpus: int, interval: float, images: int) -> None:
     """Play the recording to everybody who connects, for ever."""
     made = make_hosts(hosts, containers=containers, gpus=gpus, now=datetime.now(UTC))
     recorded = {
         host.name: [b"".join(host.lines(tick, time.time() + tick * interval)) for tick in range(TICKS)]
         for host in made
     }
+    listed = {
+        host.name: b'{"s":"images","t":%.3f,"d":%b}\n'
+        % (time.time(), msgspec.json.encode(host.images(images)))
+        for host in made
+    }
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str) -> None:
+        while line := await reader.readline():
+            if line == ASK_IMAGES:
+                writer.write(listed[name])
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         name = (await reader.readline()).decode().strip()
         phase = interval * (list(recorded).index(name) + 0.5) / len(recorded)
+        answering = asyncio.create_task(answer(reader, writer, name))
         due = asyncio.get_running_loop().time()
         tick = 0
         try:
@@ -116,6 +132,7 @@ async def serve(socket: str, hosts: int, containers: int, gpus: int, interval: f
         except ConnectionError:
             pass
         finally:
+            answering.cancel()
             writer.close()
 
     server = await asyncio.start_unix_server(play, socket)
@@ -131,9 +148,14 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=100)
     parser.add_argument("--containers", type=int, default=100)
     parser.add_argument("--gpus", type=int, default=8)
+    parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--interval", type=float, default=2.0)
     options = parser.parse_args()
-    asyncio.run(serve(options.socket, options.hosts, options.containers, options.gpus, options.interval))
+    asyncio.run(
+        serve(
+            options.socket, options.hosts, options.containers, options.gpus, options.interval, options.images
+        )
+    )
 
 
 if __name__ == "__main__":

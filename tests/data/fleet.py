@@ -25,6 +25,8 @@ from backend.model import (
     HostSnapshot,
     HostState,
     HostStats,
+    Image,
+    ImageReport,
     Mount,
     Port,
     Problem,
@@ -140,6 +142,27 @@ class SyntheticHost:
             owner=owner,
             cpu_limit=random.choice((None, None, 8.0)),
         )
+
+    def images(self, count: int) -> ImageReport:
+        """That many: half of them are on all hosts, and some of those are another image here."""
+        own = Random(f"images/{self.name}")
+        made = []
+        for index in range(count):
+            shared = index % 2 == 0
+            digits = f"{index:064x}" if shared and own.random() < 0.95 else f"{own.getrandbits(256):064x}"
+            name = f"team/{WORDS[index % len(WORDS)]}-{index if shared else f'{self.name}-{index}'}"
+            made.append(
+                Image(
+                    id=f"sha256:{digits}",
+                    tags=() if index % 10 == 9 else (f"{name}:latest",),
+                    size=(1 + index % 30) * GIB,
+                    created_at=self.now - timedelta(hours=index + 1),
+                    labels={"com.example.team": "research"},
+                )
+            )
+        used = {each.image_id: each.image for each in self.containers[: count // 10]}
+        made += [Image(id=key, tags=(name,), size=5 * GIB, created_at=self.now) for key, name in used.items()]
+        return ImageReport(images=tuple(made))
 
     # ------------------------------------------------------------------------------------------ each interval
 

@@ -226,7 +226,9 @@ class ImagesView(ListView):
             if host is not None:
                 then([row for row in rows if host in ("", row.host)])
 
-        self.app.push_screen(Choose(f"{action.title.capitalize()} where?", options), chosen)
+        self.app.push_screen(
+            Choose(f"{action.title.capitalize()} where?", options, selected=rows[0].host), chosen
+        )
 
     def given(self, action: Action) -> Mapping[str, Any]:
         """What a form is filled with: this image, and the hosts that are shown."""
