@@ -111,16 +111,14 @@ async def install_context(
     return await install(ctx, container_of(row), tools=tools, environment=environment)  # type: ignore[return-value]
 
 
-@action(
-    on=ContainerRow, applies=_runs, prints=True, title="uninstall",
-    danger="Take berth's toolkit and environment out of {0.name} on {0.host}?", group=GROUP,
-)  # fmt: skip
+@action(on=ContainerRow, applies=_runs, prints=True, group=GROUP)
 async def uninstall(
     ctx: ActionContext, row: ContainerRow, *, user: User = "", dry_run: DryRun = False
 ) -> str:
     """Take the toolkit and the environment out of the container.
 
-    What was changed since it was put there stays, and is said. Packages stay.
+    Shows what will be taken out, and asks. What was changed since it was put there stays, and is said.
+    Packages stay.
     """
     from backend.prepare.tools import uninstall
 
