@@ -76,6 +76,7 @@ class Made(Struct, frozen=True):
     digest: str
     files: int
     size: int
+    linked: bool = False
 
 
 def walk(folder: Path, ignore: Ignore, under: str = "") -> Iterator[Entry]:
@@ -102,18 +103,35 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
         raise ActionFailed(f"{folder} cannot be read: {error.strerror}.") from None
 
 
+def _leads_away(entry: Entry) -> bool:
+    """Whether it is a link that may not be told from one that stands for a file."""
+    if not entry.source or not Path(entry.source).is_symlink():
+        return False
+    leads = Path(entry.source).readlink()
+    return leads.is_absolute() or ".." in leads.parts
+
+
 class Writer:
     """Copies entries into a context, one after another, in a thread of its own."""
 
     def __init__(
-        self, into: Path | None, remembered: str, allowed: Iterable[str], stop: threading.Event
+        self,
+        into: Path | None,
+        remembered: str,
+        allowed: Iterable[str],
+        stop: threading.Event,
+        *,
+        linked: bool = False,
     ) -> None:
         """`into`: a new folder; None: nothing is written, only the digest is found out.
 
         `remembered`: what the digests are remembered by. `allowed`: patterns of keys that may be there.
+        `linked`: files of the sources may be absolute links instead of copies.
         """
         self.into = into
         self.stop = stop
+        self.linked = linked
+        """Whether there are links for files."""
         self.allowed = tuple(allowed)
         self._file = cache_dir() / "digests" / hashlib.sha256(remembered.encode()).hexdigest()[:24]
         self._old = self._read()
@@ -128,6 +146,8 @@ class Writer:
     def write(self, entries: Iterable[Entry]) -> Made:
         """All of them. Raises `ActionFailed`, and `Refused` naming a private key."""
         try:
+            entries = list(entries)
+            self.linked = self.linked and not any(map(_leads_away, entries))
             for entry in entries:
                 if self.stop.is_set():
                     break
@@ -142,7 +162,7 @@ class Writer:
         self._save()
         self._lines.sort()
         digest = hashlib.sha256("\0".join(self._lines).encode(errors="surrogateescape")).hexdigest()
-        return Made(digest, self.files, self.size)
+        return Made(digest, self.files, self.size, self.linked and self.into is not None)
 
     def _one(self, entry: Entry) -> None:
         target = None if self.into is None else self.into / entry.target
@@ -168,7 +188,7 @@ class Writer:
             data = Path(entry.source).read_bytes().replace(b"\r\n", b"\n")
             self._put(entry, target, data, status.st_mtime_ns)
         else:
-            self._regular(entry, target, mode)
+            self._regular(entry, target, mode, status)
 
     def _above(self, target: Path) -> None:
         """Make the folder it lies in; never through a link, which may lead out of the context."""
@@ -196,7 +216,13 @@ class Writer:
             os.utime(target, ns=(mtime, mtime))
         self._count(entry.target, mode, hashlib.sha256(data).hexdigest(), len(data))
 
-    def _regular(self, entry: Entry, target: Path | None, mode: int) -> None:
+    def _regular(self, entry: Entry, target: Path | None, mode: int, status: os.stat_result) -> None:
+        if self.linked and target is not None and entry.mode is None:
+            target.symlink_to(entry.source)
+            target = None
+        if target is None and (known := self._known(entry, status)):
+            self._found(entry, mode, known)
+            return
         # Neither a link nor a pipe that took its place meanwhile.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with open(os.open(entry.source, flags), "rb") as source:
@@ -209,6 +235,10 @@ class Writer:
         if target is not None:
             target.chmod(mode)
             os.utime(target, ns=(status.st_mtime_ns, status.st_mtime_ns))
+        self._found(entry, mode, known)
+
+    def _found(self, entry: Entry, mode: int, known: Known) -> None:
+        """Note what a file holds."""
         if known.key:
             self._refuse(entry)
         self._new[entry.source] = known

@@ -288,7 +288,8 @@ class Rendered(Struct, frozen=True, kw_only=True):
     recipe: str
     kind: Kind
     folder: Path
-    """The build context: real files with their times and modes, what .dockerignore excludes left out."""
+    """The build context: files with their times and modes, what .dockerignore excludes left out. See
+    `linked`."""
     dockerfile: Path
     """Outside `folder`, beside it."""
     tags: tuple[str, ...]
@@ -321,6 +322,9 @@ class Rendered(Struct, frozen=True, kw_only=True):
     """Path in the image of a hook to run as root when a container starts; empty: none."""
     user: str = ""
     """Who shells run as: of workspaces and rp projects `UID:GID`; empty: what the image says."""
+    linked: bool = False
+    """Files of `folder` may be absolute links to their sources: send what they lead to (`rsync
+    --copy-unsafe-links`). All other links in it are relative and stay inside."""
     files: int = 0
     """Number of files of the context."""
     size: int = 0

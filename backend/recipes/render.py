@@ -42,19 +42,24 @@ async def render(
     base_override: str = "",
     owner: tuple[int, int] | None = None,
     git: gitcache.Mode = "fetch",
+    linked: bool = False,
     say: Say = lambda line: None,
 ) -> Rendered:
     """Write the Dockerfile and the context of a recipe below `into`, a folder that `staging()` gave.
 
     `parents`: what was rendered before, by name: their images and digests count where this recipe stands on
     them. `base_override`: another base for this recipe alone. `owner`: uid and gid that rp projects and
-    workspaces are made for; None: ours. Raises `ConfigError` for what is wrong with the recipe, `Refused` for
-    a private key in the context, `ActionFailed` where something cannot be read or fetched.
+    workspaces are made for, of the login on a host; None: ours. `git`: "cached" asks nobody and takes
+    projects of git as they were fetched last. `linked`: whoever gets the context follows absolute links, so
+    that files need not be copied; `Rendered.linked` says whether it is so.
+
+    Raises `ConfigError` for what is wrong with the recipe, `Refused` for a private key in the context,
+    `ActionFailed` where something cannot be read or fetched.
     """
     source = await _source(recipe, parents or {}, base_override, owner)
     place = await asyncio.to_thread(_place, into, recipe.name)
     staged, origins = await _staged(recipe, place, git, say)
-    made = await _write(source, staged, place / "context", recipe)
+    made = await _write(source, staged, place / "context", recipe, linked=linked)
     await asyncio.to_thread(_write_text, place / "Dockerfile", source.text)
     return _rendered(recipe, source, place, made, origins)
 
@@ -142,7 +147,9 @@ def _where(recipe: Recipe, staged: Staged) -> str:
     return "command line" if said else place_of(recipe, "staged")
 
 
-async def _write(source: Source, staged: list[Entry], context: Path | None, recipe: Recipe) -> Made:
+async def _write(
+    source: Source, staged: list[Entry], context: Path | None, recipe: Recipe, *, linked: bool = False
+) -> Made:
     """The context, in a thread that a cancel ends; None: only what it would be."""
     stop = threading.Event()
 
@@ -154,7 +161,7 @@ async def _write(source: Source, staged: list[Entry], context: Path | None, reci
                 context.mkdir()
         except OSError as error:
             raise ActionFailed(f"{context}: {error.strerror}.") from None
-        writer = Writer(context, str(recipe.folder), recipe.config.allow_keys, stop)
+        writer = Writer(context, str(recipe.folder), recipe.config.allow_keys, stop, linked=linked)
         return writer.write([*own, *staged, *source.generated])
 
     task = asyncio.ensure_future(asyncio.to_thread(work))
@@ -199,6 +206,7 @@ def _rendered(recipe: Recipe, source: Source, place: Path, made: Made, origins: 
         cluster=recipe.config.cluster,
         pre_run=PRE_RUN if source.pre_run else "",
         user=user,
+        linked=made.linked,
         files=made.files,
         size=made.size,
         origins=(*source.origins, *origins),

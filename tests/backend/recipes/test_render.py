@@ -387,3 +387,31 @@ async def test_digests_are_those_of_what_would_be_rendered(repo: Repo, into: Pat
     again = await digests(repo.graph(), ["mamba", "it"], owner=(5, 6))
     assert again["mamba"] != found["mamba"]
     assert again["it"] == found["it"]
+
+
+async def test_a_linked_context_is_the_same_once_rsync_has_followed(repo: Repo, into: Path) -> None:
+    import subprocess
+
+    repo.write("it/Dockerfile", "FROM debian\n")
+    repo.write("it/run.sh", "x", mode=0o755)
+    repo.write("it/a/b", "1")
+    (repo.path / "it/link").symlink_to("run.sh")
+    (repo.path / "it/folder").symlink_to("a")
+    before = tree_hash(repo.path)
+    copied = await repo.render("it", into)
+    linked = await repo.render("it", into, linked=True)
+    assert (linked.linked, copied.linked) == (True, False)
+    assert linked.digest == copied.digest
+    assert (linked.folder / "a/b").is_symlink()
+    options = ["rsync", "-a", "--copy-unsafe-links", f"{linked.folder}/", f"{into}/there/"]
+    subprocess.run(options, check=True)
+    differ = ["rsync", "-an", "--delete", "--itemize-changes", f"{copied.folder}/", f"{into}/there/"]
+    assert subprocess.run(differ, check=True, capture_output=True, text=True).stdout == ""
+    assert (into / "there/run.sh").stat().st_mode & 0o777 == 0o755
+    assert os.readlink(into / "there/link") == "run.sh"
+    assert tree_hash(repo.path) == before
+    (repo.path / "it/away").symlink_to("/etc")  # no longer told from the others: everything is copied
+    assert not (await repo.render("it", into, linked=True)).linked
+    repo.write("it/key", PRIVATE)
+    with pytest.raises(Refused):
+        await repo.render("it", into, linked=True)
