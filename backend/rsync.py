@@ -54,7 +54,8 @@ async def rsync(
     program = shutil.which("rsync")
     if program is None:
         raise UsageError("rsync is not installed on this machine.", hint="Install it: sudo apt install rsync")
-    async with _remote_shell(link) as shell:
+    there = _There()
+    async with _remote_shell(link, there) as shell:
         process = await asyncio.create_subprocess_exec(
             program,
             *("--rsh", shell, "-s", *arguments),
@@ -65,6 +66,8 @@ async def rsync(
         )
         try:
             out, err = await _talk(process, input, heard)
+            if process.returncode:
+                await there.wait()
         finally:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
@@ -75,10 +78,33 @@ async def rsync(
                     with contextlib.suppress(ProcessLookupError):
                         process.kill()
                 await process.wait()
-    said = err.decode(errors="replace").strip()
+    said = _joined(err, there.stderr)
     if process.returncode in _MISSING and ("not found" in said or "No such file" in said):
         raise ActionFailed(f"{link.name} has no rsync.", hint="Install it there: sudo apt install rsync")
     return Ended(process.returncode or 0, out, said)
+
+
+class _There:
+    """What the command on the host wrote to its standard error.
+
+    rsync ends the shell it has started as soon as it fails itself, so that what comes that way is lost.
+    """
+
+    def __init__(self) -> None:
+        self.stderr = b""
+        self.ended = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Until it has ended, if it does so soon."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.ended.wait(), 2.0)
+
+
+def _joined(here: bytes, there: bytes) -> str:
+    """Both, what is the same only once."""
+    lines = here.decode(errors="replace").splitlines()
+    more = [line for line in there.decode(errors="replace").splitlines() if line not in lines]
+    return "\n".join([*more, *lines]).strip()
 
 
 async def _talk(
@@ -116,7 +142,7 @@ def explained(host: str, ended: Ended) -> ActionFailed:
 
 
 @asynccontextmanager
-async def _remote_shell(link: Link) -> AsyncIterator[str]:
+async def _remote_shell(link: Link, there: _There) -> AsyncIterator[str]:
     """What rsync has to start; it comes back to us over a socket that only we can enter."""
     folder = private_folder()
     path = str(folder / "rsh")
@@ -125,7 +151,7 @@ async def _remote_shell(link: Link) -> AsyncIterator[str]:
             listener.bind(path)
             listener.listen(1)
             listener.setblocking(False)
-            task = asyncio.create_task(_accept(link, listener))
+            task = asyncio.create_task(_accept(link, listener, there))
             try:
                 with resources.as_file(resources.files("backend").joinpath("rsh.py")) as script:
                     yield shlex.join([sys.executable, "-I", "-S", str(script), path])
@@ -136,7 +162,7 @@ async def _remote_shell(link: Link) -> AsyncIterator[str]:
         await asyncio.to_thread(shutil.rmtree, folder, True)
 
 
-async def _accept(link: Link, listener: socket.socket) -> None:
+async def _accept(link: Link, listener: socket.socket, there: _There) -> None:
     """Serve the one that comes."""
     loop = asyncio.get_running_loop()
     connection, _ = await loop.sock_accept(listener)
@@ -145,7 +171,7 @@ async def _accept(link: Link, listener: socket.socket) -> None:
         try:
             argv = await asyncio.to_thread(_wanted, connection, descriptors)
             connection.setblocking(False)
-            await _serve(link, argv, descriptors, connection)
+            await _serve(link, argv, descriptors, connection, there)
         finally:
             for each in descriptors:
                 os.close(each)
@@ -164,7 +190,9 @@ def _wanted(connection: socket.socket, descriptors: list[int]) -> list[str]:
     return [str(word) for word in json.loads(data)]
 
 
-async def _serve(link: Link, argv: list[str], pipes: list[int], connection: socket.socket) -> None:
+async def _serve(
+    link: Link, argv: list[str], pipes: list[int], connection: socket.socket, there: _There
+) -> None:
     """One remote command between rsync's pipes and a channel."""
     loop = asyncio.get_running_loop()
     process: LinkProcess | None = None
@@ -192,6 +220,8 @@ async def _serve(link: Link, argv: list[str], pipes: list[int], connection: sock
         with contextlib.suppress(OSError):
             await _frame(connection, 2, f"{error}\n".encode())
     finally:
+        there.stderr = process.stderr if process is not None else b""
+        there.ended.set()
         incoming.close()
         outgoing.close()
         if process is not None:

@@ -50,7 +50,14 @@ if [ -e "$folder/.rp/origin" ] && [ "$(cat "$folder/.rp/origin")" != "$origin" ]
   echo "other $(cat "$folder/.rp/origin")"
   exit 0
 fi
-printf '%s\\n' "$origin" > "$folder/.rp/origin"
+if [ ! -e "$folder/.rp/origin" ]; then
+  if ! printf '%s\\n' "$origin" > "$folder/.rp/origin.new" 2>/dev/null; then
+    rm -f "$folder/.rp/origin.new"
+    df -P "$folder" | awk 'NR == 2 && $4 < 8 { print "No space left on device" }' >&2
+    exit 1
+  fi
+  mv "$folder/.rp/origin.new" "$folder/.rp/origin"
+fi
 printf 'folder %s\\n' "$folder"
 """
 _WHO = "id -u; id -g; id -G; cd && pwd -P"
@@ -156,7 +163,8 @@ async def _prepare(link: Link, project: Project) -> str:
             hint=f"Give this one another name in {project.folder}/.rp/info.json, or remove that folder.",
         )
     why = printable(found.stderr.decode(errors="replace").strip()[-300:] or f"exit code {found.returncode}")
-    raise ActionFailed(f"{link.name}: the project's folder could not be made: {why}.")
+    hint = "Free some space there." if "No space left" in why else ""
+    raise ActionFailed(f"{link.name}: the project's folder could not be made: {why}.", hint=hint)
 
 
 async def _send(link: Link, project: Project, folder: str, names: list[str]) -> None:
