@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from backend.actions.context import ActionContext
 
 
+_NAMED = 3
+"""Steps that are named where it ended early."""
+
+
 async def prepare(
     ctx: ActionContext,
     name: str,
@@ -115,8 +119,10 @@ async def _do(ctx: ActionContext, name: str, found: Plan) -> list[str]:
         elif text := line.get("line") or line.get("warn"):
             ctx.report(f"  {printable(str(text), 500)}")
     if waiting:
+        left = "; ".join(steps[number].says for number in sorted(waiting)[:_NAMED])
         raise ActionFailed(
-            f"{name}: it ended early; {len(waiting)} steps were not done.", hint="Do it again."
+            f"{name}: it ended early; not known to be done: {left}.",
+            hint="What was begun there goes on to its end. Do it again, it does only what is missing.",
         )
     return failed
 

@@ -161,6 +161,26 @@ def test_packages_come_with_sudo_where_it_works_and_are_named_where_not(
         h1.run(["rm", "-f", "/usr/local/bin/sudo", "/usr/local/bin/apt-get", "/tmp/apt"])
 
 
+def test_a_lost_link_ends_no_package_manager_half_way(h1: Host, berth: Berth, settings: Path):
+    (settings / "settings.yaml").write_text("packages: [berth-nothing]\n")
+    sudo = "#!/bin/sh\n[ $2 = true ] || { touch /tmp/began; until [ -e /tmp/go ]; do sleep 0.1; done; }\n"
+    h1.put("/usr/local/bin/sudo", sudo, mode=0o755)
+    begun = "until [ -e /tmp/began ]; do sleep 0.1; done; pgrep -u alice -f sshd: | xargs kill"
+    killer = h1.popen(["sh", "-c", begun])
+    try:
+        failed = berth("prepare", "h1", "--yes", config=settings, code=1).stderr
+        assert "ended early" in failed or "lost" in failed, failed
+        assert "./.bashrc" in home(h1)
+        h1.run(["touch", "/tmp/go"])
+        manifest = f"{HOME}/.local/share/berth/prepared.json"
+        wait = f"until grep -q berth-nothing {manifest}; do sleep 0.1; done"
+        h1.run(["timeout", "60", "sh", "-c", wait])
+    finally:
+        killer.kill()
+        killer.communicate()
+        h1.run(["rm", "-f", "/usr/local/bin/sudo", "/tmp/began", "/tmp/go"])
+
+
 def test_a_package_manager_that_fails_is_an_error_and_the_files_are_there(
     h1: Host, berth: Berth, settings: Path
 ):
