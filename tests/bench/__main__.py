@@ -100,6 +100,7 @@ _MEASURE: dict[str, Callable[[Path, bool], list[Figure]]] = {
     "actions": _module("actions_cost"),
     "queue": _module("queue"),
     "slurm": _module("queue_slurm"),
+    "sync": _module("sync"),
     "recipes": _module("recipes"),
 }
 
