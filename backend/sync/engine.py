@@ -278,4 +278,3 @@ def common(here: str, there: str) -> tuple[str, str, str]:
     if not count:
         return here, there, ""
     return "/" + "/".join(mine[:-count]), "/" + "/".join(theirs[:-count]), "/".join(mine[-count:])
-

@@ -143,4 +143,3 @@ def as_folders(many: Many) -> None:
     """Let a `Many` replace folders."""
     for host, one in many.hosts.items():
         one.sync = FolderSync(many.access, host, many.wish, many.here)
-

@@ -126,8 +126,8 @@ async def take_back(
     known = [each for each in past() if each.run]
     found = next((each for each in known if not run or each.run == run), None)
     if found is None:
-        what = f"a sync {run!r}" if run else "a sync that replaced or deleted something"
-        raise NoSuchTarget(f"there is no {what} on record.", hint="See: berth sync history")
+        what = f"no sync {run!r} on record" if run else "no sync on record that replaced or deleted something"
+        raise NoSuchTarget(f"there is {what}.", hint="See: berth sync history")
     when = f"{found.started_at.astimezone():%Y-%m-%d %H:%M}"
     if not await agree(f"Undo {found.profile} of {when} with {found.host}?"):
         raise Refused("Not done.", hint="It was not confirmed.")
