@@ -90,6 +90,11 @@ class Lines:
             self._tree = tree(found, book, hosts)
         return self._tree
 
+    @property
+    def drawn(self) -> list[ImageLine] | None:
+        """The tree that was made last; None before there was one, or after what it was made of changed."""
+        return self._tree
+
     def _kept(self, line: ImageLine) -> ImageLine:
         before = self._by_key.get((line.name, line.id))
         return before if before is not None and before == line else line

@@ -35,8 +35,15 @@ def path() -> Path:
 def save(state: FleetState) -> None:
     """Write what hosts showed, atomically and for our eyes only. A disk that refuses is no error."""
     hosts = {
-        # without images: they are many, and asked for anew where somebody wants to see them
-        name: replace(host, error=None, warnings=(), retry_at=None, usage=dict(host.usage), images=None)
+        name: replace(
+            host,
+            error=None,
+            warnings=(),
+            retry_at=None,
+            usage=dict(host.usage),
+            images=None,  # they are many, and asked for anew where somebody wants to see them
+            told=host.told - {"images"},
+        )
         for name, host in state.hosts.items()
         if host.seen_at is not None
     }

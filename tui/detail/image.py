@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from backend import text as words
 from backend.errors import BerthError
 from backend.imagelines import NAMELESS, ImageLine
-from backend.imagerows import DIGEST_LABEL, RECIPE_LABEL
 from backend.text import printable
 from tui import cells
 from tui.builds import columns
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 _HOSTS = 200
 _BUILDS = 8
+_OURS = "berth."
+"""Labels that berth puts on what it builds: what they mean is shown as freshness."""
 _FOLDED = 200
 """Characters of a layer's command; `berth image layers --full` shows all of it."""
 
@@ -67,7 +68,7 @@ def _what(sheet: Sheet, target: ImageLine, view: View) -> None:
         sheet.field("size", cells.plain(words.size(target.size)), cells.plain(note, "dim") if note else ())
         sheet.field("created", view.clock(target.created_at))
     labels = {key: value for each in target.places for key, value in each.labels.items()}
-    shown = {key: value for key, value in labels.items() if key not in (DIGEST_LABEL, RECIPE_LABEL)}
+    shown = {key: value for key, value in labels.items() if not key.startswith(_OURS)}
     if shown:
         sheet.field("labels", *(cells.plain(f"{key}={value}") for key, value in shown.items()))
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from backend.building import records
+from backend.errors import ActionFailed
 from backend.imagebook import Bookkeeper
 from backend.imagerows import RecipeBook
 from tui.detail import imagefacts
@@ -30,6 +32,7 @@ class Book:
         self._looked_at = float("-inf")
         self._stamp = -1.0
         self._active: tuple[str, ...] = ()
+        self._asked = False
         self.builds: list[Build] = []
         """All on record, newest first."""
 
@@ -57,8 +60,20 @@ class Book:
         hosts = [host.name for host in app.config.hosts if not host.skip and host.engine != "none"]
         try:
             await keeper.read(app.access, hosts, self._changed)
+            await self._find_again()
         except Exception as error:
             app.report(error)
+
+    async def _find_again(self) -> None:
+        """Builds whose berth has ended go on on their hosts: ask once how those ended that nobody follows."""
+        app = self._view.berth
+        if self._asked or app.access is None:
+            return
+        self._asked = True
+        from backend.actions.context import ActionContext
+        from backend.building import asking
+
+        await asking.find_again(ActionContext(config=app.config, access=app.access, voice=_Nobody()))
 
     def _look_at_builds(self) -> None:
         if self._keeper is None or time.monotonic() - self._looked_at < _LOOK:
@@ -85,3 +100,21 @@ class Book:
         self._take(book)
         if self._view.is_mounted and self._view.display:
             self._view.show_rows()
+
+
+class _Nobody:
+    """There is nobody to tell or to ask."""
+
+    def report(self, line: str) -> None:
+        """Unheard."""
+
+    def progress(self, done: int, total: int | None) -> None:
+        """Unseen."""
+
+    async def confirm(self, question: str) -> bool:
+        """No."""
+        return False
+
+    def lend_terminal(self) -> AbstractAsyncContextManager[None]:
+        """There is none."""
+        raise ActionFailed("there is no terminal to lend.")

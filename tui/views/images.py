@@ -124,6 +124,18 @@ class ImagesView(ListView):
     def _is_chosen(self, host: str) -> bool:
         return self.hosts is None or host in self.hosts
 
+    def show_rows(self) -> None:
+        """Take the rows of the current state. A tree that changed is drawn in its order, also under a cursor
+        that moves: branches between other rows would lead nowhere."""
+        super().show_rows()
+        drawn = self._lines.drawn if self._as_tree else None
+        if drawn is not self._drawn:
+            self._drawn = drawn
+            if drawn is not None:
+                self.table.sort_by(None)
+
+    _drawn: Any = None
+
     def _watch(self) -> None:
         """Hosts tell of their images from the first time on that somebody wants to see them."""
         fleet = self.berth.fleet
