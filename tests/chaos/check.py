@@ -54,7 +54,7 @@ class Report:
         return "\n".join([*lines, *(f"  {text}" for text in self.violations)])
 
 
-def check(world: World, report: Report) -> None:
+def check(world: World, report: Report, stale: float) -> None:
     """Everything, once all jobs are over."""
     records = world.inside("records", {})
     assert records is not None, world.said
@@ -71,7 +71,7 @@ def check(world: World, report: Report) -> None:
     _never_overbooked(events, say)
     _exit_codes(world, jobs, events, marks, say)
     _engine_agrees(world, jobs, say)
-    _strangers_left_alone(world, events, say)
+    _strangers_left_alone(world, stale, say)
     _explained(said, events, world, marks, report)
 
 
@@ -215,11 +215,11 @@ def _engine_agrees(world: World, jobs: dict[int, Any], say: Any) -> None:
             holding.pop(key, None)
 
 
-def _strangers_left_alone(world: World, events: list[Any], say: Any) -> None:
+def _strangers_left_alone(world: World, stale: float, say: Any) -> None:
     for event in world.engine_events:
         if event["Action"] != "create":
             continue
         told = json.loads(event["Actor"]["Attributes"]["berth.job.json"])
         for gpu, began, ended in world.held:
-            if gpu in told.get("gpus", ()) and began + STALE < event["seen"] < ended:
+            if gpu in told.get("gpus", ()) and began + stale < event["seen"] < ended:
                 say(f"job {told['id']} was given GPU {gpu}, which somebody else held")

@@ -121,7 +121,7 @@ class World:
             time.sleep(late)
             self.kill_named(f"/opt/inside.py {verb}")
         try:
-            out, err = process.communicate(timeout=40)
+            out, err = process.communicate(timeout=120)
         except subprocess.TimeoutExpired:
             self.kill_named(f"/opt/inside.py {verb}")
             out, err = process.communicate()

@@ -21,6 +21,10 @@ from backend.agent.queue.jobs import Job, Request, Spec
 from backend.agent.queue.machine import Cpu, Gpu, Machine
 from backend.agent.queue.place import Place
 from backend.agent.queue.store import Store
+from backend.bundle import agent_zipapp
+from tests.lab import Host, HostSpec, Lab, parts
+
+from .onhost import Queue
 
 IMAGE = "sha256:" + "ab" * 32
 ANN, BOB, ROOT = Caller("ann", 4001, 4001), Caller("bob", 4002, 4002), Caller("root", 0, 0)
@@ -111,3 +115,30 @@ def body(**fields: Any) -> dict[str, Any]:
 
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="becomes other users: needs root")
+
+
+@pytest.fixture(scope="module")
+def lab_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """With Docker, four GPUs and the agent."""
+    parts.require()
+    spec = HostSpec("keeper", gpus="nvidia:4", sshd=False)
+    with Lab(tmp_path_factory.mktemp("keeper") / "lab", [spec]) as lab:
+        host = lab.host("keeper")
+        host.put("/opt/agent.pyz", agent_zipapp()[0], mode=0o755)
+        yield host
+
+
+@pytest.fixture
+def queue(lab_host: Host) -> Iterator[Queue]:
+    """Empty at the end, whatever the test left."""
+    host = lab_host
+    found = Queue(host)
+    yield found
+    host.run(["/etc/lab/service", "docker", "thaw"], check=False)
+    if not host.engine_answers():
+        host.start_engine()
+    left = [job["id"] for job in found.ask("list", {"which": "unfinished"})["jobs"]]
+    if left:
+        found.ask("cancel", {"ids": left})
+    found.idle()
+    assert found.containers() == []

@@ -112,6 +112,11 @@ class Host:
         (booked,) = self.store.book([Start(number, (), (0,), 0)], 10.0)
         return self.store.started(number, 1, key_of(self, booked), 11.0) if state == jobs.RUNNING else booked
 
+    def begun_beside(self, cpu: int) -> Job:
+        """Another one, on another CPU."""
+        (number,) = self.store.submit([job()], "ann")
+        return self.store.book([Start(number, (), (cpu,), 0)], 10.0)[0]
+
     def recover(self, *found: container.Found) -> None:
         """As the keeper does with the engine's list."""
         Task(recover.recover(self.crew, list(found)), lambda error: self._fault("recover", error))
