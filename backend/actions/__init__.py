@@ -23,6 +23,7 @@ MODULES: tuple[str, ...] = (
     "image_look",
     "building",
     "recipes",
+    "outputs",
     "private",
     "ports",
     "environment",
@@ -39,6 +40,7 @@ MODULES: tuple[str, ...] = (
 ALONE: dict[str, str] = {
     "attach": "enter",
     "enter": "enter",
+    "images build": "building",
     "killses": "enter",
     "login": "enter",
     "logs": "logs",
@@ -52,8 +54,8 @@ ALONE: dict[str, str] = {
     "shell": "run",
     "sync": "sync",
 }
-"""Verbs that people wait for, and the one file that declares each: the command line then loads no other.
-A test holds it against what is declared."""
+"""Verbs that people wait for, by one word or two, and the one file that declares each: the command line then
+loads no other. A test holds it against what is declared."""
 
 
 def load(verb: str | None = None) -> dict[str, Action]:

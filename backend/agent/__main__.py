@@ -6,7 +6,7 @@ import sys
 
 
 def start() -> None:
-    """The agent of a dashboard, or by the first word the queue or a build; each loads its own part."""
+    """The agent of a dashboard, or by the first word the queue, a build or an output; each loads its own part."""
     if sys.argv[1:2] == ["queue"]:
         from .queue.entry import main as queue
 
@@ -15,6 +15,10 @@ def start() -> None:
         from .builds.entry import main as build
 
         raise SystemExit(build(sys.argv[2:]))
+    if sys.argv[1:2] == ["output"]:
+        from .outputs.entry import main as output
+
+        raise SystemExit(output())
     from .main import main
 
     main()

@@ -22,6 +22,7 @@ PROGRAMS = {
     "podman": "podman",
     "slurmctld": "slurmctld",
     "slurmd": "slurmd",
+    "sqfstar": "squashfs-tools",
     "squeue": "slurm-client",
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",

@@ -1,0 +1,73 @@
+"""`agent output`: see the package."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from typing import Any, Dict
+
+from ..queue import place
+from . import texts
+from .source import FailedError
+from .squash import squash
+
+
+class Ended(BaseException):
+    """Nobody asks any more."""
+
+
+def main() -> int:
+    """Do what the first line of input asks for; the exit status."""
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, _end)
+    try:
+        asked = json.loads(sys.stdin.buffer.readline())
+        threading.Thread(target=_watch, daemon=True).start()
+        _say({"done": _do(asked)})
+    except Ended:
+        return 1
+    except FailedError as error:
+        _say({"failed": {"message": str(error), "hint": error.hint}})
+        return 1
+    except (OSError, ValueError, LookupError) as error:
+        _say({"failed": {"message": str(error) or type(error).__name__, "hint": ""}})
+        return 1
+    return 0
+
+
+def _do(asked: Dict[str, Any]) -> Dict[str, Any]:
+    what = asked["do"]
+    if what == "squash":
+        socket, found = place.engine_socket(
+            str(asked.get("socket") or ""), str(asked.get("engine") or "auto")
+        )
+        if found is None or not socket:
+            raise FailedError("there is no engine that we may use here")
+        return squash(socket, asked["image"], asked["into"], asked["compression"], _say)
+    if what == "read":
+        return texts.read(asked["path"])
+    if what == "edf":
+        return texts.edf(asked["name"], asked.get("folder") or "")
+    if what == "write":
+        return texts.write(asked["path"], asked["text"], asked["was"])
+    raise LookupError(f"no such thing to do: {what}")
+
+
+def _watch() -> None:
+    """The end of input ends all."""
+    while sys.stdin.buffer.readline():
+        pass
+    os.kill(os.getpid(), signal.SIGUSR1)
+
+
+def _end(number: int, frame: Any) -> None:
+    signal.signal(number, signal.SIG_IGN)
+    raise Ended
+
+
+def _say(line: Dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
