@@ -79,7 +79,7 @@ def _act(argv: list[str]) -> int:
 
         argv = spelled_out(argv, len(argv) - len(words(argv)))
     _short_run()
-    verb = next((word for word in words(argv)[:1] if word in ALONE), None)
+    verb = next((said for many in (2, 1) if (said := " ".join(words(argv)[:many])) in ALONE), None)
     argv, rest = split(argv, words(argv), load(verb))
     options = parser(separated=rest is not None, verb=verb).parse_args(argv)
     gc.enable()

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from backend.building import records, remote
-from backend.building.following import BuildFailed, Following, failed, state_of
+from backend.building import records
 from backend.building.model import Build, BuildState, Request
 from backend.building.order import worst
-from backend.building.records import Record
+from backend.building.records import BuildFailed, Record, failed
 from backend.errors import ActionFailed, BerthError, HostError, NoSuchTarget, Refused, UsageError
 from backend.text import age, duration, printable
 
@@ -181,6 +180,8 @@ def table(builds: Sequence[Build]) -> list[str]:
 
 async def find_again(ctx: ActionContext) -> None:
     """Ask hosts how builds ended that nobody follows; what cannot be asked stays as it is."""
+    from backend.building.following import state_of
+
     left = [each for each in records.listed(10 * records.KEPT, active=True) if _left(each)]
 
     async def one(build: Build) -> None:
@@ -212,6 +213,8 @@ def _write(build: Build) -> None:
 
 async def follow(ctx: ActionContext, build: Build, say: Callable[[str], None] | None = None) -> Build:
     """A build until its end: by its record where a berth works on it, else from its host."""
+    from backend.building.following import Following
+
     if not build.active:
         return build
     if records.owned(build.order):
@@ -265,6 +268,8 @@ async def _watch(ctx: ActionContext, build: Build) -> Build:
 
 async def cancel(ctx: ActionContext, build: Build) -> Build:
     """End a build, whoever works on it; how it is then. Raises `ActionFailed` where it does not end."""
+    from backend.building import remote
+
     if records.owned(build.order):
         records.ask_cancel(build.id)
         until = time.monotonic() + _CANCEL

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from backend.building import dockerlines, remote
 from backend.building.model import Build, BuildState, Step
 from backend.building.progress import Progress, line_in
-from backend.building.records import Record
-from backend.errors import ActionFailed, BerthError, HostError, NoSuchTarget
+from backend.building.records import BuildFailed, Record
+from backend.errors import HostError, NoSuchTarget
 from backend.text import duration, printable
 
 if TYPE_CHECKING:
@@ -160,17 +160,6 @@ class Following:
         )
 
 
-class BuildFailed(ActionFailed):
-    """A builder ended with an error."""
-
-    title = "Build failed"
-
-    def __init__(self, message: str, *, hint: str = "", tail: tuple[str, ...] = ()) -> None:
-        super().__init__(message, hint=hint)
-        self.tail = tail
-        """The last lines of its output."""
-
-
 def builder_of(line: str) -> str:
     """Which builder begins like this."""
     if line.startswith(('{"stream"', '{"status"', '{"error')):
@@ -184,15 +173,3 @@ async def state_of(access: Access, build: Build) -> remote.Known:
         if known.id == build.run:
             return known
     raise NoSuchTarget(f"{build.host} has forgotten build {build.id}.")
-
-
-def failed(record: Record, error: BerthError) -> None:
-    """Put on record that it failed, and why."""
-    record.update(
-        record.build.to(
-            BuildState.FAILED,
-            error=printable(error.message, 1000),
-            hint=error.hint,
-            tail=error.tail if isinstance(error, BuildFailed) else (),
-        )
-    )

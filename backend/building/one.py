@@ -10,9 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backend.building import dockerlines, fresh, remote, stage
+from backend.building import fresh
 from backend.building.bases import Bases
-from backend.building.following import Following
 from backend.building.model import BuildState, Request
 from backend.building.records import Record
 from backend.errors import ActionFailed, BerthError, HostError, NoSuchTarget, Refused
@@ -21,6 +20,8 @@ from backend.whole import whole
 
 if TYPE_CHECKING:
     from backend.actions.context import Access
+    from backend.building import remote
+    from backend.building.following import Following
     from backend.engine import EngineClient
 
 Say = Callable[[str], None]
@@ -60,6 +61,9 @@ class One:
 
     async def build(self, access: Access, bases: Bases, say: Say, *, lost: str) -> None:
         """Build it. Raises what went wrong; a cancel ends the build on its host, whole."""
+        from backend.building import remote
+        from backend.building.following import Following
+
         record, host = self.record, self.record.build.host
         record.update(record.build.to(BuildState.SENDING))
         engine = await access.engine(host)
@@ -98,6 +102,8 @@ class One:
         self, conversation: remote.Remote, following: Following, engine: EngineClient, bases: Bases
     ) -> bool:
         """Wait for our turn and hand it over; False where somebody else built the same meanwhile."""
+        from backend.building import remote, stage
+
         record, say = self.record, following.say
         secrets = {name: stage.secret(name, told) for name, told in self.rendered.secrets.items()}
         waited = False
@@ -125,6 +131,8 @@ class One:
         raise ActionFailed(f"{engine.host}: the build did not begin.")
 
     def _specification(self, secrets: dict[str, bytes], builder: str) -> dict[str, object]:
+        from backend.building import dockerlines, remote
+
         rendered, dockerfile = self.rendered, self._dockerfile
         labels = fresh.labels(rendered, dockerfile, self._bases)
         if builder == "classic" and not rendered.target:
@@ -161,6 +169,8 @@ class One:
         record.update(record.build.to(BuildState.BUILDING, error=""))
 
     async def _cancel_there(self, access: Access) -> None:
+        from backend.building import remote
+
         try:
             async with asyncio.timeout(20.0):
                 link = await access.link(self.record.build.host)

@@ -16,10 +16,9 @@ from msgspec.structs import replace
 
 from backend.building import records
 from backend.building.bases import Bases, Confirm
-from backend.building.following import failed
 from backend.building.model import Build, BuildState, Request
 from backend.building.one import One
-from backend.building.records import Record
+from backend.building.records import Record, failed
 from backend.building.rendering import Rendering, overrides
 from backend.errors import BerthError, HostError
 from backend.recipes.discover import load

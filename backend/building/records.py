@@ -23,7 +23,8 @@ import msgspec
 from backend import atomic
 from backend.building.model import ACTIVE, Build, BuildState
 from backend.config.paths import state_dir
-from backend.errors import NoSuchTarget, UsageError
+from backend.errors import ActionFailed, BerthError, NoSuchTarget, UsageError
+from backend.text import printable
 
 KEPT = 200
 """Builds that are remembered; those that are active always are."""
@@ -186,6 +187,29 @@ class Record:
             return
         with contextlib.suppress(OSError):
             atomic.write(folder() / f"{self.build.id}.json", msgspec.json.encode(self.build), durable=False)
+
+
+class BuildFailed(ActionFailed):
+    """A builder ended with an error."""
+
+    title = "Build failed"
+
+    def __init__(self, message: str, *, hint: str = "", tail: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.tail = tail
+        """The last lines of its output."""
+
+
+def failed(record: Record, error: BerthError) -> None:
+    """Put on record that a build failed, and why."""
+    record.update(
+        record.build.to(
+            BuildState.FAILED,
+            error=printable(error.message, 1000),
+            hint=error.hint,
+            tail=error.tail if isinstance(error, BuildFailed) else (),
+        )
+    )
 
 
 # ------------------------------------------------------------------------------ owning, cancelling

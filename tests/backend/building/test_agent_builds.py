@@ -196,7 +196,8 @@ def test_the_command_lines():
     assert argv == [
         "/bin/docker", "buildx", "build", "--builder", "default", "--load", "--progress=rawjson",
         "--provenance=false", "--file", "/ctx/Dockerfile", "--tag", "a:1", "--tag", "b:1",
-        "--build-arg", "x=y z", "--label", "l=1", "--secret", "id=k,src=/s/0", "--target", "one", "--no-cache", "--", "/ctx/tree",
+        "--build-arg", "x=y z",
+        "--label", "l=1", "--secret", "id=k,src=/s/0", "--target", "one", "--no-cache", "--", "/ctx/tree",
     ]  # fmt: skip
     assert environment == {"DOCKER_HOST": "unix:///run/d.sock"}
     podman, environment = builders.command(builders.Builder("podman", "/bin/podman"), "/run/p.sock", spec, {})
