@@ -26,6 +26,7 @@ from backend import atomic
 from backend.config.paths import cache_dir
 from backend.errors import ActionFailed, Refused
 from backend.recipes.ignore import Ignore
+from backend.recipes.linking import leads_away, whole_folders
 from backend.text import printable
 from backend.toolkit.find_keys import PACKAGED
 
@@ -103,14 +104,6 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
         raise ActionFailed(f"{folder} cannot be read: {error.strerror}.") from None
 
 
-def _leads_away(entry: Entry) -> bool:
-    """Whether it is a link that may not be told from one that stands for a file."""
-    if not entry.source or not Path(entry.source).is_symlink():
-        return False
-    leads = Path(entry.source).readlink()
-    return leads.is_absolute() or ".." in leads.parts
-
-
 class Writer:
     """Copies entries into a context, one after another, in a thread of its own."""
 
@@ -131,7 +124,11 @@ class Writer:
         self.into = into
         self.stop = stop
         self.linked = linked
-        """Whether there are links for files."""
+        """Whether there are links for files and folders."""
+        self._whole: set[str] = set()
+        """Folders that can be one link."""
+        self._behind: set[str] = set()
+        """Folders that are one, and those in them: what lies there is there already."""
         self.allowed = tuple(allowed)
         self._file = cache_dir() / "digests" / hashlib.sha256(remembered.encode()).hexdigest()[:24]
         self._old = self._read()
@@ -147,7 +144,9 @@ class Writer:
         """All of them. Raises `ActionFailed`, and `Refused` naming a private key."""
         try:
             entries = list(entries)
-            self.linked = self.linked and not any(map(_leads_away, entries))
+            self.linked = self.linked and not any(map(leads_away, entries))
+            if self.linked:
+                self._whole = whole_folders(entries)
             for entry in entries:
                 if self.stop.is_set():
                     break
@@ -166,6 +165,8 @@ class Writer:
 
     def _one(self, entry: Entry) -> None:
         target = None if self.into is None else self.into / entry.target
+        if entry.target.rpartition("/")[0] in self._behind:
+            target = None
         if target is not None:
             self._above(target)
         if not entry.source:
@@ -179,7 +180,11 @@ class Writer:
                 target.symlink_to(leads)
             self._note(entry.target, 0o777, f"-> {leads}")
         elif stat.S_ISDIR(status.st_mode):
-            if target is not None:
+            if self.linked and entry.target in self._whole:
+                self._behind.add(entry.target)
+                if target is not None:
+                    target.symlink_to(entry.source)
+            elif target is not None:
                 target.mkdir(exist_ok=True)
                 target.chmod(stat.S_IRWXU)
                 self._folders.append((target, mode, status.st_mtime_ns))

@@ -323,7 +323,7 @@ class Rendered(Struct, frozen=True, kw_only=True):
     user: str = ""
     """Who shells run as: of workspaces and rp projects `UID:GID`; empty: what the image says."""
     linked: bool = False
-    """Files of `folder` may be absolute links to their sources: send what they lead to (`rsync
+    """Files and folders in `folder` may be absolute links to their sources: send what they lead to (`rsync
     --copy-unsafe-links`). All other links in it are relative and stay inside."""
     files: int = 0
     """Number of files of the context."""
