@@ -220,10 +220,14 @@ async def images_prune(
     plans, failed = await _plans(ctx, names, rule)
     doomed = sum(len(each.doomed) for each in plans)
     total = size(sum(each.frees for each in plans))
+    if failed and not plans:
+        raise failed[0]
+    if not host:
+        failed = []  # of all hosts, some may have no engine at all; that was said
+    if not doomed and failed:
+        raise failed[0]
     if not doomed:
-        if failed:
-            raise failed[0]
-        return f"nothing to remove on {', '.join(names)}"
+        return f"nothing to remove on {', '.join(each.host for each in plans)}"
     if dry_run:
         return f"{_count(doomed)} would go, {total} free"
     if not await ctx.confirm(_question(plans, total)):
@@ -231,7 +235,7 @@ async def images_prune(
     answers = await asyncio.gather(
         *(_prune(ctx, each) for each in plans if each.doomed), return_exceptions=True
     )
-    return _pruned(ctx, names, [*answers, *failed])
+    return _pruned(ctx, [*answers, *failed])
 
 
 async def _plans(ctx: ActionContext, names: Sequence[str], rule: Rule) -> tuple[list[Plan], list[BerthError]]:
@@ -286,7 +290,7 @@ async def _prune(ctx: ActionContext, plan: Plan) -> Outcome:
     return await prune.remove(engine, plan, users, lambda line: ctx.report(printable(line, 300)))
 
 
-def _pruned(ctx: ActionContext, names: Sequence[str], answers: Sequence[Outcome | BaseException]) -> str:
+def _pruned(ctx: ActionContext, answers: Sequence[Outcome | BaseException]) -> str:
     """What went in all. Raises the first thing that went wrong."""
     removed = freed = stayed = 0
     bad: list[BerthError] = []
