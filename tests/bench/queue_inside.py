@@ -9,6 +9,7 @@ import time
 AGENT = ["python3", "-I", "-S", "/opt/agent.pyz", "queue"]
 MARKS = "/var/tmp/marks"
 IMAGE = "busybox:latest"
+GPUS = 8
 
 
 def ask(verb, body):
@@ -29,8 +30,10 @@ def job(name, script="", **request):
 
 def mark(name, since):
     """Milliseconds from `since` until the container made its first mark, by the kernel's clock."""
-    path = f"{MARKS}/{name}"
+    path, patience = f"{MARKS}/{name}", time.monotonic() + 300
     while not os.path.exists(path):
+        if time.monotonic() > patience:
+            sys.exit(f"{name} did not come")
         time.sleep(0.002)
     return round((os.stat(path).st_mtime - since) * 1000, 1)
 
@@ -92,16 +95,19 @@ def starts(count):
 
 
 def releases(count):
-    """Milliseconds from a container's end to the next one's creation, and start, as the engine says."""
+    """Milliseconds from a container's end to the next one's creation, start and first instruction.
+
+    Each job has all GPUs, so that the next one waits for them. The ends are the engine's own.
+    """
     watch = ["docker", "events", "--format", "{{json .}}", "--filter", "label=berth.queue"]
     events = subprocess.Popen(watch, stdout=subprocess.PIPE)
-    ask(
-        "submit",
-        {"jobs": [job(f"r{number}", "sleep 0.1", cpus=os.cpu_count()) for number in range(count + 1)]},
-    )
+    jobs = [job(f"r{number}", "sleep 0.1", cpus=1, gpus=GPUS) for number in range(count + 1)]
+    ids = {str(number) for number in ask("submit", {"jobs": jobs})["ok"]["ids"]}
     died, created, started = [], [], []
     for line in events.stdout:
         event = json.loads(line)
+        if event["Actor"]["Attributes"].get("berth.job") not in ids:
+            continue  # the end of one before
         at = event["timeNano"] / 1e6
         if event["Action"] == "die":
             died.append(at)
@@ -112,23 +118,65 @@ def releases(count):
         if len(died) > count:
             break
     events.kill()
+    begun = [os.stat(f"{MARKS}/r{number}").st_mtime * 1000 for number in range(1, count + 1)]
+    nexts = {"create": created[1:], "start": started[1:], "first": begun}
     return {
-        "create": [round(new - old, 1) for old, new in zip(died, created[1:], strict=False)],
-        "start": [round(new - old, 1) for old, new in zip(died, started[1:], strict=False)],
+        what: [round(new - old, 1) for old, new in zip(died, times, strict=False)]
+        for what, times in nexts.items()
     }
 
 
+def marked(name):
+    """A program that notes its first instruction and its last one, a tenth of a second apart."""
+    return f": >{MARKS}/{name}; sleep 0.1; : >{MARKS}/{name}-end"
+
+
+def between(letter, count):
+    """Milliseconds from each program's end to the first instruction of the next, once all have ended."""
+    mark(f"{letter}{count}-end", 0)
+    ends = [os.stat(f"{MARKS}/{letter}{number}-end").st_mtime for number in range(count)]
+    begins = [os.stat(f"{MARKS}/{letter}{number}").st_mtime for number in range(1, count + 1)]
+    return [round((begin - end) * 1000, 1) for end, begin in zip(ends, begins, strict=True)]
+
+
 def spooler(count):
-    """The same for task-spooler: from the end of one program to the first instruction of the next."""
+    """The same for task-spooler, whose jobs are programs without containers."""
     os.environ["TS_SOCKET"] = "/run/bench-tsp"
     for number in range(count + 1):
-        script = f": >{MARKS}/t{number}; sleep 0.1; : >{MARKS}/e{number}"
-        subprocess.run(["tsp", "-n", "sh", "-c", script], stdout=subprocess.DEVNULL, check=True)
-    subprocess.run(["tsp", "-w"], stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(["tsp", "-n", "sh", "-c", marked(f"t{number}")], stdout=subprocess.DEVNULL, check=True)
+    found = between("t", count)
     subprocess.run(["tsp", "-K"], check=False)
-    ends = [os.stat(f"{MARKS}/e{number}").st_mtime for number in range(count)]
-    begins = [os.stat(f"{MARKS}/t{number}").st_mtime for number in range(1, count + 1)]
-    return [round((begin - end) * 1000, 1) for end, begin in zip(ends, begins, strict=True)]
+    return found
+
+
+def gflow(count):
+    """The same for gflow, each job waiting for the one before.
+
+    Not for its GPUs: gflow 0.4 looks every 10 s whether processes are gone from them, and the ones here have
+    none; jobs that wait for GPUs alone stay where they are until something else happens.
+    """
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run(["gflowd", "start"], check=True, **quiet)
+    while subprocess.run(["ginfo"], check=False, **quiet).returncode:
+        time.sleep(0.1)
+    for number in range(count + 1):
+        script = f"{MARKS}/w{number}.sh"
+        with open(script, "w") as file:
+            file.write(f"#!/bin/sh\n{marked(f'w{number}')}\n")
+        os.chmod(script, 0o755)
+        after = ["--depends-on", "@"] if number else []
+        subprocess.run(["gbatch", *after, script], check=True, **quiet)
+    found = between("w", count)
+    subprocess.run(["gflowd", "stop"], check=False, **quiet)
+    return found
+
+
+def slurm(count):
+    """The same for Slurm: sbatch with all GPUs."""
+    for number in range(count + 1):
+        argv = ["sbatch", f"--gres=gpu:{GPUS}", "--output=/dev/null", "--wrap", marked(f"s{number}")]
+        subprocess.run(argv, stdout=subprocess.DEVNULL, check=True)
+    return between("s", count)
 
 
 def at_once(count):
@@ -202,5 +250,5 @@ def long_line(count):
 
 os.makedirs(MARKS, exist_ok=True)
 os.chmod(MARKS, 0o777)
-print(json.dumps({"starts": starts, "releases": releases, "spooler": spooler, "at_once": at_once,
-                  "long_line": long_line}[sys.argv[1]](int(sys.argv[2]))))  # fmt: skip
+print(json.dumps({"starts": starts, "releases": releases, "spooler": spooler, "gflow": gflow, "slurm": slurm,
+                  "at_once": at_once, "long_line": long_line}[sys.argv[1]](int(sys.argv[2]))))  # fmt: skip

@@ -44,15 +44,15 @@ async def _all(lab: Lab, runs: int) -> list[Figure]:
     async with StandaloneAccess(config) as access:
         cluster = SlurmQueue(config.host("c1"), access)
         alone = DockerQueue(config.host("alone"), access)
-        _pace(lab, slurm.DEFAULT)
+        pace(lab, slurm.DEFAULT)
         found = [await _starts(lab, cluster, alone, runs)]
-        _pace(lab, slurm.QUICK)
+        pace(lab, slurm.QUICK)
         found += await _poll(lab, cluster, runs)
         await alone.close()
     return found
 
 
-def _pace(lab: Lab, scheduler: str) -> None:
+def pace(lab: Lab, scheduler: str) -> None:
     """Slurm's own pace, or the lab's."""
     cluster = [spec for spec in lab.specs if spec.slurm]
     for spec in cluster:
