@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import getpass
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backend.building import fresh
 from backend.building.bases import Bases
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from backend.actions.context import Access
     from backend.building import remote
     from backend.building.following import Following
+    from backend.building.glance import Looks
     from backend.engine import EngineClient
 
 Say = Callable[[str], None]
@@ -42,7 +43,7 @@ class One:
         except OSError as error:
             raise ActionFailed(f"{rendered.dockerfile} cannot be read: {error.strerror}.") from None
 
-    async def stale(self, engine: EngineClient, bases: Bases) -> str:
+    async def stale(self, engine: Looks, bases: Bases) -> str:
         """Why it has to be built; empty where it is fresh. Looks at the engine, changes nothing."""
         if self._request.force or self._request.no_cache:
             return "it is asked for"
@@ -54,8 +55,7 @@ class One:
             found = None
         why = fresh.reason(found, self.rendered, self._dockerfile, self._bases)
         if found is not None and not why:
-            for tag in self.rendered.tags[1:]:
-                await engine.tag(self.rendered.tags[0], tag)
+            why = _nameless(found, self.rendered.tags[1:])
             self.record.update(self.record.build.to(self.record.build.state, image_id=str(found.get("Id"))))
         return why
 
@@ -122,7 +122,12 @@ class One:
                     return False
                 record.update(record.build.to(BuildState.SENDING))
                 sent = await stage.bring(
-                    engine.link, self.rendered.folder, f"{event.folder}/tree", there=event.rsync, say=say
+                    engine.link,
+                    self.rendered.folder,
+                    f"{event.folder}/tree",
+                    there=event.rsync,
+                    say=say,
+                    linked=self.rendered.linked,
                 )
                 following.begin(event.builder)
                 record.update(record.build.to(BuildState.SENDING, sent=sent, builder=event.builder))
@@ -201,3 +206,12 @@ class One:
                 with suppress(BerthError):
                     await engine.remove_image(tag)
             raise
+
+
+def _nameless(found: dict[str, Any], tags: Sequence[str]) -> str:
+    """Why an image that is fresh has to be built all the same: it lacks a name. Podman's names are longer."""
+    has = [str(each) for each in found.get("RepoTags") or ()]
+    for tag in tags:
+        if not any(each == tag or each.endswith(f"/{tag}") for each in has):
+            return f"it is not called {tag} yet"
+    return ""

@@ -62,7 +62,13 @@ class Rendering:
         for each in self._line(recipe)[1:]:
             parents[each.name] = await self._rendered(each, owner)
         return await render(
-            recipe, graph=self._graph, parents=parents, owner=owner, into=self._into, say=self._say
+            recipe,
+            graph=self._graph,
+            parents=parents,
+            owner=owner,
+            linked=True,
+            into=self._into,
+            say=self._say,
         )
 
     async def close(self) -> None:

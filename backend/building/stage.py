@@ -58,27 +58,31 @@ def secret(name: str, told: Secret) -> bytes:
     return data
 
 
-async def bring(link: Link, folder: Path, to: str, *, there: bool, say: Callable[[str], None]) -> int:
+async def bring(
+    link: Link, folder: Path, to: str, *, there: bool, say: Callable[[str], None], linked: bool = False
+) -> int:
     """Make the folder `to` of a host the same as `folder`; how many bytes travelled.
 
-    `there`: whether the host has rsync. Raises `ActionFailed` where a step fails, a full disk for one.
+    `there`: whether the host has rsync. `linked`: absolute links in it stand for what they lead to. Raises
+    `ActionFailed` where a step fails, a full disk for one.
     """
     if there and shutil.which("rsync"):
-        return await _rsync(link, folder, to)
+        return await _rsync(link, folder, to, linked)
     missing = "this machine" if there else link.name
     say(f"{missing} has no rsync: the whole context is sent")
-    return await _tar(link, folder, to)
+    return await _tar(link, folder, to, linked)
 
 
-async def _rsync(link: Link, folder: Path, to: str) -> int:
+async def _rsync(link: Link, folder: Path, to: str, linked: bool) -> int:
     """Compared by content, not by time: what is staged may have the size and the time of what was before.
 
     What was sent gets the time of its coming, since BuildKit takes a file of the same size and time to be the
     same. Only large files, where there is much of them, are believed, and keep their times.
     """
     compress = () if link.local else ("--compress",)
-    each = ("-rlp", "--stats", *compress)
-    if await asyncio.to_thread(_large, folder) <= _COMPARED:
+    follow = ("--copy-unsafe-links",) if linked else ()
+    each = ("-rlp", "--stats", *compress, *follow)
+    if await asyncio.to_thread(_large, folder, linked) <= _COMPARED:
         return await _pass(link, folder, to, *each, "--checksum", "--delete")
     small = await _pass(link, folder, to, *each, "--checksum", "--delete", f"--max-size={_SMALL}")
     return small + await _pass(
@@ -86,13 +90,18 @@ async def _rsync(link: Link, folder: Path, to: str) -> int:
     )
 
 
-def _large(folder: Path) -> int:
+def _large(folder: Path, linked: bool) -> int:
     """Bytes in files that are not small."""
     total = 0
-    for here, _, files in os.walk(folder):
-        for name in files:
-            size = Path(here, name).lstat().st_size
-            total += size if size > _SMALL else 0
+    waiting = [folder]
+    while waiting:
+        for path in waiting.pop().iterdir():
+            if path.is_symlink() and not (linked and path.readlink().is_absolute()):
+                continue
+            if path.is_dir():
+                waiting.append(path)
+            elif (size := path.stat().st_size) > _SMALL:
+                total += size
     return total
 
 
@@ -104,11 +113,11 @@ async def _pass(link: Link, folder: Path, to: str, *options: str) -> int:
     return int(re.sub(rb"[,.]", b"", found[1])) if found else 0
 
 
-async def _tar(link: Link, folder: Path, to: str) -> int:
+async def _tar(link: Link, folder: Path, to: str, linked: bool) -> int:
     process = await link.start(["sh", "-c", _UNPACK, "sh", to])
     sent = 0
     try:
-        async for piece in _packed(folder):
+        async for piece in _packed(folder, linked):
             sent += len(piece)
             await process.write(piece)
         process.write_eof()
@@ -124,7 +133,7 @@ async def _tar(link: Link, folder: Path, to: str) -> int:
     return sent
 
 
-async def _packed(folder: Path) -> AsyncIterator[bytes]:
+async def _packed(folder: Path, linked: bool) -> AsyncIterator[bytes]:
     """A tar of a folder, in pieces, packed in a thread."""
     loop = asyncio.get_running_loop()
     pieces: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue()
@@ -147,7 +156,7 @@ async def _packed(folder: Path) -> AsyncIterator[bytes]:
         try:
             sink: IO[bytes] = Sink()  # type: ignore[assignment]  # write() is enough
             with tarfile.open(fileobj=sink, mode="w|", bufsize=_PIECE) as archive:
-                archive.add(folder, ".", filter=_plain)
+                _add(archive, folder, ".", linked)
         except BrokenPipeError:
             return
         except BaseException as error:
@@ -164,6 +173,16 @@ async def _packed(folder: Path) -> AsyncIterator[bytes]:
     finally:
         gone.set()
         room.release()
+
+
+def _add(archive: tarfile.TarFile, path: Path, name: str, linked: bool) -> None:
+    """A file or folder with all that is in it."""
+    while linked and path.is_symlink() and path.readlink().is_absolute():
+        path = path.readlink()
+    archive.add(path, name, recursive=False, filter=_plain)
+    if path.is_dir() and not path.is_symlink():
+        for each in sorted(path.iterdir()):
+            _add(archive, each, f"{name}/{each.name}", linked)
 
 
 def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
