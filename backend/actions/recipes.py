@@ -22,7 +22,7 @@ Root = Annotated[tuple[str, ...], Option("folder with recipes, instead of those 
 
 
 @action(
-    on=None, name="images-recipes", verb="images recipes", title="recipes", changes=False, prints=True,
+    on=None, name="images-recipes", verb="images recipes", title="recipes", changes=False,
     streams="backend.recipes.show:recipes", group=GROUP,
 )  # fmt: skip
 async def images_recipes(ctx: ActionContext, target: None, *, root: Root = ()) -> str:
@@ -39,7 +39,7 @@ async def images_recipes(ctx: ActionContext, target: None, *, root: Root = ()) -
 
 
 @action(
-    on=None, name="images-tree", verb="images tree", title="stack of images", changes=False, prints=True,
+    on=None, name="images-tree", verb="images tree", title="stack of images", changes=False,
     streams="backend.recipes.show:show_tree", group=GROUP,
 )  # fmt: skip
 async def images_tree(

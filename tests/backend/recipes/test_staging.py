@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -117,7 +118,7 @@ def test_a_kill_at_any_point_leaves_sources_whole_and_is_cleaned_up_after(repo: 
         # A point in the next render: by the number of files that are there, which no clock decides.
         wanted = rounds.randrange(1, 60)
         while sum(1 for _ in staging.folder().glob("*/it/context/**/*")) < wanted and process.poll() is None:
-            pass
+            time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
