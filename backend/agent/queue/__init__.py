@@ -22,8 +22,8 @@ The modules, and who may use whom (arrows of import one way):
     runs        one attempt: create, start, limits (idle), stop, end. container and podman are what the engine
                 is asked for; tidy and savelog what comes after the end.
     recover     database, labels and engine agree again after a crash: adopt, record, queue again. Its parts:
-                verdict (what is believed), epoch (since when the engine looks), remains (what a container left
-                on the machine).
+                verdict (what is believed), epoch (since when the engine looks), remains (what a container
+                left on the machine).
     retention   what is old is forgotten, at a quiet moment.
     standby     who keeps the queue: starts keepers and standbys. waiting is all that a standby loads.
     detached    processes that outlive their parent.
