@@ -12,6 +12,7 @@ from backend.text import printable, size
 
 if TYPE_CHECKING:
     from backend.actions.context import Access
+    from backend.building.glance import Looks
     from backend.config import Config
     from backend.engine import EngineClient
 
@@ -32,7 +33,7 @@ class Bases:
         self._pull = pull
         self._turns: dict[tuple[str, str], asyncio.Lock] = {}
 
-    async def identity(self, engine: EngineClient, reference: str) -> str:
+    async def identity(self, engine: Looks, reference: str) -> str:
         """The id of an image there; empty where it is not."""
         try:
             return str((await engine.inspect_image(reference)).get("Id") or "")

@@ -16,11 +16,12 @@ from msgspec.structs import replace
 
 from backend.building import records
 from backend.building.bases import Bases, Confirm
+from backend.building.glance import Glance, glance
 from backend.building.model import Build, BuildState, Request
 from backend.building.one import One
 from backend.building.records import Record, failed
 from backend.building.rendering import Rendering, overrides
-from backend.errors import BerthError, HostError
+from backend.errors import BerthError, EngineError, HostError
 from backend.recipes.discover import load
 from backend.recipes.graph import RecipeGraph
 from backend.recipes.model import Recipe
@@ -59,6 +60,8 @@ class Order:
         self._cancelled: set[str] = set()
         self._graph: RecipeGraph | None = None
         self._recipes: list[Recipe] = []
+        self._looks: dict[str, Glance | None] = {}
+        self._looking: Mapping[str, asyncio.Task[Glance | None]] = {}
 
     async def prepare(self) -> None:
         """Read the recipes. Raises what is wrong with them, or with the request, as a whole."""
@@ -72,10 +75,25 @@ class Order:
 
         A cancel ends all builds on their hosts before it is passed on.
         """
-        records.settle()
-        if self._graph is None:
-            await self.prepare()
+        looking = {name: asyncio.create_task(self._glance(name)) for name in self.request.hosts}
+        try:
+            records.settle()
+            if self._graph is None:
+                await self.prepare()
+            await self._carry_out(looking)
+        finally:
+            for task in looking.values():
+                task.cancel()
+            await asyncio.gather(*looking.values(), return_exceptions=True)
+        return [record.build for record in self.records]
+
+    async def _glance(self, host: str) -> Glance | None:
+        """Connect while recipes are read."""
+        return await glance(self._access, self._config.host(host))
+
+    async def _carry_out(self, looking: Mapping[str, asyncio.Task[Glance | None]]) -> None:
         assert self._graph is not None
+        self._looking = looking
         with records.own(self.id):
             async with staging() as into:
                 rendering = Rendering(self._graph, into, self._say)
@@ -83,7 +101,6 @@ class Order:
                     await self._all(self._recipes, rendering)
                 finally:
                     await rendering.close()
-        return [record.build for record in self.records]
 
     async def _all(self, recipes: list[Recipe], rendering: Rendering) -> None:
         watching = asyncio.create_task(self._watch())
@@ -120,7 +137,9 @@ class Order:
         self.records += here.values()
         gate = asyncio.Semaphore(self._jobs)
         try:
-            await self._access.engine(host)  # once, before all want it
+            self._looks[host] = await asyncio.shield(self._looking[host])
+            if self._looks[host] is None:
+                await self._access.engine(host)  # once, before all want it
         except BerthError as error:
             for record in here.values():
                 record.keep()
@@ -141,6 +160,8 @@ class Order:
             raise
         finally:
             await asyncio.gather(*tasks.values(), return_exceptions=True)
+            if (look := self._looks[host]) is not None:
+                await look.close()
         for task in tasks.values():
             if not task.cancelled():
                 task.result()  # a bug is not hidden
@@ -175,8 +196,7 @@ class Order:
             rendered = await rendering.of(recipe, self._access, record.build.host)
             record.update(replace(record.build, images=rendered.tags))
             one = One(record, rendered, self.request, source=recipe.file)
-            engine = await self._access.engine(record.build.host)
-            why = await one.stale(engine, self._bases)
+            why = await self._stale(one)
             if why:
                 record.update(replace(record.build, why=why))
                 record.keep()
@@ -188,7 +208,7 @@ class Order:
                 say(f"left out: {text}")
                 return
             if any(each.build.state is BuildState.DONE for each, _ in above):
-                why = await one.stale(engine, self._bases)
+                why = await self._stale(one)
             if not why:
                 record.update(record.build.to(BuildState.FRESH))
                 say("nothing to do")
@@ -213,6 +233,16 @@ class Order:
             for line in record.build.tail:
                 say(f"| {line}")
             say(f"failed: {error.message}")
+
+    async def _stale(self, one: One) -> str:
+        """Why it has to be built: by the first look where that works, else by the engine's client."""
+        host = one.record.build.host
+        if (look := self._looks[host]) is not None:
+            try:
+                return await one.stale(look, self._bases)
+            except EngineError:
+                self._looks[host] = None
+        return await one.stale(await self._access.engine(host), self._bases)
 
     async def _timed(self, one: One, say: Say) -> None:
         record = one.record

@@ -1,0 +1,93 @@
+"""A first look at the images of a host without the engine's client, whose import takes longer than the look.
+
+For the command line: most calls of `berth images build` find everything fresh, and need nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
+
+from backend.agent.http_parse import ResponseError, ResponseParser
+from backend.enginesockets import find_sockets
+from backend.errors import BerthError, EngineError, NoSuchTarget
+
+if TYPE_CHECKING:
+    from backend.actions.context import Access
+    from backend.config import HostConfig
+
+_WAIT = 10.0
+"""Seconds for one answer."""
+_LIMIT = 1 << 22
+"""Bytes of one answer."""
+
+
+class Looks(Protocol):
+    """What can tell of images: this look, or the engine's client."""
+
+    async def inspect_image(self, image: str) -> dict[str, Any]:
+        """Everything the engine knows of an image. Raises `NoSuchTarget`, `EngineError`."""
+
+
+class Glance:
+    """The images of one engine, by one connection that is kept open."""
+
+    def __init__(self, host: str, path: str) -> None:
+        self.host = host
+        self._path = path
+        self._turn = asyncio.Lock()
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def inspect_image(self, image: str) -> dict[str, Any]:
+        """Everything the engine knows of an image. Raises `NoSuchTarget`, `EngineError`."""
+        async with self._turn:
+            try:
+                async with asyncio.timeout(_WAIT):
+                    status, body = await self._get(f"/images/{quote(image, safe='/:@')}/json")
+                found = json.loads(body)
+            except (OSError, ResponseError, ValueError, TimeoutError) as error:
+                await self.close()
+                raise EngineError(f"{self.host}: the engine's answer makes no sense ({error}).") from None
+        if status == 404:
+            raise NoSuchTarget(f"{self.host} has no image {image}.")
+        if status != 200 or not isinstance(found, dict):
+            raise EngineError(f"{self.host}: the engine answered with status {status}.")
+        return found
+
+    async def _get(self, path: str) -> tuple[int, bytes]:
+        if self._streams is None:
+            self._streams = await asyncio.open_unix_connection(self._path)
+        reader, writer = self._streams
+        body = bytearray()
+        parser = ResponseParser(on_data=body.extend)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: engine\r\n\r\n".encode())
+        while not parser.done:
+            data = await reader.read(65536)
+            if not data or len(body) > _LIMIT:
+                raise ConnectionResetError("it hung up")
+            parser.feed(data)
+        return parser.status, bytes(body or parser.body)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._streams is not None:
+            _, writer = self._streams
+            self._streams = None
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+
+async def glance(access: Access, host: HostConfig) -> Glance | None:
+    """A look at a host's engine; None where only its client can tell (or say what is wrong)."""
+    if access.state is not None or host.engine == "none":
+        return None  # in the dashboard the client is there already
+    try:
+        link = await access.link(host.name)
+        found = await find_sockets(link, host)
+        return Glance(host.name, await link.forward_socket(found.use[0])) if found.use else None
+    except (BerthError, TimeoutError):
+        return None
