@@ -31,13 +31,23 @@ Say = Callable[[str], None]
 class One:
     """A build that is to be done, or proves not to be needed."""
 
-    def __init__(self, record: Record, rendered: Rendered, request: Request, *, source: Path | None) -> None:
+    def __init__(
+        self,
+        record: Record,
+        rendered: Rendered,
+        request: Request,
+        *,
+        source: Path | None,
+        sending: asyncio.Semaphore | None = None,
+    ) -> None:
         """`source`: the Dockerfile that people know."""
         self.record = record
         self.rendered = rendered
         self._request = request
         self._source = str(source or "")
         self._bases: dict[str, str] = {}
+        self.sending = sending or asyncio.Semaphore(1)
+        """Contexts that are on their way to the host at a time."""
         try:
             self._dockerfile = rendered.dockerfile.read_text("utf-8", "replace")
         except OSError as error:
@@ -121,14 +131,15 @@ class One:
                     record.update(record.build.to(BuildState.FRESH, why="somebody else built it"))
                     return False
                 record.update(record.build.to(BuildState.SENDING))
-                sent = await stage.bring(
-                    engine.link,
-                    self.rendered.folder,
-                    f"{event.folder}/tree",
-                    there=event.rsync,
-                    say=say,
-                    linked=self.rendered.linked,
-                )
+                async with self.sending:
+                    sent = await stage.bring(
+                        engine.link,
+                        self.rendered.folder,
+                        f"{event.folder}/tree",
+                        there=event.rsync,
+                        say=say,
+                        linked=self.rendered.linked,
+                    )
                 following.begin(event.builder)
                 record.update(record.build.to(BuildState.SENDING, sent=sent, builder=event.builder))
                 await conversation.say({"build": self._specification(secrets, event.builder)})

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 GO_ON, STOP = "go-on", "stop"
+_CHANNELS = 6
+"""Builds at a time over one connection: sshd allows ten sessions, and others need some."""
+_SENDING = 2
+"""Contexts on their way to one host at a time."""
 _LOOK = 0.4
 """Seconds between two looks whether somebody wishes the end of a build."""
 _GOOD = frozenset({BuildState.FRESH, BuildState.DONE})
@@ -60,6 +64,7 @@ class Order:
         self._cancelled: set[str] = set()
         self._graph: RecipeGraph | None = None
         self._recipes: list[Recipe] = []
+        self._sending: dict[str, asyncio.Semaphore] = {}
         self._looks: dict[str, Glance | None] = {}
         self._looking: Mapping[str, asyncio.Task[Glance | None]] = {}
 
@@ -135,7 +140,7 @@ class Order:
         """All recipes on one host."""
         here = {recipe.name: Record(self._build(host, recipe)) for recipe in recipes}
         self.records += here.values()
-        gate = asyncio.Semaphore(self._jobs)
+        gate = asyncio.Semaphore(self._jobs if self._config.host(host).local else min(self._jobs, _CHANNELS))
         try:
             self._looks[host] = await asyncio.shield(self._looking[host])
             if self._looks[host] is None:
@@ -195,7 +200,8 @@ class Order:
         try:
             rendered = await rendering.of(recipe, self._access, record.build.host)
             record.update(replace(record.build, images=rendered.tags))
-            one = One(record, rendered, self.request, source=recipe.file)
+            sending = self._sending.setdefault(record.build.host, asyncio.Semaphore(_SENDING))
+            one = One(record, rendered, self.request, source=recipe.file, sending=sending)
             why = await self._stale(one)
             if why:
                 record.update(replace(record.build, why=why))
