@@ -187,7 +187,8 @@ def _positional(parser: argparse.ArgumentParser, param: Param) -> None:
     parser.add_argument(
         dest(param),
         metavar=_metavar(param),
-        default=argparse.SUPPRESS,
+        # argparse holds a default that is a text, SUPPRESS too, against the choices
+        default=None if param.choices else argparse.SUPPRESS,
         choices=param.choices or None,
         help=_help(param),
         **more,

@@ -24,6 +24,7 @@ MODULES: tuple[str, ...] = (
     "building",
     "recipes",
     "outputs",
+    "repository",
     "private",
     "ports",
     "environment",

@@ -6,7 +6,7 @@ import sys
 
 
 def start() -> None:
-    """The agent of a dashboard, or by the first word the queue, a build or an output; each loads its own part."""
+    """The agent of a dashboard, or by the first word the queue, a build, an output; each loads its part."""
     if sys.argv[1:2] == ["queue"]:
         from .queue.entry import main as queue
 

@@ -61,7 +61,7 @@ def create(
     template: Template, name: str, root: Path, graph: Graph, *, base: str = "", gpus: Gpus | None = None
 ) -> tuple[Path, list[str]]:
     """Write the recipe below `root`; its folder, and what to know. Raises `UsageError`, `ActionFailed`."""
-    _check(name, template)
+    check(name, template)
     if template == "rp":
         return _rp(root / name)
     folder = place(template, name, root)
@@ -83,7 +83,7 @@ def place(template: Template, name: str, root: Path) -> Path:
     return root / name if root.name == below else root / below / name
 
 
-def _check(name: str, template: Template) -> None:
+def check(name: str, template: Template) -> None:
     """A folder of this name has to give an image a name."""
     if template != "cluster" and ":" in name:
         raise UsageError(f"{name!r:.100} holds a tag.", hint="Tags are said in berth.yaml: `tags:`.")

@@ -1,0 +1,78 @@
+"""berth link and berth images branch, as people type them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.backend.repository.test_links import git
+
+Berth = Callable[..., subprocess.CompletedProcess]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A working copy of a repository of cluster images whose remote is on GitHub, and was pushed to once."""
+    folder = tmp_path / "imgs"
+    (folder / "reasoning_base").mkdir(parents=True)
+    (folder / "reasoning_base/Dockerfile").write_text("FROM busybox\n")
+    (folder / "projects/reasoning:2025.1").mkdir(parents=True)
+    (folder / "projects/reasoning:2025.1/Dockerfile").write_text("FROM reasoning_base\nRUN true\n")
+    git(tmp_path, "init", str(folder))
+    git(folder, "add", "-A")
+    git(folder, "commit", "-m", "one")
+    git(folder, "remote", "add", "origin", "git@github.com:o/imgs.git")
+    git(folder, "update-ref", "refs/remotes/origin/main", "HEAD")
+    return folder
+
+
+@pytest.fixture
+def berth(copy: Path, tmp_path: Path) -> Berth:
+    own = {
+        "BERTH_STATE_DIR": f"{tmp_path}/state",
+        "BERTH_CONFIG_DIR": f"{tmp_path}/config",
+        "HOME": f"{tmp_path}",
+    }
+
+    def run(*words: str, code: int = 0) -> subprocess.CompletedProcess:
+        done = subprocess.run(
+            [sys.executable, "-m", "tui", *words],
+            cwd=copy, env={**os.environ, **own, "PYTHONPATH": os.getcwd()}, capture_output=True, text=True,
+            stdin=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, (done.stdout, done.stderr)
+        return done
+
+    return run
+
+
+def test_a_link_is_one_line_on_stdout(berth, copy):
+    sha = git(copy, "rev-parse", "HEAD")
+    assert berth("link").stdout == f"https://github.com/o/imgs/commit/{sha}\n"
+    found = berth("link", "file", "projects/reasoning:2025.1/Dockerfile:2").stdout
+    assert found == f"https://github.com/o/imgs/blob/{sha}/projects/reasoning%3A2025.1/Dockerfile#L2\n"
+    assert "git keeps" in berth("link", "file", "nope", code=2).stderr
+    assert "git switch" in berth("link", "request", code=2).stderr
+
+
+def test_a_branch_for_a_change_and_a_template_for_a_new_project(berth, copy):
+    done = berth("images", "branch", "reasoning:2025.1", "--root", str(copy))
+    assert re.search(r"branch reasoning-2025\.1_\S+_\d{8}_\d{6}", done.stderr)
+    git(copy, "commit", "--allow-empty", "-m", "two")
+    done = berth("link", "request")
+    assert done.stdout.startswith("https://github.com/o/imgs/compare/main...reasoning-2025.1_")
+    assert "not on origin yet" in done.stderr
+
+    done = berth("images", "branch", "mine:1", "--root", str(copy))
+    assert "1 commits ahead of origin/main, 0 behind" in done.stderr
+    assert "reasoning_base" in (copy / "projects/mine:1/Dockerfile").read_text()
+    assert "mine:1" in berth("images", "recipes", "--root", str(copy)).stdout
+    before = git(copy, "branch")
+    berth("images", "branch", "a/b", "--root", str(copy), code=2)
+    assert git(copy, "branch") == before
