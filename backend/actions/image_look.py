@@ -38,9 +38,11 @@ async def image_layers(
 
     engine = await ctx.engine(row.host)
     facts = await look.facts(engine, await the_same(engine, row))
-    for step in facts.layers:
+    for place, step in enumerate(facts.layers):
         command = printable(step.command, 20_000 if full else _FOLDED)
-        names = f"  <- {', '.join(step.tags)}" if step.tags else ""
+        last = place == len(facts.layers) - 1
+        tags = step.tags or (facts.tags if last else ())  # Podman does not say them here
+        names = f"  <- {', '.join(tags)}" if tags else ""
         made = age(step.created_at) if step.created_at is not None else "-"
         ctx.report(f"{size(step.size) if step.size else '-':>7}  {made:>8}  {command}{printable(names, 300)}")
     real = sum(step.size > 0 for step in facts.layers)
