@@ -19,8 +19,8 @@ from .store import Store
 from .store.outside import RECOVERED
 
 Answer = Dict[str, Any]
-ReadMachine = Callable[[Sequence[str]], Machine]
-"""Reads the machine; the argument names the queue's own containers."""
+ReadMachine = Callable[..., Machine]
+"""Reads the machine; the arguments: the ids of the queue's own containers, and what runs beside them."""
 
 
 class Caller(NamedTuple):
@@ -45,11 +45,11 @@ def caller() -> Caller:
     return Caller(user(), os.getuid(), os.getgid())
 
 
-def read_machine(ours: Sequence[str] = ()) -> Machine:
+def read_machine(ours: Sequence[str] = (), others: Sequence[Any] = ()) -> Machine:
     """This machine now."""
     from .machine import MachineWatch
 
-    return MachineWatch().read((), ours=ours)
+    return MachineWatch().read(others, ours=ours)
 
 
 class Desk:
@@ -70,7 +70,18 @@ class Desk:
 
     def machine(self) -> Machine:
         """The machine, as it is beside the queue's own containers."""
-        return self._read_machine([job.container for job in self.store.active_jobs() if job.container])
+        return self._read_machine(self._ours())
+
+    def machine_now(self) -> Machine:
+        """The same, with the GPUs that other containers asked for: for who wants to know what is free."""
+        from .others import running
+
+        ours = self._ours()
+        others = running(self.place.socket, frozenset(ours))
+        return self._read_machine(ours, others) if others else self._read_machine(ours)
+
+    def _ours(self) -> List[str]:
+        return [job.container for job in self.store.active_jobs() if job.container]
 
     def never(self, jobs: Sequence[Job]) -> str:
         """Why this machine can never run one of these, or nothing.

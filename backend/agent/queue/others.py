@@ -6,15 +6,41 @@ One inspect for each that starts, and only while jobs wait for GPUs; nothing for
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Dict, List, Set
+from typing import AbstractSet, Any, Callable, Dict, List, Set
 
 from .. import containers
 from ..containers import Entry
 from ..owner import Owners
 from .enginelink import EngineLink
+from .images import get
 from .tasks import Task
 
 _RUNNING = ("running", "paused", "restarting")
+_TIMEOUT = 5.0
+_MOST = 200
+"""Containers that are looked at for one question."""
+
+
+def running(socket: str, ours: AbstractSet[str]) -> List[Entry]:
+    """Those that run now, for who asks once. What the engine does not tell is left out. Blocks."""
+
+    def ask(target: str) -> Any:
+        reply = get(socket, target, _TIMEOUT)
+        try:
+            return json.loads(reply.body) if reply.error is None and reply.status == 200 else None
+        except ValueError:
+            return None
+
+    listed = ask("/containers/json") or []
+    keys = [str(entry.get("Id")) for entry in listed if isinstance(entry, dict) and entry.get("Id")]
+    found = []
+    owners = Owners()
+    for key in [key for key in keys if key not in ours][:_MOST]:
+        entry = containers.inspected(ask(f"/containers/{key}/json"))
+        if entry is not None and entry.running:
+            entry.wire["owner"] = owners.owner(entry.wire)
+            found.append(entry)
+    return found
 
 
 class Others:

@@ -36,7 +36,7 @@ def overview(desk: Desk, with_machine: bool) -> Dict[str, Any]:
         **keeper(desk.place),
     }
     if with_machine:
-        machine = desk.machine()
+        machine = desk.machine_now()
         answer.update(free(machine, desk.store.active_jobs(), limits))
         if machine.error:
             answer["notes"].append(f"GPUs: {machine.error}")
@@ -73,7 +73,7 @@ def free(machine: Machine, active: List[Job], limits: Limits) -> Dict[str, Any]:
 def forecast(desk: Desk, job: Job) -> Dict[str, Any]:
     """When the job would start, were it queued now; seconds from now, None where nobody knows."""
     limits = desk.store.limits()
-    machine = desk.machine()
+    machine = desk.machine_now() if job.request.gpus else desk.machine()
     never = impossible(job, machine, limits)
     never = never or closed(limits)
     if never:
