@@ -65,7 +65,8 @@ async def submit(
     if project is not None and config.host(chosen).queue == "slurm" and config.host(chosen).engine == "none":
         raise UsageError(
             f"{chosen} has no engine that could build this project's image.",
-            hint="Name an image that the cluster's nodes can have: --image IMAGE",
+            hint="Build it on another host and bring it where the nodes find it, then name it: --image "
+            "registry.example.org/NAME:TAG, or a file that login node and nodes share: --image /DIR/NAME.sqsh.",
         )
     if project is not None:
         from backend.projects.bring import bring, output_file
