@@ -66,7 +66,7 @@ async def submit(
         raise UsageError(
             f"{chosen} has no engine that could build this project's image.",
             hint="Build it on another host and bring it where the nodes find it, then name it: --image "
-            "registry.example.org/NAME:TAG, or a file that login node and nodes share: --image /DIR/NAME.sqsh.",
+            "registry.example.org/NAME:TAG, or a file that all of them share: --image /DIR/NAME.sqsh.",
         )
     if project is not None:
         from backend.projects.bring import bring, output_file
