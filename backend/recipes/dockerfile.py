@@ -29,6 +29,7 @@ _PLACED = frozenset({"FROM", "ARG ", "ARG\t"})
 _DIRECTIVE = re.compile(r"#[ \t]*([A-Za-z][A-Za-z0-9]*)[ \t]*=[ \t]*(.+?)[ \t]*\Z")
 _DIRECTIVES = ("syntax", "escape", "check")
 _NAME = re.compile(r"\S+")
+_LINE_END = re.compile("\n")
 _FLAG = re.compile(r"\s*--(\S*)")
 _HEREDOC = re.compile(r"\d*<<(-?)([^<]+)")
 _STAGE = re.compile(r"[a-z][a-z0-9_.-]*")
@@ -101,6 +102,9 @@ def parse(text: str) -> Dockerfile:
 
 def split_words(text: str, escape: str) -> Iterator[tuple[int, int]]:
     """Start and end of the words of a line; quotes and escaped spaces keep one together."""
+    if "'" not in text and '"' not in text and escape not in text:
+        yield from (match.span() for match in _NAME.finditer(text))
+        return
     at, length = 0, len(text)
     while at < length:
         if text[at].isspace():
@@ -126,12 +130,8 @@ class _Parser:
         self.text = text
         self.skip = 1 if text.startswith("\ufeff") else 0
         self.lines = text[self.skip :].split("\n")
-        self.starts: list[int] = []
+        self.starts = [self.skip, *(match.end() for match in _LINE_END.finditer(text))]
         """Offset of each line."""
-        offset = self.skip
-        for line in self.lines:
-            self.starts.append(offset)
-            offset += len(line) + 1
         self.escape = "\\"
         self.syntax = ""
         self.pieces: list[tuple[int, int]] = []
@@ -177,6 +177,8 @@ class _Parser:
         name, _, rest = text.partition(" ")
         rest = rest.lstrip()
         if name not in _SIMPLE or not rest or rest.startswith("--") or "<<" in rest:
+            return 0
+        if not bare.startswith(name):  # cut by a line end
             return 0
         found.append(Instruction(name, rest, first + 1, line.index(name) + 1))
         return number

@@ -8,6 +8,7 @@ A layer on an image from a registry, `nvidia/cuda:11.8.0-devel-ubuntu22.04` + `s
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _DOMAIN = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
@@ -28,6 +29,7 @@ def split(reference: str) -> tuple[str, str, str]:
     return f"{front}{slash}{last}", tag, digest
 
 
+@lru_cache(maxsize=4096)
 def problem(reference: str) -> str:
     """Why an engine would not take this as an image; nothing if it would."""
     name, tag, digest = split(reference)

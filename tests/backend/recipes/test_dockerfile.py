@@ -202,6 +202,8 @@ def test_any_word_is_expanded_or_refused(text: str) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(WORDS | st.sampled_from(["\\\n", "\n RUN", "ENV a", "\nCOPY"]), max_size=30).map(" ".join))
+@example("\\\n \nCOPY FROM")
+@example("RU\\\nN x")
 @example(" RUN a \\\n # c\n\n  b \\  \nENV x")
 @example("RUN a \\\\\nENV b\\")
 def test_the_quick_way_through_plain_instructions_is_the_long_one(text: str) -> None:
