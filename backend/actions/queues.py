@@ -103,7 +103,8 @@ async def queue_settings(
     """Show or change what holds for everybody in the queue of a host; only root there may change it.
 
     jobs-per-user=N and gpus-per-user=N: how much of each person runs at a time; 0 is without limit.
-    reserved-cpus=N and reserved-memory=SIZE: what jobs never get.
+    reserved-cpus=N and reserved-memory=SIZE: what jobs never get. keep-days=N and keep-jobs=N: how long ended
+    jobs are remembered, and how many of them; 0 is all.
     """
     from backend.queues import rules
     from backend.queues.choose import queue_of

@@ -18,6 +18,8 @@ _NAMES = {
     "gpus-per-user": "max_gpus_per_user",
     "reserved-cpus": "reserved_cpus",
     "reserved-memory": "reserved_memory",
+    "keep-days": "keep_days",
+    "keep-jobs": "keep_jobs",
 }
 _LISTED = 10
 """Jobs that are named one by one."""
@@ -43,7 +45,7 @@ def read(changes: Iterable[str]) -> dict[str, int]:
             raise UsageError(f"{word!r} is no setting of a queue.", hint=f"NAME=VALUE; {', '.join(_NAMES)}.")
         value = value.strip()
         if value == "0" or key != "reserved_memory":
-            if not value.isdecimal() or len(value) > 7:
+            if not value.isdecimal() or len(value) > 8:
                 raise UsageError(f"{name}: {value!r} is no number.", hint="0 is none.")
             found[key] = int(value)
         else:
@@ -55,7 +57,7 @@ def said(found: Mapping[str, Any]) -> Iterator[str]:
     """A line for each setting."""
     for name, key in _NAMES.items():
         value = int(found.get(key) or 0)
-        none = "none" if name.startswith("reserved") else "no limit"
+        none = "none" if name.startswith("reserved") else "all" if name.startswith("keep") else "no limit"
         shown = none if not value else size(value) if key == "reserved_memory" else str(value)
         yield f"{name:<16} {shown}"
 

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -58,6 +58,7 @@ SHOTS = (
     Shot("gpus", (150, 38), ("2",), "GPUs", png=True),
     Shot("containers", (150, 38), ("3",), "Containers", png=True),
     Shot("contexts", (150, 38), ("4",), "Contexts"),
+    Shot("jobs", (150, 38), ("5", "j"), "queued", png=True),
     Shot("images", (150, 38), ("6", "j"), r"Images \d", png=True),
     Shot("sessions", (150, 38), ("7",), "Sessions"),
     Shot("filter", (160, 30), ("3", "slash", *"alice", "enter"), "alice"),
@@ -85,8 +86,8 @@ class FastClock:
         self._told, self._since, self._speed = self(), uptime(), 1
 
 
-async def take(lab: Lab, folder: Path, seconds: float) -> list[Path]:
-    """Watch the fleet for a while, then take every picture; their paths."""
+async def take(lab: Lab, folder: Path, seconds: float, only: Sequence[str] = ()) -> list[Path]:
+    """Watch the fleet for a while, then take every picture, or only some; their paths."""
     config = load(lab.config_dir)
     app = BerthApp(config)
     clock = FastClock()
@@ -98,7 +99,8 @@ async def take(lab: Lab, folder: Path, seconds: float) -> list[Path]:
             app.fleet.set_interval(0.5)
             await asyncio.sleep(seconds)
             clock.slow_down()
-            return [path for shot in SHOTS for path in await _shoot(app, pilot, shot, folder)]
+            wanted = [shot for shot in SHOTS if not only or shot.name in only]
+            return [path for shot in wanted for path in await _shoot(app, pilot, shot, folder)]
     finally:
         ticking.cancel()
 
@@ -192,6 +194,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.screenshots", description=__doc__)
     parser.add_argument("--lab", type=Path, help="a demo lab that is up; default: one for the time")
     parser.add_argument("--seconds", type=float, default=75.0, help="how long to watch before (75)")
+    parser.add_argument("--only", nargs="+", choices=[shot.name for shot in SHOTS], help="only these")
     options = parser.parse_args()
     if shutil.which("chromium") is None:
         print("screenshots: chromium is missing (Debian: apt install chromium)", file=sys.stderr)
@@ -200,7 +203,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="berth-shots-") as folder:
         lab = Lab.attach(options.lab) if options.lab else demo.up(Path(folder) / "lab")
         try:
-            for path in asyncio.run(take(lab, FOLDER, options.seconds)):
+            for path in asyncio.run(take(lab, FOLDER, options.seconds, options.only or ())):
                 print(path.relative_to(FOLDER.parent))
         finally:
             if not options.lab:

@@ -7,17 +7,33 @@ import math
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from tests.lab import config
-from tests.lab.demo_fleet import CONTEXTS, DISK_USED, HOSTS, SESSIONS, WORK, Work
+from tests.lab.demo_fleet import (
+    CONTEXTS,
+    DISK_USED,
+    HOSTS,
+    JOBS,
+    ROCM,
+    SESSIONS,
+    TORCH,
+    WORK,
+    Queued,
+    Work,
+)
 from tests.lab.host import Host
 from tests.lab.lab import Lab, default_directory
 from tests.lab.machine import wait_for
 from tests.lab.root import USERS
 from tests.lab.spec import GIB
+
+_JOB_UTIL = 91
+"""Percent that the GPUs of the queues' jobs are busy."""
 
 
 def up(directory: Path | None = None) -> Lab:
@@ -26,6 +42,7 @@ def up(directory: Path | None = None) -> Lab:
     try:
         lab.each(_furnish)
         config.write(lab, contexts=CONTEXTS)
+        _queue(lab)
         tick(lab, 0)
     except BaseException:
         lab.down()
@@ -115,6 +132,38 @@ def _stamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
 
 
+def _queue(lab: Lab) -> None:
+    """Jobs in the queues, by the people whose they are; memory on the GPUs of those that run."""
+    for job in JOBS:
+        image = ROCM if lab.host(job.host).spec.gpus.startswith("amd") else TORCH
+        words = ("run", "--host", job.host, "--image", image, *job.options, "-d", "--", *job.command.split())
+        _berth(lab, job.owner, *words)
+    for job in JOBS:
+        if job.gpu_memory:
+            host = lab.host(job.host)
+            row = wait_for(lambda job=job: _running(lab, job), f"{job.options[1]} to start")
+            for uuid in row["gpu_uuids"]:  # of AMD's it is the unique id with a word before it
+                index = next(
+                    gpu.index for gpu in host.gpus.gpus if uuid.endswith(gpu.uuid.removeprefix("0x"))
+                )
+                host.use_gpu(row["container"], index, int(job.gpu_memory * GIB))
+
+
+def _running(lab: Lab, job: Queued) -> Any:
+    rows = json.loads(_berth(lab, job.owner, "jobs", "--json", "--host", job.host))
+    return next((row for row in rows if row["name"] == job.options[1] and row["container"]), None)
+
+
+def _berth(lab: Lab, user: str, *words: str) -> str:
+    """A command line of a user of the lab's hosts."""
+    with tempfile.TemporaryDirectory(prefix="berth-demo-") as folder:
+        hosts = (lab.config_dir / "hosts.yaml").read_text()
+        (Path(folder) / "hosts.yaml").write_text(f"username: {user}\n" + hosts.partition("\n")[2])
+        environment = {**os.environ, "BERTH_STATE_DIR": folder}
+        argv = [sys.executable, "-m", "tui", "--config", folder, *words]
+        return subprocess.run(argv, env=environment, check=True, capture_output=True, text=True).stdout
+
+
 def _session(host: Host, user: str, session: str, windows: dict[str, str]) -> None:
     size = ["-x", "120", "-y", "32"]
     for number, (window, program) in enumerate(windows.items()):
@@ -134,7 +183,8 @@ def tick(lab: Lab, step: int) -> None:
             continue
         for gpu in gpus.gpus:
             work = next((each for each in WORK if each.host == host.name and gpu.index in each.gpus), None)
-            busy = work.util if work else 0
+            held = any(process.gpu == gpu.index for process in gpus.processes)
+            busy = work.util if work else _JOB_UTIL * held
             wave = math.sin(step / 5 + gpu.index * 1.3) + 0.5 * math.sin(step / 2 + gpu.index)
             gpu.util = max(0, min(100, round(busy + wave * (100 - busy) / 3 - (busy % 7)))) if busy else 0
             limit = gpus.model.power_limit_w

@@ -101,6 +101,36 @@ WORK = (
          options=("-p", "127.0.0.1:8889:8889")),
 )  # fmt: skip
 
+
+@dataclass(frozen=True)
+class Queued:
+    """A job of the demo's queues, in the order in which they are queued."""
+
+    host: str
+    owner: str
+    options: tuple[str, ...]
+    """Of `berth run`."""
+    command: str
+    gpu_memory: float = 0
+    """GiB on each GPU it is given."""
+
+
+JOBS = (
+    Queued("h100-1", "alice", ("--name", "tokenize", "--env", "WORK_SECONDS=1"),
+           "python tokenize.py --shard 3"),
+    Queued("h100-1", "bob", ("--name", "convert", "--env", "WORK_SECONDS=1", "--env", "WORK_EXIT=2"),
+           "python convert.py --to hf"),
+    Queued("h100-1", "alice", ("--name", "ablation-rope", "-g", "1", "-t", "6h"),
+           "python train.py --ablate rope", 38.0),
+    Queued("h100-1", "alice", ("--name", "train-13b", "-g", "4", "-t", "2d"),
+           "torchrun train.py --model 13b"),
+    Queued("h100-1", "bob", ("--name", "eval", "--array", "1-3%2", "-g", "1", "-t", "40m"),
+           "python eval.py --suite mmlu"),
+    Queued("mi300", "bob", ("--name", "lora-r128", "-g", "1", "-t", "3h"),
+           "python finetune.py --lora-rank 128", 60.0),
+    Queued("mi300", "alice", ("--name", "pretrain-next", "-g", "8", "-t", "1d"), "torchrun pretrain.py"),
+)  # fmt: skip
+
 CONTEXTS: dict[str, dict[str, Any]] = {
     "llm": {
         "host": "h100-1", "image": TORCH, "container": "train-llm", "user": "alice", "workdir": "/workspace",

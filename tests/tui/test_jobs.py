@@ -226,6 +226,17 @@ def test_a_line_per_gpu_with_the_jobs_numbers_and_an_axis() -> None:
     assert "now" in lines[-1]
 
 
+def test_who_has_a_gpu_without_the_queue_is_named() -> None:
+    now = NOW.timestamp()
+    taken = next(gpu for gpu in GPUS if not gpu.free and gpu.containers)
+    free = next(gpu for gpu in GPUS if gpu.free)
+    first, second, _ = (text_of(line) for line in timeline.lines([], [taken, free], now, 60))
+    assert f"│ {taken.containers[0]}" in first
+    assert second.rstrip().endswith("│")
+    job = _job(42, started_at=NOW - timedelta(hours=1), gpu_uuids=(taken.uuid,), gpus=1, time_limit=7200.0)
+    assert taken.containers[0] not in text_of(timeline.lines([job], [taken], now, 60)[0])
+
+
 def test_no_room_is_no_timeline() -> None:
     assert timeline.lines([], GPUS, 0.0, 20) == []
     assert timeline.lines([], [], 0.0, 80) == []

@@ -30,7 +30,7 @@ def page(target: JobRow, view: View) -> Page:
     _has(sheet, row, [gpu for gpu in gpus if gpu.uuid in row.gpu_uuids])
     _times(sheet, row, view)
     if gpus:
-        sheet.heading("GPUs of this host", (("who had them, who has them, who comes next", "dim"),))
+        sheet.heading("GPUs of this host", (("past, now and next", "dim"),))
         sheet.block(lambda width: timeline.lines(rows, gpus, view.now.timestamp(), width))
     title = cells.join(
         cells.plain(f"job {row.id}"),

@@ -1,7 +1,7 @@
 """The GPUs of a host over time: who had what, who has it now, what comes next. Pure.
 
 GPU 0  ████42████│▒▒▒51▒▒▒▒
-GPU 1            │
+GPU 1            │ jupyter-bob
 -2h              now           +4h
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from backend.model import GpuRow, JobRow
-from backend.text import duration
+from backend.text import duration, printable
 from tui.cells import fit
 from tui.columns import Cell
 
@@ -90,7 +90,7 @@ def lines(jobs: Sequence[JobRow], gpus: Sequence[GpuRow], now: float, width: int
         (
             *fit(((f"GPU {gpu.index}", "key"),), _LABEL),
             (" ", ""),
-            *_line(found[gpu.uuid], room, past, future, inks),
+            *_line(found[gpu.uuid], room, (past, future), inks, _others(gpu)),
         )
         for gpu in gpus
     ]
@@ -115,10 +115,24 @@ def _colours(found: Mapping[str, Sequence[Span]]) -> dict[str, str]:
     return {job: _INKS[place % len(_INKS)] for place, job in enumerate(jobs)}
 
 
-def _line(each: Sequence[Span], room: int, past: float, future: float, inks: Mapping[str, str]) -> Cell:
+def _others(gpu: GpuRow) -> str:
+    """Who has a GPU without the queue: it is not free, whatever the queue does."""
+    if gpu.free or gpu.stale:
+        return ""
+    return printable(", ".join(gpu.containers or gpu.owners) or "in use", 60)
+
+
+def _line(
+    each: Sequence[Span], room: int, window: tuple[float, float], inks: Mapping[str, str], others: str
+) -> Cell:
+    past, future = window
     marks: list[tuple[str, str]] = [(" ", "")] * room
     middle = _place(0.0, room, past, future)
     marks[middle] = ("│", "dim")
+    if others and others.isascii() and not any(span.begin <= 0 < span.end for span in each):
+        text = others[: max(0, room - middle - 2)]
+        for place, char in enumerate(text, middle + 2):
+            marks[place] = (char, "dim")
     for span in each:
         first = max(0, _place(span.begin, room, past, future))
         last = min(room - 1, _place(span.end, room, past, future) - 1)

@@ -56,12 +56,12 @@ class JobsView(ListView):
         """All columns."""
         return (
             words("host", "HOST", 8, lambda r: r.host, grow=1),
-            words("engine", "ENGINE", 6, lambda r: r.engine, priority=8),
+            words("engine", "ENGINE", 6, lambda r: r.engine, priority=8, optional=True),
             figures("id", "ID", 4, lambda r: cells.plain(r.id), _number),
-            words("name", "NAME", 14, called, grow=5),
+            words("name", "NAME", 12, called, grow=5),
             words("owner", "OWNER", 8, lambda r: r.owner, grow=1, priority=2),
             words("state", "STATE", 10, lambda r: r.state, cell=state),
-            words("reason", "WHY / WHEN", 22, _why, cell=_reason, grow=6, priority=1),
+            words("reason", "WHY / WHEN", 18, _why, cell=_reason, grow=6, priority=1),
             figures("gpus", "GPUS", 11, _gpus, lambda r: r.gpus),
             figures(
                 "gpu_mem", "GPU MEM", 9, lambda r: cells.size(r.gpu_mem_used), lambda r: r.gpu_mem_used,

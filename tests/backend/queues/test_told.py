@@ -90,6 +90,8 @@ def test_rules_are_read_and_said_in_the_same_words() -> None:
         "gpus-per-user    no limit",
         "reserved-cpus    none",
         "reserved-memory  none",
+        "keep-days        all",
+        "keep-jobs        all",
     ]
     for wrong in ("jobs-per-user", "paused=1", "reserved-cpus=-1", "reserved-memory=lots"):
         with pytest.raises(UsageError):

@@ -4,6 +4,7 @@
  *   WORK_MB=N     hold N MiB of memory
  *   WORK_CPU=N    burn N per mille of a CPU
  *   WORK_LOG=N    print a line every N ms
+ *   WORK_SECONDS=N  end by itself after N s, with the exit code WORK_EXIT
  * SIGTERM and SIGINT end it at once.
  */
 #include <signal.h>
@@ -24,6 +25,11 @@ static void end(int signal) {
     _exit(0);
 }
 
+static void over(int signal) {
+    (void)signal;
+    _exit((int)setting("WORK_EXIT"));
+}
+
 static long now_us(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -37,6 +43,8 @@ int main(void) {
 
     signal(SIGTERM, end);
     signal(SIGINT, end);
+    signal(SIGALRM, over);
+    alarm((unsigned)setting("WORK_SECONDS"));
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (long i = 0; i < forks; i++)
         if (fork() == 0) {
