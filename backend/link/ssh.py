@@ -20,6 +20,8 @@ from backend.link.quote import command_line
 _CLOSE_TIMEOUT = 2.0
 """Seconds that saying goodbye may take; a dead line never answers."""
 _TROUBLE = (asyncssh.Error, OSError)
+_EMPTY = bytes(4)
+"""An empty string, as SSH writes it."""
 
 
 class SshProcess:
@@ -96,6 +98,7 @@ class SshLink:
         """`lost` is done when the connection is gone; `release` lets go of what it went through."""
         self.name = name
         self._connection = connection
+        _spare_ignored_packets(connection)
         self._release = release
         self._ours = False
         self._folder: Path | None = None
@@ -209,6 +212,23 @@ class SshLink:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+
+def _spare_ignored_packets(connection: asyncssh.SSHClientConnection) -> None:
+    """Send no empty packet before each packet, as asyncssh does: a fifth of what sending costs.
+
+    They are a defence for ciphers in CBC mode (RFC 4251, 9.3.1) and of no use where the cipher is AEAD.
+    """
+    cipher = str(connection.get_extra_info("send_cipher"))
+    if "gcm" not in cipher and "chacha20" not in cipher:
+        return
+    send = connection.send_packet
+
+    def send_packet(kind: int, *parts: bytes, **more: Any) -> None:
+        if kind != asyncssh.constants.MSG_IGNORE or parts != (_EMPTY,):
+            send(kind, *parts, **more)
+
+    setattr(connection, "send_packet", send_packet)  # noqa: B010  # a method, on this one connection
 
 
 def _hang_up(opened: asyncio.Future[asyncssh.SSHClientProcess[bytes]]) -> None:

@@ -17,7 +17,7 @@ from backend.sync.host.walk import PARTIAL, decoded, encoded
 
 _TEMPORARY = re.compile(rb"\.(.+)\.[A-Za-z0-9]{6}\Z", re.S)
 _DAY = 86400.0
-_KEEP_RUNS = 20
+_KEEP_RUNS = 200
 
 
 def run_folder(place: bytes, run: str) -> bytes:
