@@ -13,7 +13,7 @@ from tests.lab import Lab
 PATIENCE = 10.0
 """Seconds from the end of a fault within which jobs start again, on a machine that has time for them."""
 _BACKLOG = 12
-_END = 600.0
+_END = 240.0
 
 
 def run(

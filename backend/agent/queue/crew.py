@@ -90,6 +90,11 @@ class Crew:
             if run is not None and not run.over:
                 run.edited(job)
 
+    def check(self) -> None:
+        """Look at all that run."""
+        for run in list(self.runs.values()):
+            run.check()
+
     def suspend(self) -> None:
         """The engine is away."""
         for run in self.runs.values():

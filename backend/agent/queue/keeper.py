@@ -46,6 +46,8 @@ _DEAF = 2.0
 """Seconds between two looks at the database while nobody can ring."""
 _QUIET = 1.0
 """Seconds after a look until memory that it took is given back."""
+_CHECK = 300.0
+"""Seconds between two looks whether what runs still does, in case its end was told and not heard."""
 _LONGEST = 60.0
 """Seconds until the clock on the wall is looked at again where something waits for a time: it may be set."""
 _RESTLESS = 5.0
@@ -90,6 +92,7 @@ class Keeper:
         self._engine.on_down = self._engine_down
         self._engine.on_event = self._event
         self._engine.start()
+        self._loop.later(_CHECK, self._check)
         self.changed()
         self._loop.run()
         self._journal.write("leaves")
@@ -170,6 +173,11 @@ class Keeper:
             await self._one_look()
         if self._quiet is None:
             self._quiet = self._loop.later(_QUIET, self._give_back)
+
+    def _check(self) -> None:
+        self._loop.later(_CHECK, self._check)
+        if self._crew is not None and self._whole and self._engine.up:
+            self._crew.check()
 
     def _give_back(self) -> None:
         self._quiet = None

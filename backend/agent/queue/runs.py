@@ -184,8 +184,6 @@ class Run:
             return
         if reply.status in (204, 304):
             self._is_running(None)
-            if self._died is not None:
-                await self._end(self._died)
         elif reply.status == 404:
             self._record(*self._verdict(None, "its container was removed before it started"))
         else:
@@ -216,7 +214,9 @@ class Run:
         started = found.started_at if found is not None else None
         self._crew.started(self, started)
         self._arm()
-        if self._cause:
+        if self._died is not None and not self._ending:
+            self._task = self._work(self._end(self._died))  # it was told before it was known to run
+        elif self._cause:
             self._pursue()
         elif self.job.spec.idle_limit and self._idle is None:
             self._work(self._watch_idle(self.job.spec.idle_limit))
@@ -312,6 +312,19 @@ class Run:
                 self._task = self._work(self._end(code))
         elif action == "destroy" and self.running and not self.over and not self._ending:
             self.vanished()
+
+    def check(self) -> None:
+        """Look whether it still runs: the engine tells of each end, but once, and only to who listens."""
+        if self.running and not (self.over or self._ending or self._outlives):
+            self._work(self._check())
+
+    async def _check(self) -> None:
+        reply = await self._crew.engine.ask("GET", f"/containers/{self.container}/json")
+        found = container.inspected(_json(reply))
+        if self.over or self._ending or found is None or not found.ended:
+            return
+        why = verdict.doubt(found, None, ran=True)
+        self._task = self._work(self._end(None if why else found.exit_code, why))
 
     def vanished(self) -> None:
         """Its container is gone, and nobody saw how it ended."""

@@ -256,6 +256,28 @@ def test_an_end_that_only_a_new_engine_tells_of_is_doubted(host):
     assert (host.job(begun.id).state, host.job(begun.id).error) == (jobs.FAILED, verdict.UNSEEN)
 
 
+def test_an_end_that_is_told_before_the_container_was_known_to_run(host, monkeypatch):
+    """The keeper before asked for its start; it ends while this one asks what it does."""
+    monkeypatch.setattr(recover, "_AGAIN", 0.01)
+    begun = host.begun()
+    found = host.engine.has(begun, "running", StartedAt=LATER, Created=LATER)
+    host.engine.busy = 1
+    host.recover(found)
+    host.event("die", found, exitCode="7")
+    until(host, lambda: host.job(begun.id).state == jobs.FAILED)
+    assert host.job(begun.id).exit_code == 7
+
+
+def test_an_end_that_nobody_heard_of_is_found(host):
+    begun = host.begun(jobs.RUNNING)
+    host.recover(host.engine.has(begun, "running", StartedAt=LATER))
+    host.crew.check()
+    assert host.job(begun.id).state == jobs.RUNNING
+    host.engine.has(begun, "exited", ExitCode=6, StartedAt=LATER, FinishedAt=LATER)
+    host.crew.check()
+    assert (host.job(begun.id).state, host.job(begun.id).exit_code) == (jobs.FAILED, 6)
+
+
 def test_an_engine_that_is_not_ready_is_asked_again(host, monkeypatch):
     monkeypatch.setattr(recover, "_AGAIN", 0.01)
     begun = host.begun(jobs.RUNNING)
