@@ -38,9 +38,10 @@ def missing() -> tuple[str, ...]:
         return ("Linux",)
     if os.getuid() != 0:
         return ("root",)
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     gone = [
-        f"{name} ({package})" for name, package in PROGRAMS.items() if shutil.which(name, path=path) is None
+        f"{name} ({package})"
+        for name, package in PROGRAMS.items()
+        if shutil.which(name, path=_path()) is None
     ]
     if not gone:
         enter = ["unshare", "--mount", "--net", "--pid", "--fork", "mount", "-t", "tmpfs", "none", "/mnt"]
@@ -49,11 +50,15 @@ def missing() -> tuple[str, ...]:
     return tuple(gone)
 
 
+def _path() -> str:
+    return f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+
+
 def require(*more: str) -> None:
     """Skip the test that calls where a part is missing; fail it if CI is set, where nothing may be.
 
     `more`: programs that not every lab needs.
     """
-    if gone := (*missing(), *(name for name in more if shutil.which(name) is None)):
+    if gone := (*missing(), *(name for name in more if shutil.which(name, path=_path()) is None)):
         text = f"the lab needs {', '.join(gone)}; tests/lab/setup.sh installs what it can"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(text)
