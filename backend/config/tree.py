@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import yaml
 
 MAX_BYTES = 1_000_000
+_USUAL = 1 << 15
 MAX_DEPTH = 20
 MAX_NODES = 200_000
 
@@ -80,7 +81,9 @@ def _read(path: Path) -> bytes | None:
             what = "a folder" if stat.S_ISDIR(mode) else "not a file"
             raise ConfigError(f"{path}: this is {what}; a YAML file is expected here.")
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            data = file.read(_USUAL)
+            if len(data) == _USUAL:  # room for the largest would cost more than reading the usual
+                data += file.read(MAX_BYTES + 1 - _USUAL)
     except FileNotFoundError:
         return None
     except OSError as error:
