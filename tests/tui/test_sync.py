@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,8 +18,6 @@ from tests.tui.fakes import FakeFleet, showcase
 from tests.tui.helpers import Board, dashboard
 from tui.dialogs import Choose, Confirm
 from tui.sync.screen import SyncScreen
-
-HOSTS = ("h100-1", "h100-2")
 
 
 def write(path: Path, text: str, age: float = 100.0) -> None:
@@ -198,6 +197,44 @@ async def test_names_that_would_move_the_cursor_are_harmless(here: Path, tmp_pat
         assert len(screen.files.rows) == 1
         assert "\x1b" not in board.text
         assert "[bold]" in board.text
+
+
+async def test_progress_is_shown_and_a_cancel_ends_it(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(here / "work/a", "x" * 1000)
+
+    async def slow(link: object, load: object, progress: Callable[[int], None]) -> list[str]:
+        progress(400)
+        await asyncio.Event().wait()
+        raise AssertionError("it was cancelled")
+
+    monkeypatch.setattr("backend.sync.apply.carry", slow)
+    async with synced(here, tmp_path) as (board, screen):
+        await board.press("s")
+        await board.until(lambda: "(40 %)" in said(screen))
+        assert screen.hosts.rows[0].phase == "running"
+        assert screen.check_action("start", ()) is False
+        await board.press("ctrl+k")
+        await ready(board, screen, "done")
+        assert screen.hosts.rows[0].phase == "cancelled"
+        assert not (there(here) / "a").exists()
+
+
+async def test_two_hosts_side_by_side(here: Path, tmp_path: Path) -> None:
+    write(here / "work/a", "x")
+    async with dashboard(showcase(), tmp_path / "config", profiles=profiles(here)) as board:
+        await board.press("1", "space", "j", "space", "y")
+        await board.until(lambda: isinstance(board.app.screen, SyncScreen) and board.app.screen.is_mounted)
+        screen = board.app.screen
+        assert isinstance(screen, SyncScreen)
+        await ready(board, screen)
+        assert len(screen.hosts.rows) == 2
+        await board.press("s")
+        await ready(board, screen, "done")
+        # they share one disk here: one of them is first, the other finds it done or taken
+        assert (there(here) / "a").read_text() == "x"
+        assert "done" in {row.phase for row in screen.hosts.rows}
 
 
 async def test_read_only_has_no_sync(here: Path, tmp_path: Path) -> None:

@@ -13,7 +13,14 @@ from tui.columns import Cell, Column
 from tui.sync.state import FileLine, HostLine
 from tui.views.make import figures, words
 
-_PHASES = {"looking": "dim", "ready": "accent", "running": "accent", "done": "good", "failed": "bad"}
+_PHASES = {
+    "looking": "dim",
+    "ready": "accent",
+    "running": "accent",
+    "done": "good",
+    "cancelled": "warn",
+    "failed": "bad",
+}
 _KINDS = {
     "new": "good",
     "changed": "accent",

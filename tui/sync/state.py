@@ -187,6 +187,8 @@ class Syncing:
                 phase = "failed" if error else "ready" if one.plan else "looking"
             elif result is not None:
                 phase = "done" if result.ok else "failed"
+            elif phase == "done":
+                phase = "failed" if error else "cancelled"
             found.append(HostLine(host, phase, one.plan, result, error, done, total))
         return found
 
