@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from textual.widgets import Input
 
-from backend.config import Settings
+from backend.config import HostConfig, Settings
 from backend.config.schema import Notify
 from backend.errors import NoSuchTarget
 from backend.gpurows import gpu_rows
@@ -310,3 +310,27 @@ async def test_other_peoples_jobs_and_states_that_are_not_wanted_are_not_told(tm
         await board.until(lambda: board.app.doing is not None)
         await board.publish(_with_jobs(before, ended, owner="somebody"))
         assert not board.app._notifications
+
+
+async def test_a_job_of_a_read_only_host_does_not_stand_in_the_way_of_a_new_one_elsewhere(
+    tmp_path: Path,
+) -> None:
+    state = showcase()
+    names = [HostConfig(name=name, host=name, read_only=name == "h100-1") for name in state.hosts]
+    async with dashboard(state, tmp_path, size=(80, 24)) as board:
+        await board.until(lambda: board.app.doing is not None)
+        board.app.desk.config = replace(board.app.desk.config, hosts=tuple(names))
+        await board.press("5")
+        await board.until(lambda: "n new job" in board.text)
+        doable = {action.name for action in board.app.desk.actions()}
+        assert "run" in doable
+        assert "job-kill" not in doable
+
+
+async def test_read_only_offers_neither_jobs_nor_files_of_images(tmp_path: Path) -> None:
+    async with dashboard(showcase(), tmp_path, size=(80, 24), read_only=True) as board:
+        await board.until(lambda: board.app.doing is not None)
+        await board.press("5")
+        doable = {action.name for action in board.app.desk.actions()}
+        assert {"job-logs", "job-show"} <= doable
+        assert not {"run", "freeze", "job-kill", "job-shell"} & doable
