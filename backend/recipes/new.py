@@ -118,7 +118,9 @@ def _values(
         if found.cuda:
             notes.append(f"It takes CUDA {found.cuda}, which driver {found.driver} runs")
         else:
-            notes.append("It takes no GPU; --host HOST chooses by the driver of that host")
+            notes.append(
+                "It takes no GPU" + ("" if gpus else "; --host HOST chooses by the driver of that host")
+            )
     elif template == "cluster":
         values["BASE"] = base or _cluster_base(graph, root) or _PLAIN_BASE
     else:

@@ -40,9 +40,15 @@ def figures(*, quick: bool) -> list[Figure]:
         graph = read(config)
         if len(graph.recipes) != COUNT or graph.problems or len(graph.order(["layer0009"])) != CHAIN:
             raise RuntimeError(f"{len(graph.recipes)} recipes, {len(graph.problems)} problems")
-        times = []
+        times, cpu = [], []
         for _ in range(5 if quick else 15):
-            begin = time.perf_counter()
+            begin, used = time.perf_counter(), time.process_time()
             read(config)
             times.append(time.perf_counter() - begin)
-    return [Figure(f"graph of {COUNT:,} recipes", min(times) * 1000, "ms", 300)]
+            cpu.append(time.process_time() - used)
+    return [
+        Figure(f"graph of {COUNT:,} recipes", min(times) * 1000, "ms", 300),
+        Figure(
+            f"graph of {COUNT:,} recipes: CPU", min(cpu) * 1000, "ms", note="what it is on an idle machine"
+        ),
+    ]
