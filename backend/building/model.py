@@ -154,6 +154,8 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
     builder: str = "auto"
     """`buildkit` or `classic` where one of them has to do it."""
     no_cache: bool = False
+    cached: bool = False
+    """Projects of git as they were fetched last; nobody is asked."""
     force: bool = False
     """Build also what is fresh; the build cache still counts."""
     pull: bool = True

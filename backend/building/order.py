@@ -101,7 +101,7 @@ class Order:
         self._looking = looking
         with records.own(self.id):
             async with staging() as into:
-                rendering = Rendering(self._graph, into, self._say)
+                rendering = Rendering(self._graph, into, self._say, cached=self.request.cached)
                 try:
                     await self._all(self._recipes, rendering)
                 finally:

@@ -24,7 +24,9 @@ _WAIT = 30.0
 class Rendering:
     """Renders what is asked for, with what it stands on, each once per owner."""
 
-    def __init__(self, graph: Graph, into: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, graph: Graph, into: Path, say: Callable[[str], None], *, cached: bool = False) -> None:
+        """`cached`: projects of git are taken as they were fetched last."""
+        self._cached = cached
         self._graph = graph
         self._into = into
         self._say = say
@@ -66,6 +68,7 @@ class Rendering:
             graph=self._graph,
             parents=parents,
             owner=owner,
+            git="cached" if self._cached else "fetch",
             linked=True,
             into=self._into,
             say=self._say,
