@@ -103,7 +103,9 @@ class Talk:
 
         async def one(target: Any) -> Result:
             run = _Spoken(self, self._action, target, options)
-            ctx = ActionContext(config, access, run, assume_yes=self._yes, notes=run.notes)
+            ctx = ActionContext(
+                config, access, run, assume_yes=self._yes, notes=run.notes, secrets=run.secrets
+            )
             async with gates.setdefault(host_of(target), asyncio.Semaphore(PER_HOST)):
                 try:
                     result = await run_one(self._action, target, options, ctx)

@@ -85,6 +85,9 @@ class ActionContext:
     notes: dict[str, str] = field(default_factory=dict)
     """What the activity log keeps beside the output (a new container's id, a file's path)."""
 
+    secrets: set[str] = field(default_factory=set)
+    """Texts (a service's token) that the person sees and the activity log does not keep."""
+
     data: Any = None
     """What `--json` prints of it instead of its lines; see `give`."""
 

@@ -48,6 +48,8 @@ class Run:
         self.done: int | None = None
         self.total: int | None = None
         self.notes: dict[str, str] = {}
+        self.secrets: set[str] = set()
+        """What its output shows while it runs, and the log never."""
         self.changed: Callable[[Run], None] = lambda run: None
         self._ask = ask
         self.task: asyncio.Task[Result] | None = None
@@ -90,9 +92,9 @@ class Run:
             state=self.state,
             started_at=self.started_at,
             ended_at=self.ended_at,
-            message=error.message if error else self.result.message if self.result else "",
+            message=self._kept(error.message if error else self.result.message if self.result else ""),
             hint=error.hint if error else "",
-            output=tuple(self.output),
+            output=tuple(map(self._kept, self.output)),
             options={
                 name: _names_only(value) if name in masked else value
                 for name, value in self.options.items()
@@ -102,6 +104,12 @@ class Run:
             done=self.done,
             total=self.total,
         )
+
+    def _kept(self, line: str) -> str:
+        """A line of output as it is kept once the action has ended."""
+        for secret in self.secrets if self.ended_at else ():
+            line = line.replace(secret, "...")
+        return line
 
 
 def _names_only(value: Any) -> Any:
@@ -133,7 +141,12 @@ class Runs:
         run = Run(action, target, options, ask)
         run.changed = changed
         ctx = ActionContext(
-            config=self.config, access=self._access, voice=run, assume_yes=assume_yes, notes=run.notes
+            config=self.config,
+            access=self._access,
+            voice=run,
+            assume_yes=assume_yes,
+            notes=run.notes,
+            secrets=run.secrets,
         )
         run.task = asyncio.create_task(self._run(run, ctx), name=f"{action.name} {label(target)}")
         self.runs.insert(0, run)
