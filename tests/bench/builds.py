@@ -109,7 +109,7 @@ class _Bench:
                 root = f"tree{run}-{jobs}"
                 self._recipe(root, "ground", f"RUN echo {root}", "busybox")
                 for leaf in range(LEAVES):
-                    self._recipe(root, f"leaf{leaf}", f"RUN sleep {SLEEP} && echo {root}", "ground")
+                    self._recipe(root, f"leaf{leaf}", f"RUN sleep {SLEEP} && echo {root} {leaf}", "ground")
                 names = [f"leaf{leaf}" for leaf in range(LEAVES)]
                 found.append(self._build(root, *names, "--jobs", str(jobs)))
         mine, other = statistics.median(together), statistics.median(alone)
