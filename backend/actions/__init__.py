@@ -21,6 +21,7 @@ MODULES: tuple[str, ...] = (
     "images",
     "image_change",
     "image_look",
+    "image_prune",
     "building",
     "recipes",
     "outputs",
