@@ -85,7 +85,7 @@ def page_text(target, state: FleetState, width: int = 100) -> str:
 
 @pytest.fixture
 def state() -> FleetState:
-    return make_state(make_hosts(2, now=NOW), down=frozenset({1}))
+    return make_state(make_hosts(2, now=datetime.now(UTC)), down=frozenset({1}))
 
 
 def test_a_host_that_is_down_tells_what_and_what_to_do_first(state):
