@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 KEYS_FIRST = 5
 """Times 50 ms that a new state is held back while somebody types."""
 STYLES = Path(__file__).parent.parent / "styles"
+_ALWAYS = ("ctrl+c", "ctrl+q")
+"""Keys that need nothing to be there."""
 
 
 class BerthApp(App[int]):
@@ -80,6 +82,8 @@ class BerthApp(App[int]):
         self._toasts = Folding()
         self._successors = Successors()
         self.keyboard = Keyboard(self, super().on_event)
+        self._early: list[events.Key] = []
+        """Keys that came between the first frame and what they are meant for."""
         for theme in themes.THEMES:
             self.register_theme(theme)
         self.theme = settings.theme if settings.theme in self.available_themes else themes.DEFAULT
@@ -118,6 +122,8 @@ class BerthApp(App[int]):
         await self.desk.furnish(sources)
         self.theme_changed_signal.subscribe(self, self._theme_changed)
         self._furnished.set()
+        while self._early:
+            await self.keyboard.press(self._early.pop(0))
         self.call_after_refresh(self._start)
 
     async def _start(self) -> None:
@@ -146,7 +152,10 @@ class BerthApp(App[int]):
         self._key_at = time.monotonic()
         if self._garbage is not None:
             self._garbage.key_pressed()
-        await self.keyboard.press(event)
+        if self._furnished.is_set() or event.key in _ALWAYS:
+            await self.keyboard.press(event)
+        else:
+            self._early.append(event)
 
     def get_driver_class(self) -> type[Driver]:
         """One that lets go of the keyboard at once, for shells and editors that take its place."""

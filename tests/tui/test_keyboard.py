@@ -10,7 +10,9 @@ from textual.widgets import Input
 
 from tests.tui.fakes import container, contexts, host, state_of
 from tests.tui.helpers import Board, dashboard
+from tui.desk import Desk
 from tui.forms import Form
+from tui.views.base import Sources
 
 FLEET = state_of([host("h1", [container("web"), container("nixie", number=1)]), host("h2", [])])
 NAMES = {"/": "slash", ":": "colon", "\r": "enter"}
@@ -20,6 +22,21 @@ def type_at_once(board: Board, text: str) -> None:
     """All keys are there before the first one is handled."""
     for character in text:
         board.app.post_message(events.Key(NAMES.get(character, character), character))
+
+
+async def test_a_key_pressed_at_the_first_frame_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    furnish = Desk.furnish
+
+    async def pressed_before(self: Desk, sources: Sources) -> None:
+        for key in "53":
+            await self.app.on_event(events.Key(key, key))
+        await furnish(self, sources)
+
+    monkeypatch.setattr(Desk, "furnish", pressed_before)
+    async with dashboard(FLEET, tmp_path) as board:
+        await board.until(lambda: board.app.desk.view.NAME == "containers")
 
 
 async def test_a_filter_typed_in_one_go_filters_and_does_nothing_else(tmp_path: Path) -> None:
