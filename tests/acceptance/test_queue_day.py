@@ -38,7 +38,7 @@ from tests.acceptance.queue_story import (
 from tests.acceptance.terminal import Terminal
 from tests.lab import Host, HostSpec, Lab, LabError, parts
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1500)]
 
 LUNCH, EVENING = "lunch", "evening"
 MORNING = (
