@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,9 +32,10 @@ class World:
         self.state = folder / "state"
         self.cache = folder / "cache"
         (folder / "home").mkdir()
+        shutil.copytree(lab.config_dir, folder / "config")
         self.env = {
             **os.environ,
-            "BERTH_CONFIG_DIR": str(lab.config_dir),
+            "BERTH_CONFIG_DIR": str(folder / "config"),
             "BERTH_STATE_DIR": str(self.state),
             "BERTH_CACHE_DIR": str(self.cache),
             "HOME": str(folder / "home"),

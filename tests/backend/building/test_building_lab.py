@@ -111,7 +111,7 @@ def test_what_fails_takes_along_only_what_stands_on_it(world):
     assert {each["state"] for each in world.builds() if each["recipe"] == "mamba"} == {"failed", "done"}
 
 
-@pytest.mark.parametrize(("host", "builder"), [("h1", "buildkit"), ("h1", "classic"), ("p1", "auto")])
+@pytest.mark.parametrize(("host", "builder"), [("h1", "buildkit"), ("h1", "classic")])
 def test_a_cancel_ends_the_build_on_its_host(world, host, builder):
     world.recipe("slow", f"FROM busybox\nRUN {steps(60)}\n")
     process = world.start("images", "build", "slow", "--host", host, "--builder", builder)
@@ -123,6 +123,18 @@ def test_a_cancel_ends_the_build_on_its_host(world, host, builder):
     wait_for(lambda: not busy(machine), "the build to end on its host", seconds=30)
     assert world.state_of("slow", host) == "cancelled"
     assert machine.docker("ps", "-aq") == ""
+
+
+def test_podmans_service_ends_a_cancelled_build_with_the_step_that_runs(world):
+    p1 = world.lab.host("p1")
+    world.recipe("slow", f"FROM busybox\nRUN {steps(12)}\nRUN echo after\n", berth_yaml="name: team/slow\n")
+    process = world.start("images", "build", "slow", "--host", "p1")
+    wait_for(lambda: any("echo t $i" in each for each in busy(p1)), "the step to run", seconds=60)
+    process.send_signal(signal.SIGINT)
+    ended(process)
+    assert world.state_of("slow", "p1") == "cancelled"
+    wait_for(lambda: not busy(p1), "the step to end", seconds=60)
+    assert "team/slow" not in p1.docker("images", "--format", "{{.Repository}}")
 
 
 def test_a_build_is_cancelled_from_elsewhere_and_listed_while_it_runs(world):
@@ -205,3 +217,29 @@ def test_the_list_of_builds_is_data_too(world):
     world.berth("images", "build", "one", "--host", "h1")
     [result] = json.loads(world.berth("images", "builds", "--json").stdout)
     assert result["ok"] and "h1/one" in result["output"][0]
+
+
+def test_a_context_is_started_again_with_what_was_built(world):
+    h1 = world.lab.host("h1")
+    for number in ("one", "two"):
+        world.recipe("app", f"FROM busybox\nRUN echo {number} > /v\n", berth_yaml="name: team/app\n")
+        if number == "one":
+            world.berth("context", "new", "web", "--host", "h1", "--image", "team/app:latest")
+        said = world.berth("images", "build", "app", "--host", "h1", "--up", "web")
+        assert h1.docker("exec", "web", "cat", "/v") == number
+    assert "was made again with what was built; the old one is web-before-" in said.stderr
+    said = world.berth("images", "build", "app", "--host", "h1", "--up", "web")
+    assert "runs already" in said.stderr
+    world.berth("images", "build", "app", "--host", "h2", "--up", "web", code=2)
+
+
+def test_a_second_name_is_given(world):
+    h1 = world.lab.host("h1")
+    world.recipe("app", "FROM busybox\nRUN true\n", berth_yaml="name: team/app\n")
+    world.berth("images", "build", "app", "--host", "h1")
+    world.recipe("app", "FROM busybox\nRUN true\n", berth_yaml="name: team/app\ntags: [latest, v2]\n")
+    world.berth("images", "build", "app", "--host", "h1")
+    world.berth("images", "build", "app", "--host", "h1")
+    h1.docker("rmi", "team/app:v2")
+    assert "it is not called team/app:v2 yet" in world.berth("images", "build", "app", "--host", "h1").stderr
+    assert "team/app:v2" in h1.docker("images", "--format", "{{.Repository}}:{{.Tag}}").split()
