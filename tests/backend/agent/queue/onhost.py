@@ -11,6 +11,7 @@ from tests.lab import Host, LabError
 from tests.lab.machine import wait_for
 
 QUEUE = "/var/tmp/berth"
+GATES = "/var/tmp/gates"
 
 
 class Queue:
@@ -35,6 +36,18 @@ class Queue:
         """Queue one job; its number."""
         spec = {"image": "busybox:latest", "command": list(command), "grace": 0.5, **fields.pop("spec", {})}
         return int(self.ask("submit", {"jobs": [{"spec": spec, **fields}]}, user=user)["ids"][0])
+
+    def gated(self, script: str, **fields: Any) -> int:
+        """A job that runs until it is let go by `let`, and then ends as the script says."""
+        self.host.run(["mkdir", "-p", "-m", "1777", GATES])
+        wait = "while [ ! -e /gates/$BERTH_JOB_ID ]; do sleep 0.1; done"
+        spec = {"mounts": [[GATES, "/gates", True]]}
+        before, _, after = script.rpartition(";")
+        return self.submit("sh", "-c", f"{before or ':'}; {wait}; {after}", spec=spec, **fields)
+
+    def let(self, number: int) -> None:
+        """Let it go on."""
+        self.host.run(["touch", f"{GATES}/{number}"])
 
     def job(self, number: int) -> dict[str, Any]:
         """What is known of it. A look starts no keeper where none is needed."""

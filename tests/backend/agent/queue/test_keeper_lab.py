@@ -183,22 +183,24 @@ def test_what_is_ended_by_hand_counts_as_cancelled(queue, verb, code):
 
 
 def test_the_standby_takes_over(queue):
-    number = queue.submit("sh", "-c", "sleep 4; exit 4")
+    number = queue.gated("exit 4")
     queue.until(number, "running")
     keeper, standby = queue.keeper(), queue.standby()
     queue.kill(keeper)
     wait_for(lambda: queue.processes("berth-keeper") == [standby], "the standby to be keeper")
     assert queue.standby() != standby
     queue.kill(queue.standby())
+    queue.let(number)
     assert queue.over(number)["exit_code"] == 4
     assert queue.job(number)["attempt"] == 1
 
 
 def test_a_job_that_ends_while_nobody_watches(queue):
-    number = queue.submit("sh", "-c", "echo alone; sleep 3; exit 6")
+    number = queue.gated("echo alone; exit 6")
     waiting = queue.submit("true", request={"cpus": 2})
     container = queue.until(number, "running")["container"]
     queue.kill(queue.standby(), queue.keeper())
+    queue.let(number)
     queue.host.docker("wait", container)
     queue.ask("list")  # whoever looks starts a keeper
     assert queue.over(number)["exit_code"] == 6
@@ -208,7 +210,7 @@ def test_a_job_that_ends_while_nobody_watches(queue):
 
 def test_a_keeper_that_is_started_beside_an_open_database(queue):
     """A dashboard's agent has threads and open files, none of which a keeper may inherit."""
-    number = queue.submit("sh", "-c", "sleep 4; exit 2")
+    number = queue.gated("exit 2")
     queue.until(number, "running")
     queue.kill(queue.standby(), queue.keeper())
     agent = queue.host.popen(["python3", "-I", "-S", "/opt/agent.pyz", "--interval", "0.5"])
@@ -218,12 +220,13 @@ def test_a_keeper_that_is_started_beside_an_open_database(queue):
     finally:
         agent.kill()
         agent.communicate()
+    queue.let(number)
     assert queue.over(number)["exit_code"] == 2
 
 
 def test_jobs_wait_for_an_engine_that_hangs_or_is_gone(queue):
     host = queue.host
-    first = queue.submit("sh", "-c", "sleep 5; exit 8")
+    first = queue.gated("exit 8")
     second = queue.submit("true", request={"gpus": 4, "cpus": 2})
     third = queue.submit("true", request={"gpus": 4})
     queue.until(first, "running")
@@ -232,6 +235,7 @@ def test_jobs_wait_for_an_engine_that_hangs_or_is_gone(queue):
     assert queue.job(first)["state"] == "running"
     assert queue.job(second).get("state", "queued") == "queued"
     host.thaw_engine()
+    queue.let(first)
     assert queue.over(first)["exit_code"] == 8
     for number in (second, third):
         assert queue.over(number)["state"] == "completed"
@@ -265,7 +269,7 @@ def test_power_cut(queue):
 
 def test_running_jobs_of_a_lost_database_are_taken_in(queue):
     host = queue.host
-    number = queue.submit("sh", "-c", "echo still here; sleep 5; exit 11", user="alice", request={"gpus": 1})
+    number = queue.gated("echo still here; exit 11", user="alice", request={"gpus": 1})
     gpus = queue.until(number, "running")["gpus"]
     host.run(
         [
@@ -278,6 +282,7 @@ def test_running_jobs_of_a_lost_database_are_taken_in(queue):
     queue.ask("list")
     job = queue.until(number, "running")
     assert (job["owner"], job["gpus"]) == ("alice", gpus)
+    queue.let(number)
     assert queue.over(number)["exit_code"] == 11
     assert queue.log(number) == "still here\n"
 
