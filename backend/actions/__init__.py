@@ -24,6 +24,7 @@ MODULES: tuple[str, ...] = (
     "image_prune",
     "building",
     "recipes",
+    "workspaces",
     "outputs",
     "repository",
     "private",

@@ -85,10 +85,10 @@ async def images_build(
         builder=builder,
         lost=lost,
     )
-    return await _carry_out(ctx, request, detach=detach)
+    return await carry_out(ctx, request, detach=detach)
 
 
-async def _carry_out(ctx: ActionContext, request: Request, *, detach: bool) -> str:
+async def carry_out(ctx: ActionContext, request: Request, *, detach: bool) -> str:
     from backend.building import asking
     from backend.building.order import Order
 
@@ -179,7 +179,7 @@ async def images_retry(
     found = records.find(build)
     if found.request is None:
         raise ActionFailed(f"nobody knows what build {found.id} was part of.")
-    return await _carry_out(ctx, found.request, detach=detach)
+    return await carry_out(ctx, found.request, detach=detach)
 
 
 def _end(build: Build) -> str:

@@ -1,0 +1,131 @@
+"""Services in a container: found, started, watched, ended."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from backend.config import Context
+from backend.errors import ActionFailed, NoSuchTarget
+from backend.recipes.model import Service
+from backend.text import printable
+from backend.workspaces import kept, services
+
+if TYPE_CHECKING:
+    from backend.engine import EngineClient
+    from backend.engine.execs import ExecResult
+
+_DIED, _SILENT, _NONE = 3, 4, 5
+_NO_PROGRAM = "exit 127"
+_ANSWER = re.compile(r"runs [0-9]{1,9} [0-9]{1,5}( [!-~]+)?|free [0-9]{1,5}|[0-9]{1,9}")
+
+
+class Running(Struct, frozen=True):
+    """A service that runs."""
+
+    pid: int
+    """In its container."""
+    port: int
+    """In its container."""
+    token: str
+    """Empty where nobody knows it any more."""
+    new: bool
+    """Whether it was started by this call."""
+
+
+class Place(Struct, frozen=True):
+    """A service, and the container that it runs in."""
+
+    context: Context
+    name: str
+    service: Service
+    container: str
+    """Its id."""
+    shares_network: bool = False
+    """Whether the container has the network of its host: then a service listens on loopback alone."""
+
+    @property
+    def user(self) -> str:
+        """Who runs it."""
+        return self.service.user or self.context.user
+
+
+async def begin(engine: EngineClient, place: Place) -> Running:
+    """The service as it runs, started where it does not. Raises `ActionFailed` with its last lines."""
+    found = await _ask(engine, place, "find", str(place.service.port))
+    words = _answer(found, place)
+    if words[0] == "runs":
+        token = words[3] if len(words) > 3 else kept.token(place.context, place.name)
+        return Running(int(words[1]), int(words[2]), token, new=False)
+    token, port = secrets.token_urlsafe(24), int(words[1])
+    kept.keep(place.context, place.name, token)
+    address = "127.0.0.1" if place.shares_network else "0.0.0.0"  # noqa: S104  # of the container alone
+    values = {"port": str(port), "address": address, "token": token}
+    command = [services.filled(word, values) for word in place.service.command]
+    env = {"BERTH_PORT": str(port), "BERTH_ADDRESS": address, "BERTH_TOKEN": token, "JUPYTER_TOKEN": token}
+    started = await _ask(engine, place, "start", str(port), *command, env=env)
+    if started.exit_code:
+        raise _failed(started, place)
+    return Running(int(_answer(started, place)[0]), port, token, new=True)
+
+
+async def ended(engine: EngineClient, place: Place, running: Running) -> str:
+    """Wait for the end of a service; the last lines of what it said."""
+    found = await _ask(engine, place, "watch", str(running.pid))
+    return _text(found.stdout)
+
+
+async def end(engine: EngineClient, place: Place) -> None:
+    """End a service: SIGTERM, after some seconds SIGKILL. Raises `NoSuchTarget` where it does not run."""
+    found = await _ask(engine, place, "stop")
+    if found.exit_code == _NONE:
+        raise NoSuchTarget(f"{place.name} does not run in {place.context.container}.")
+    if found.exit_code:
+        raise ActionFailed(f"{place.name} cannot be ended: {_text(found.stderr)}.")
+
+
+async def _ask(
+    engine: EngineClient, place: Place, verb: str, *words: str, env: dict[str, str] | None = None
+) -> ExecResult:
+    argv = ["sh", "-c", services.script("service"), "berth-service", verb, place.name, *words]
+    return await engine.exec(place.container, argv, user=place.user, workdir=place.context.workdir, env=env)
+
+
+def _answer(found: ExecResult, place: Place) -> tuple[str, ...]:
+    """The words of the last line, which is the answer. Raises `ActionFailed` where it is none."""
+    match = _ANSWER.fullmatch(_text(found.stdout).rpartition("\n")[2].strip())
+    if found.exit_code or match is None:
+        said = _text(found.stderr) or _text(found.stdout) or "no answer"
+        raise ActionFailed(f"{place.context.container} cannot be asked for {place.name}: {said}.")
+    return tuple(match[0].split())
+
+
+def _failed(found: ExecResult, place: Place) -> ActionFailed:
+    """Why it did not start, with what it said last."""
+    where = f"{place.context.container} on {place.context.host}"
+    code, _, rest = _text(found.stdout).partition("\n")
+    if found.exit_code == _DIED and code == _NO_PROGRAM:
+        hint = services.MISSING.get(place.name, "Is its program in the image?")
+        return ActionFailed(f"the program of {place.name} is not in {where}.{_quoted(rest)}", hint=hint)
+    if found.exit_code == _DIED:
+        return ActionFailed(f"{place.name} ended at once in {where}: {code}.{_quoted(rest)}")
+    if found.exit_code == _SILENT:
+        said = _quoted(_text(found.stdout))
+        return ActionFailed(
+            f"{place.name} runs in {where}, but does not listen on its port.{said}",
+            hint="It goes on. The same verb finds it again; --stop ends it.",
+        )
+    return ActionFailed(f"{place.name} cannot be started in {where}: {_text(found.stderr) or code}.")
+
+
+def _quoted(text: str) -> str:
+    return f" It said: {text}" if text else ""
+
+
+def _text(data: bytes) -> str:
+    """What a container said, a line each."""
+    lines = data.decode(errors="replace").strip().splitlines()
+    return "\n".join(printable(line, 500) for line in lines)

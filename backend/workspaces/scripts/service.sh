@@ -1,0 +1,110 @@
+# A service in a container, asked for as whoever runs it.
+#
+#   find NAME PORT              prints "runs PID PORT TOKEN" or "free PORT", the next one that nobody has
+#   start NAME PORT COMMAND...  starts it; prints its PID once it listens. 3: it ended; 4: it does not listen
+#   watch NAME PID              waits for its end; prints the end of what it said
+#   stop NAME                   ends it. 5: it does not run
+#
+# Its files are in a folder that only its user can enter: /tmp/berth-UID/NAME. Its environment has BERTH_PORT,
+# BERTH_ADDRESS and BERTH_TOKEN.
+verb=$1
+name=$2
+shift 2
+base=/tmp/berth-$(id -u)
+folder=$base/$name
+umask 077
+
+began() { # PID: sets `now`, when it began; false where there is no such process
+    { read -r line < "/proc/$1/stat"; } 2> /dev/null || return 1
+    # shellcheck disable=SC2086
+    set -- ${line##*) }
+    now=${20}
+    [ "$1" != Z ]
+}
+
+runs() { # sets `pid` and `port`
+    [ -O "$folder" ] && { read -r pid start port < "$folder/pid"; } 2> /dev/null || return 1
+    began "$pid" && [ "$now" = "$start" ]
+}
+
+listens() { # PORT
+    hex=$(printf '%04X' "$1")
+    grep -Eqs "^ *[0-9]+: [0-9A-F]+:$hex [0-9A-F]+:0000 0A" /proc/net/tcp /proc/net/tcp6
+}
+
+pause() {
+    sleep 0.2 2> /dev/null || sleep 1
+}
+
+said() {
+    tail -n 15 "$folder/log"
+}
+
+find() { # PORT
+    if runs; then
+        echo "runs $pid $port $(tr '\0' '\n' < "/proc/$pid/environ" 2> /dev/null | sed -n 's/^BERTH_TOKEN=//p')"
+        return
+    fi
+    port=$1
+    while listens "$port"; do
+        port=$((port + 1))
+        [ "$port" -lt 65536 ] || port=1024
+    done
+    echo "free $port"
+}
+
+start() { # PORT COMMAND...
+    port=$1
+    shift
+    mkdir -p "$folder"
+    if [ -L "$base" ] || [ ! -O "$base" ] || [ -L "$folder" ] || [ ! -O "$folder" ]; then
+        echo "$base belongs to somebody else" >&2
+        exit 1
+    fi
+    rm -f "$folder/pid"
+    PATH=$PATH:${HOME:-/}/.local/bin
+    if command -v contenv > /dev/null; then set -- contenv "$@"; fi
+    if command -v setsid > /dev/null; then set -- setsid "$@"; fi
+    "$@" < /dev/null > "$folder/log" 2>&1 &
+    pid=$!
+    began "$pid" && echo "$pid $now $port" > "$folder/pid"
+    tries=0
+    while [ "$tries" -lt 600 ]; do
+        if ! runs; then
+            wait "$pid"
+            echo "exit $?"
+            said
+            exit 3
+        fi
+        if listens "$port"; then
+            echo "$pid"
+            return
+        fi
+        tries=$((tries + 1))
+        pause
+    done
+    said
+    exit 4
+}
+
+watch() { # PID
+    while runs && [ "$pid" = "$1" ]; do sleep 2; done
+    said
+}
+
+stop() {
+    runs || exit 5
+    kill -TERM -- "-$pid" 2> /dev/null || kill -TERM "$pid"
+    tries=0
+    while runs; do
+        tries=$((tries + 1))
+        if [ "$tries" -gt 50 ]; then
+            kill -KILL -- "-$pid" 2> /dev/null || kill -KILL "$pid"
+            break
+        fi
+        pause
+    done
+    rm -f "$folder/pid"
+}
+
+"$verb" "$@"
