@@ -29,7 +29,9 @@ from backend.config.values import (
 FILE = "sync.yaml"
 
 
-def read_profiles(path: Path, hosts: Sequence[HostConfig], folders: Folders | None = None) -> tuple[SyncProfile, ...]:
+def read_profiles(
+    path: Path, hosts: Sequence[HostConfig], folders: Folders | None = None
+) -> tuple[SyncProfile, ...]:
     """The profiles of that file, then berth's own; a file may replace one of those by its name."""
     value = open_file(path)
     own: list[SyncProfile] = []

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.slow PORT RATE`: a link of so many bytes a second to that port; says its own port."""
+"""`python -m tests.bench.slow PORT RATE`: a link of so many bytes a second to a port; says its own port."""
 
 from __future__ import annotations
 
