@@ -53,6 +53,15 @@ class Place(Struct, frozen=True):
         return self.service.user or self.context.user
 
 
+class Ended(ActionFailed):
+    """A service that is not there any more, or not as it should be, with what it said last."""
+
+    def __init__(self, message: str, *, hint: str = "", said: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.said = said.splitlines()
+        """Its last lines, printable."""
+
+
 async def begin(engine: EngineClient, place: Place) -> Running:
     """The service as it runs, started where it does not. Raises `ActionFailed` with its last lines."""
     found = await _ask(engine, place, "find", str(place.service.port))
@@ -72,10 +81,10 @@ async def begin(engine: EngineClient, place: Place) -> Running:
     return Running(int(_answer(started, place)[0]), port, token, new=True)
 
 
-async def ended(engine: EngineClient, place: Place, running: Running) -> str:
-    """Wait for the end of a service; the last lines of what it said."""
+async def ended(engine: EngineClient, place: Place, running: Running) -> str | None:
+    """Wait for the end of a service; the last lines of what it said, None where its container ended too."""
     found = await _ask(engine, place, "watch", str(running.pid))
-    return _text(found.stdout)
+    return None if found.exit_code else _text(found.stdout)
 
 
 async def end(engine: EngineClient, place: Place) -> None:
@@ -109,20 +118,14 @@ def _failed(found: ExecResult, place: Place) -> ActionFailed:
     code, _, rest = _text(found.stdout).partition("\n")
     if found.exit_code == _DIED and code == _NO_PROGRAM:
         hint = services.MISSING.get(place.name, "Is its program in the image?")
-        return ActionFailed(f"the program of {place.name} is not in {where}.{_quoted(rest)}", hint=hint)
+        return Ended(f"the program of {place.name} is not in {where}.", hint=hint, said=rest)
     if found.exit_code == _DIED:
-        return ActionFailed(f"{place.name} ended at once in {where}: {code}.{_quoted(rest)}")
+        return Ended(f"{place.name} ended at once in {where}: {code}.", said=rest)
     if found.exit_code == _SILENT:
-        said = _quoted(_text(found.stdout))
-        return ActionFailed(
-            f"{place.name} runs in {where}, but does not listen on its port.{said}",
-            hint="It goes on. The same verb finds it again; --stop ends it.",
-        )
+        hint = "It goes on. The same verb finds it again; --stop ends it."
+        message = f"{place.name} runs in {where}, but does not listen on its port."
+        return Ended(message, hint=hint, said=_text(found.stdout))
     return ActionFailed(f"{place.name} cannot be started in {where}: {_text(found.stderr) or code}.")
-
-
-def _quoted(text: str) -> str:
-    return f" It said: {text}" if text else ""
 
 
 def _text(data: bytes) -> str:

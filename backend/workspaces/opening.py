@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from backend import backoff
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _FINAL = (LoginRefused, HostKeyChanged, HostKeyUnknown)
 _SAME_CAUSE = 3.0
-"""Seconds between the end of a command and that of the link which ended it."""
+"""Seconds between the end of a command and that of the link, or the container, which ended it."""
 
 
 async def look(ctx: ActionContext, context: Context, name: str) -> tuple[Place, dict[str, Any]]:
@@ -64,6 +64,10 @@ async def hold(ctx: ActionContext, context: Context, name: str, *, local: int, b
             lost = await opening.once()
             attempt = 0
         except _FINAL:
+            raise
+        except inside.Ended as error:
+            for line in error.said:
+                ctx.report(line)
             raise
         except (HostError, EngineError) as error:
             if not opening.began:
@@ -148,14 +152,18 @@ class _Opening:
             webbrowser.open(kept.page(self._context, place.name, url))
         self.began = True
 
-    async def _ended(self, end: asyncio.Task[str]) -> BerthError:
+    async def _ended(self, end: asyncio.Task[str | None]) -> BerthError:
         """Why it is over: the container was stopped, or the service ended by itself."""
-        await look(self._ctx, self._context, self._name)
         error = end.exception()
+        if error is not None or end.result() is None:
+            engine = await self._ctx.engine(self._context.host)
+            with suppress(BerthError):  # a moment passes between the end of its processes and its own
+                await engine.wait(self._context.container, timeout=_SAME_CAUSE)
+        await look(self._ctx, self._context, self._name)
         if error is not None:
             return error if isinstance(error, BerthError) else EngineError(str(error))
-        last = f" It said: {end.result()}" if end.result() else ""
-        return ActionFailed(f"{self._name} in {self._context.container} has ended.{last}")
+        where_ = f"{self._context.container} on {self._context.host}"
+        return inside.Ended(f"{self._name} in {where_} has ended.", said=end.result() or "")
 
 
 @asynccontextmanager
