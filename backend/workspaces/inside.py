@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _DIED, _SILENT, _NONE = 3, 4, 5
 _NO_PROGRAM = "exit 127"
-_ANSWER = re.compile(r"runs [0-9]{1,9} [0-9]{1,5}( [!-~]+)?|free [0-9]{1,5}|[0-9]{1,9}")
+_ANSWER = re.compile(r"runs [0-9]{1,9} [0-9]{1,5}( [A-Za-z0-9_-]+)?|free [0-9]{1,5}|[0-9]{1,9}")
 
 
 class Running(Struct, frozen=True):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
 
+from tests.backend.terminal.driver import Driven
 from tests.backend.workspaces.conftest import SLOW, Held, Repository
 from tests.lab.machine import wait_for
 
@@ -30,6 +32,11 @@ base: debian:lab
 services:
   web: {command: [sh, -c, 'exec python3 /data/src/cookie/web.py # BERTH_TOKEN'], port: 8123, path: /page}
   dying: {command: [sh, -c, 'echo last words; exit 9'], port: 8124}
+"""
+JUPYTER = """\
+cd /usr/local/bin
+printf '#!/bin/sh\\nPYTHONPATH=/opt/site exec python3 -m jupyter_server "$@"\\n' > jupyter-server
+chmod 755 jupyter-server
 """
 
 
@@ -149,7 +156,7 @@ def test_what_goes_wrong_with_a_service_is_said(running, hold):
     running.lab.host("h1").docker("stop", "-t", "5", "cookie")
     assert held.ended() == 1
     assert "does not run" in held.said and "berth up cookie" in held.said
-    assert "does not run" in running.berth("workspace", "jupyter", "cookie", code=1).stderr
+    assert "It is stopped" in running.berth("workspace", "jupyter", "cookie", code=4).stderr
 
 
 def test_a_lost_link_is_waited_for_and_the_same_port_opens_again(running, hold):
@@ -181,3 +188,45 @@ def test_a_new_image_makes_the_container_anew(running):
     assert "--again makes it anew" in said
     running.berth("workspace", "run", "cookie", "--host", "h1", "--detach", "--again")
     assert h1.docker("exec", "cookie", "cat", "/second") == "second"
+
+
+def typed(repository: Repository, *words: str) -> str:
+    """Who one is in the shell that a verb opens, and where; the shell is left."""
+    with Driven([sys.executable, "-m", "tui", *words], env=repository.env) as it:
+        it.expect(b"$ " if words[1] != "root" else b"# ", timeout=SLOW)
+        it.send("echo I am $(id -u) in $PWD at $HOME.\r")
+        said = it.expect(b".\r\n", timeout=SLOW)
+        said += (
+            it.expect(b".\r\n", timeout=SLOW) if b"I am $(" in said and b"I am " not in said[-60:] else b""
+        )
+        it.send("exit\r")
+        it.wait(timeout=SLOW)
+        return (said + it.output).decode(errors="replace")
+
+
+def test_run_opens_a_shell_as_its_user_and_root_one_as_root(running):
+    owner = running.lab.host("h1").run(["id", "-u", "alice"]).stdout.strip()
+    assert f"I am {owner} in /data at /home/user." in typed(
+        running, "workspace", "run", "cookie", "--host", "h1"
+    )
+    assert f"I am {owner} in /data" in typed(running, "workspace", "shell", "cookie")
+    assert "I am 0 in /data" in typed(running, "workspace", "root", "cookie")
+
+
+def test_jupyter_is_started_with_a_token_and_opened_through_the_connection(repository, jupyter, hold):
+    repository.workspace("lab", berth_yaml="base: debian:python3\n", post_install=JUPYTER)
+    repository.lab.host("h1").load_debian("python3", name="debian:python3")
+    repository.berth("workspace", "build", "lab", "--host", "h1")
+    repository.berth("workspace", "run", "lab", "--host", "h1", "--gpus", "none", "--detach")
+    repository.lab.host("h1").docker("cp", "-", "lab:/opt", data=jupyter)
+    held = hold("workspace", "jupyter", "lab")
+    url = held.url()
+    address, _, token = url.partition("?token=")
+    assert token and fetch(f"{address}api/status?token={token}")[0] == 200
+    assert fetch(f"{address}api/status")[0] == 403
+    assert json.loads(fetch(f"{address}api/contents?token={token}")[1])["path"] == ""
+    assert held.interrupt() == 130
+    again = hold("workspace", "jupyter", "lab")
+    assert again.url() == url and "found" in again.said
+    again.interrupt()
+    repository.berth("workspace", "jupyter", "lab", "--stop")
