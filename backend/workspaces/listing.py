@@ -94,9 +94,9 @@ def lines(found: list[WorkspaceRow]) -> list[str]:
         (
             each.name,
             f"{each.context} on {each.host}" if each.context else "-",
-            each.state or (f"! {each.problem}" if each.problem else "-"),
-            each.image,
-            each.folder,
+            each.state or "-",
+            each.image or "-",
+            f"! {each.problem}" if each.problem else each.folder,
         )
         for each in found
     ]

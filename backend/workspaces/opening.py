@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from backend import backoff
@@ -91,6 +91,7 @@ class _Opening:
         self._browser = browser
         self.began = False
         """Whether it was open once: from then on a lost host is waited for."""
+        self._url = ""
         self._running: Running | None = None
 
     async def once(self) -> HostError:
@@ -140,12 +141,12 @@ class _Opening:
         url = f"http://127.0.0.1:{here}/{path.lstrip('/')}"
         if running.token and running.token not in url and services.wants_token(place.name, place.service):
             url += f"{'&' if '?' in url else '?'}token={running.token}"
-        if here != self._local or not self.began:
+        if url != self._url:
             self._ctx.report(url)
             self._ctx.notes["address"] = f"127.0.0.1:{here}"
         else:
             self._ctx.report(f"{place.name} is open again")
-        self._local = here
+        self._local, self._url = here, url
         if self._browser and not self.began:
             import webbrowser
 
@@ -174,14 +175,10 @@ async def _reached(
     if link.local and address == "127.0.0.1":
         yield port
         return
-    try:
-        forward = link.forward_port(address, port, wanted)
-        here = await forward.__aenter__()
-    except ActionFailed:
-        ctx.report(f"port {wanted} of this machine is taken: another one is used")
-        forward = link.forward_port(address, port, 0)
-        here = await forward.__aenter__()
-    try:
+    async with AsyncExitStack() as stack:
+        try:
+            here = await stack.enter_async_context(link.forward_port(address, port, wanted))
+        except ActionFailed as error:
+            ctx.report(f"{error.message} Another one is used.")
+            here = await stack.enter_async_context(link.forward_port(address, port, 0))
         yield here
-    finally:
-        await forward.__aexit__(None, None, None)

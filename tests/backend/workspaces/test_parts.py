@@ -145,7 +145,7 @@ def test_a_token_is_kept_for_its_owner_alone(tmp_path, monkeypatch):
     assert all(path.parent == tmp_path / "services" for path in files)
 
 
-@pytest.mark.parametrize("said", [b"", b"rubbish", b"runs x y", b"runs 1 2 \x1b[31m", b"free 8888 now"])
+@pytest.mark.parametrize("said", [b"", b"rubbish", b"runs x y", b"runs 1 2 to ken", b"free 8888 now"])
 async def test_an_answer_that_is_none_is_an_error(said):
     class Engine:
         async def exec(self, *_, **__):

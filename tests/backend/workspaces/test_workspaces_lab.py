@@ -131,7 +131,7 @@ def test_a_service_is_opened_found_again_and_ended(running, hold):
 
     second = hold("workspace", "service", "cookie", "web")  # its port is taken here: another one
     other = second.url()
-    assert "runs already: found" in second.said and "is taken" in second.said
+    assert "runs already: found" in second.said and "Another one is used" in second.said
     assert other != url and other.endswith(token) and fetch(other)[0] == 200
     first.interrupt()
     second.interrupt()
@@ -190,27 +190,32 @@ def test_a_new_image_makes_the_container_anew(running):
     assert h1.docker("exec", "cookie", "cat", "/second") == "second"
 
 
-def typed(repository: Repository, *words: str) -> str:
-    """Who one is in the shell that a verb opens, and where; the shell is left."""
+def typed(repository: Repository, prompt: bytes, wanted: str, *words: str) -> None:
+    """The shell that a verb opens says who and where one is; it is left."""
     with Driven([sys.executable, "-m", "tui", *words], env=repository.env) as it:
-        it.expect(b"$ " if words[1] != "root" else b"# ", timeout=SLOW)
-        it.send("echo I am $(id -u) in $PWD at $HOME.\r")
-        said = it.expect(b".\r\n", timeout=SLOW)
-        said += (
-            it.expect(b".\r\n", timeout=SLOW) if b"I am $(" in said and b"I am " not in said[-60:] else b""
-        )
+        it.expect(prompt, timeout=SLOW)
+        it.send("echo I am=$(id -u)=$PWD=\r")
+        it.expect(f"I am={wanted}=".encode(), timeout=SLOW)
         it.send("exit\r")
         it.wait(timeout=SLOW)
-        return (said + it.output).decode(errors="replace")
 
 
 def test_run_opens_a_shell_as_its_user_and_root_one_as_root(running):
     owner = running.lab.host("h1").run(["id", "-u", "alice"]).stdout.strip()
-    assert f"I am {owner} in /data at /home/user." in typed(
-        running, "workspace", "run", "cookie", "--host", "h1"
-    )
-    assert f"I am {owner} in /data" in typed(running, "workspace", "shell", "cookie")
-    assert "I am 0 in /data" in typed(running, "workspace", "root", "cookie")
+    typed(running, b"$ ", f"{owner}=/data", "workspace", "run", "cookie", "--host", "h1")
+    typed(running, b"$ ", f"{owner}=/data", "workspace", "shell", "cookie")
+    typed(running, b"# ", "0=/data", "workspace", "root", "cookie")
+
+
+def test_a_repository_that_knows_nothing_of_berth_is_built_on_a_base_that_is_said(repository):
+    hooks = dict.fromkeys(("packages_txt", "requirements_txt", "pre_install", "post_install"), b"")
+    repository.workspace("plain", **hooks, pre_run=b"touch /ran\r\n")
+    repository.berth("workspace", "build", "plain", "--host", "h1", "--base", "debian:lab")
+    repository.berth("workspace", "run", "plain", "--host", "h1", "--gpus", "none", "--detach")
+    h1 = repository.lab.host("h1")
+    assert h1.docker("exec", "plain", "sh", "-c", "ls /ran; echo $HOME") == "/ran\n/home/user"
+    inside = json.loads(h1.docker("inspect", "plain"))[0]["HostConfig"]["PortBindings"]
+    assert set(inside) == {"8888/tcp", "8080/tcp", "6006/tcp"}  # those of the usual services
 
 
 def test_jupyter_is_started_with_a_token_and_opened_through_the_connection(repository, jupyter, hold):
