@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from backend.actions.registry import Option, action
-from backend.errors import ActionFailed, BerthError, EngineError, NoSuchTarget
+from backend.errors import ActionFailed, BerthError, EngineError, NoSuchTarget, Refused
 from backend.model import ContainerRow, ImageRow
 from backend.text import printable, size
 from backend.whole import whole
@@ -264,12 +264,22 @@ async def image_tag(
     *,
     reference: Annotated[str, Option("its other name", positional=True)],
 ) -> str:
-    """Give an image of a host another name. An image that had that name before loses it."""
+    """Give an image of a host another name. An image that has that name already loses it, after asking."""
     from backend.engine.names import split_reference
+    from backend.imagerows import bare
 
-    split_reference(reference)
+    name, tag = split_reference(reference)
     engine = await ctx.engine(row.host)
     image = await the_same(engine, row)
+    with suppress(NoSuchTarget):
+        other = await engine.inspect_image(f"{name}:{tag}")
+        held, names = bare(str(other.get("Id"))), other.get("RepoTags") or ()
+        last = " and would have no name left" if len(names) <= 1 else ""
+        if held != row.id and not await ctx.confirm(
+            f"{reference} on {row.host} is another image ({held[:12]}), which would lose that name{last}. "
+            f"Give it to {row.name} ({row.short_id})?"
+        ):
+            raise Refused(f"{row.host}: {reference} stays what it is.", hint="It was not confirmed.")
     await engine.tag(row.id or image, reference)
     return f"{row.name} on {row.host} is also {reference}"
 

@@ -16,6 +16,7 @@ from backend.sync.history import forget, past, undo
 from backend.sync.many import told
 from backend.sync.model import Way
 from backend.sync.plan import Options
+from backend.sync.words import files
 from backend.text import printable
 
 if TYPE_CHECKING:
@@ -129,7 +130,10 @@ async def take_back(
         what = f"no sync {run!r} on record" if run else "no sync on record that replaced or deleted something"
         raise NoSuchTarget(f"there is {what}.", hint="See: berth sync history")
     when = f"{found.started_at.astimezone():%Y-%m-%d %H:%M}"
-    if not await agree(f"Undo {found.profile} of {when} with {found.host}?"):
+    what = f"which replaced {found.changed:,} and deleted {files(found.deleted)}"
+    if found.profile in ("pushdir", "pulldir"):
+        what = "the folder as it was before comes back"
+    if not await agree(f"Undo {found.profile} of {when} with {found.host}, {what}?"):
         raise Refused("Not done.", hint="It was not confirmed.")
     rule = SyncRule(source="~/-", target="~/-")
     wish = Wish(SyncProfile(name=found.profile, rules=(rule,)), Options("push"))

@@ -15,8 +15,8 @@ from backend.activity import ActivityLog, ActivityRow
 from backend.errors import ActionFailed, BerthError, Refused, exit_code_for
 from backend.sync.engine import Done, Here, HostSync, Wish
 from backend.sync.history import remember
-from backend.sync.host.walk import decoded
 from backend.sync.model import HostResult, Plan
+from backend.sync.words import path_of
 from backend.text import printable
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Many:
             changed=done.changed if done else 0,
             deleted=done.deleted if done else 0,
             bytes=done.size if done else 0,
-            conflicts=tuple(printable(decoded(each.path), 400) for each in conflicts),
+            conflicts=tuple(printable(path_of(each, self.wish.pairs), 400) for each in conflicts),
             newer=len(plan.of("newer")) if plan else 0,
             large=len(plan.of("large")) if plan else 0,
             same=plan.same if plan else 0,

@@ -70,10 +70,12 @@ class Terminal:
         for plan in plans:
             gone = [each for each in plan.of("deleted") if not each.folder]
             total += len(gone)
-            say(f"{plan.host}: {len(gone):,} files would be deleted ({size(sum(e.size for e in gone))}):")
+            say(
+                f"{plan.host}: {words.files(len(gone))} would be deleted ({size(sum(e.size for e in gone))}):"
+            )
             for text in listed(gone, self.wish):
                 say(f"  {text}")
-        return await self.talk.confirm(f"Delete {total:,} files?")
+        return await self.talk.confirm(f"Delete {words.files(total)} on {words.where(plans)}?")
 
 
 def listed(gone: Sequence[Any], wish: Wish) -> list[str]:

@@ -20,6 +20,10 @@ def choose(
     """Raises `NoSuchTarget` for names nobody has, `UsageError` where nothing says which is meant."""
     meant = config.context(context) if context else None
     name = profile or (meant.sync if meant else None) or _usual(config, verb)
+    if profile in {each.name for each in config.hosts} - {each.name for each in config.profiles}:
+        raise UsageError(
+            f"{profile!r} is a host, not a profile.", hint=f"Say --host {profile}, once for each."
+        )
     found = config.profile(name)
     return found, _hosts(config, found, hosts, tags, meant.host if meant else None)
 

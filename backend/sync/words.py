@@ -54,6 +54,19 @@ def line(change: Change, pairs: Sequence[Pair]) -> str:
     )
 
 
+def files(count: int) -> str:
+    """So many files."""
+    return f"{count:,} file{'s' * (count != 1)}"
+
+
+def where(plans: Sequence[Plan]) -> str:
+    """Where these plans delete: the names of hosts, or this machine."""
+    found = [
+        plan.host if each.way == "push" else "this machine" for plan in plans for each in plan.of("deleted")
+    ]
+    return ", ".join(dict.fromkeys(found))
+
+
 def summary(plan: Plan) -> str:
     """A plan in one line."""
     parts = []

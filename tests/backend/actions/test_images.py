@@ -161,6 +161,21 @@ async def test_another_name_is_given(engine: EngineClient, do: Act):
     assert isinstance(bad.error, UsageError)
 
 
+async def test_a_name_is_taken_from_another_image_only_after_asking(engine: EngineClient, do: Act):
+    a, b = local(engine, "test/a:1"), local(engine, "test/b:1")
+    one = bare((await grow(engine, IMAGE, a, "echo 1 >/x"))["Id"])
+    two = bare((await grow(engine, IMAGE, b, "echo 2 >/x"))["Id"])
+    voice = Answers()
+    refused = await do(engine, "image-tag", "test/a:1", voice, reference=b)
+    assert isinstance(refused.error, Refused)
+    assert two[:12] in voice.asked[0] and "no name left" in voice.asked[0]
+    assert bare((await engine.inspect_image(b))["Id"]) == two
+    same = Answers()
+    assert (await do(engine, "image-tag", "test/b:1", same, reference=b)).ok and not same.asked
+    assert (await do(engine, "image-tag", "test/a:1", Answers("lose that name"), reference=b)).ok
+    assert bare((await engine.inspect_image(b))["Id"]) == one
+
+
 # ---------------------------------------------------------------------------------------- removing
 
 

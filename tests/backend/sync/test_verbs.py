@@ -84,12 +84,14 @@ def test_a_day(berth: Shell) -> None:
     (berth.here / "work/b.py").unlink()
     refused = berth("push", "mirror", code=5)
     assert "work/b.py" in refused.stderr
-    assert "Delete 1 files?" in refused.stderr
+    assert "one: 1 file would be deleted" in refused.stderr
+    assert "Delete 1 file on one?" in refused.stderr
     assert (berth.there / "work/b.py").exists()
     assert "1 deleted" in berth("push", "code", "--delete", "--yes").stdout
     assert files(berth.there / "work") == {"a.py": b"one"}
     (entry, *_) = json.loads(berth("sync", "history", "--json").stdout)
     assert (entry["deleted"], entry["host"]) == (1, "one")
+    assert "which replaced 0 and deleted 1 file?" in berth("sync", "undo", code=5).stderr
     assert "1 put back" in berth("sync", "undo", entry["run"], "--yes").stdout
     assert files(berth.there / "work") == {"a.py": b"one", "b.py": b"two"}
     assert "no sync on record" in berth("sync", "undo", "--yes", code=4).stderr
@@ -117,6 +119,8 @@ def test_conflicts_are_named_and_fail(berth: Shell) -> None:
     left = berth("push", "code", code=1)
     assert "work/a" in left.stderr
     assert "1 in conflict" in left.stdout
+    (result,) = json.loads(berth("push", "code", "--json", code=1).stdout)
+    assert result["conflicts"] == ["work/a"]
     berth("push", "code", "--on-conflict", "mine")
     assert (berth.there / "work/a").read_text() == "mine"
 
@@ -126,6 +130,7 @@ def test_what_is_refused(berth: Shell) -> None:
     assert "two is read-only" in berth("push", "code", "--host", "two", code=5).stderr
     assert "berth is read-only" in berth("--read-only", "push", "code", code=5).stderr
     assert "no sync profile" in berth("push", "nope", code=4).stderr
+    assert "'two' is a host" in berth("push", "--host", "one", "two", code=2).stderr
     assert "no host has the tag" in berth("push", "code", "--tag", "nope", code=4).stderr
     assert "nothing to push" in berth("push", "back", code=2).stderr
     assert "there is nothing to pull" in berth("pull", "back", code=4).stderr
