@@ -210,7 +210,7 @@ async def _swap(ctx: ActionContext, job: JobRow, step: int) -> str:
         return f"job {job.id} on {job.host} goes {'before' if step < 0 else 'after'} job {mine[at]}"
 
 
-@action(on=JobRow, name="job-edit", verb="job edit", key="E", title="edit", applies=_waits, group=GROUP)
+@action(on=JobRow, name="job-edit", verb="job edit", key="E", title="edit", applies=_unfinished, group=GROUP)
 async def job_edit(
     ctx: ActionContext,
     job: JobRow,
@@ -226,7 +226,11 @@ async def job_edit(
         str | None, Option("jobs that have to end first: 12,any:13; an empty word: none")
     ] = None,
 ) -> str:
-    """Change what a waiting job asks for. What it runs stays as it was submitted."""
+    """Change what a waiting job asks for. What it runs stays as it was submitted.
+
+    Of a job that runs, its name and its time limit can change. Only root may give it more time, as others
+    wait for its end; a limit that is over already ends it.
+    """
     from backend.queues import words
     from backend.queues.choose import queue_of
 

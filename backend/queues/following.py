@@ -68,6 +68,7 @@ async def logs(
     async def one(job: JobRow) -> None:
         form = Lines(lambda line: pending.append(_as_json(job, line) if json else _as_text(job, line)))
         pending: list[bytes] = []
+        waits = _Waits()
         async with aclosing(_output(access, job, follow=follow, tail=tail)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, bytes):
@@ -81,6 +82,8 @@ async def logs(
                     _say(f"{piece.error} The job goes on; looking for it again.")
                 elif isinstance(piece, str):
                     _say(piece)
+                elif piece.state in ("queued", "held"):
+                    waits.tell(piece)
         form.end()
         async with turn:
             await writer.write(b"".join(pending))
@@ -114,6 +117,20 @@ def _as_text(job: JobRow, line: str) -> bytes:
 def _as_json(job: JobRow, line: str) -> bytes:
     found = {"host": job.host, "job": job.id, "text": printable(line, _LINE)}
     return json_.dumps(found, ensure_ascii=False).encode() + b"\n"
+
+
+class _Waits:
+    """Says why there is no output of a job yet, and again where the reason is another one."""
+
+    def __init__(self) -> None:
+        self._reason = ""
+
+    def tell(self, row: JobRow) -> None:
+        """`row`: as the job waits now."""
+        reason = row.reason or row.state
+        if reason != self._reason:
+            self._reason = reason
+            _say(f"{row.host}: job {row.id} does not run yet: {reason}")
 
 
 def _say(line: str) -> None:

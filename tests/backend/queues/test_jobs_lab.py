@@ -61,6 +61,13 @@ def test_the_output_of_a_running_job_is_followed_to_its_end(berth: Berth, cluste
         assert process.wait(60) == 0
 
 
+def test_of_a_job_that_waits_it_is_said_why_there_is_no_output(berth: Berth) -> None:
+    place = queued(berth, "--hold", "--", "true")
+    assert berth("job", "logs", place) == ""
+    assert f"q1: job {place.partition('/')[2]} does not run yet: held" in berth.said
+    berth("job", "kill", place)
+
+
 def test_the_output_of_several_jobs_says_whose_each_line_is(berth: Berth) -> None:
     places = berth(*RUN, "--array", "1-3", "--", "sh", "-c", "echo $BERTH_ARRAY_INDEX").split()
     out = berth("job", "logs", "-f", *places)
@@ -134,6 +141,17 @@ def test_the_job_of_somebody_else_is_asked_about_and_theirs_to_end(
     berth("job", "kill", place, "--yes", code=5)
     assert row_of(berth, place)["state"] == "held"
     bob("job", "kill", place)
+
+
+def test_a_job_that_runs_may_get_another_name_and_less_time_and_nothing_else(berth: Berth) -> None:
+    place = queued(berth, "-t", "2h", "--", "sleep", "300")
+    until(lambda: row_of(berth, place)["state"] == "running")
+    assert "name short, time limit 1 h" in berth("job", "edit", place, "--name", "short", "--time", "1h")
+    assert (row_of(berth, place)["name"], row_of(berth, place)["time_limit"]) == ("short", 3600)
+    berth("job", "edit", place, "--time", "3h", code=5)
+    assert "only root may give it more time" in berth.said
+    berth("job", "edit", place, "--cpus", "2", code=5)
+    berth("job", "kill", place)
 
 
 def test_a_job_is_moved_and_changed_in_the_words_of_the_command_line(berth: Berth) -> None:
