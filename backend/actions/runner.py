@@ -56,7 +56,8 @@ def refuse_read_only(
             f"{action.title}: berth is read-only.",
             hint="Leave out --read-only, or read_only in settings.yaml.",
         )
-    named = [(options or {}).get(param.name) for param in action.params if param.option.host]
+    said = [(options or {}).get(param.name) for param in action.params if param.option.host]
+    named = [name for each in said for name in (each if isinstance(each, (tuple, list)) else (each,))]
     held = {each.name for each in config.hosts if each.read_only}
     for host in (host for host in (host_of(target), *named) if host in held):
         raise Refused(f"{action.title}: host {host} is read-only.", hint="See read_only in hosts.yaml.")

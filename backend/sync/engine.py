@@ -51,6 +51,12 @@ class Wish:
             and any(part.rule.direction != "push" for pair in self.pairs for part in pair.parts)
         )
 
+    @property
+    def deletes(self) -> bool:
+        """Whether files may be deleted."""
+        said = self.options.delete
+        return any(part.rule.delete for pair in self.pairs for part in pair.parts) if said is None else said
+
 
 class Here:
     """This machine, looked at once for all hosts."""

@@ -16,6 +16,7 @@ from backend.sync.history import forget, past, undo
 from backend.sync.many import told
 from backend.sync.model import Way
 from backend.sync.plan import Options
+from backend.sync.where import writable
 from backend.sync.words import files
 from backend.text import printable
 
@@ -139,7 +140,8 @@ async def take_back(
     wish = Wish(SyncProfile(name=found.profile, rules=(rule,)), Options("push"))
     back, stay = 0, []
     error: NoSuchTarget | None = None
-    ways: tuple[Way, ...] = ("push", "pull")
+    held = config.host(found.host).read_only  # what a pull replaced lies here: that may be put back
+    ways: tuple[Way, ...] = ("pull",) if held else ("push", "pull")
     async with HostSync(access, found.host, wish) as sync:
         for way in ways:
             try:
@@ -150,6 +152,8 @@ async def take_back(
             back += count
             stay += left
     if not back and not stay and error is not None:
+        if held:
+            writable(config, found.host)
         raise error
     if not stay:
         forget(found.run)

@@ -16,6 +16,7 @@ from backend.errors import ActionFailed, BerthError, Refused, exit_code_for
 from backend.sync.engine import Done, Here, HostSync, Wish
 from backend.sync.history import remember
 from backend.sync.model import HostResult, Plan
+from backend.sync.where import writable
 from backend.sync.words import path_of
 from backend.text import printable
 
@@ -75,11 +76,10 @@ class Many:
 
     async def _plan(self, one: One, front: Front) -> None:
         one.started, one.started_at = time.monotonic(), datetime.now(UTC)
-        host = self.config.host(one.sync.host)
-        if host.read_only and self.wish.options.verb != "pull":
-            raise Refused(f"host {host.name} is read-only.", hint="See read_only in hosts.yaml.")
+        if self.wish.options.verb != "pull":
+            writable(self.config, one.sync.host)
         one.plan = await one.sync.plan()
-        front.planned(host.name, one.plan)
+        front.planned(one.sync.host, one.plan)
 
     async def run(self, front: Front) -> list[HostResult]:
         """Look, ask, do; a result for each host, whatever becomes of the others."""

@@ -21,6 +21,7 @@ from backend.sync.engine import Done, Here, HostSync, Wish
 from backend.sync.host.walk import encoded
 from backend.sync.looking import Paths
 from backend.sync.model import Plan
+from backend.sync.where import writable
 from backend.text import printable
 
 if TYPE_CHECKING:
@@ -206,7 +207,13 @@ class Watch:
         if host not in self.agreed:
             from backend.sync.show import Terminal
 
-            if gone and not await Terminal(self.wish, self.talk).agree([plan]):
+            if gone:
+                agreed = await Terminal(self.wish, self.talk).agree([plan])
+            else:
+                agreed = not self.wish.deletes or await self.talk.confirm(
+                    f"Delete on {host} from now on what is deleted here?"
+                )
+            if not agreed:
                 raise Refused(f"{host}: not done.", hint="It was not confirmed.")
             self.agreed.add(host)
         elif len(gone) > max(_FEW, plan.same):
@@ -268,7 +275,9 @@ def say(text: str) -> None:
 async def watch_hosts(
     access: StandaloneAccess, hosts: Sequence[str], wish: Wish, talk: Talk, *, json: bool
 ) -> int:
-    """Keep these hosts like the folders here until Ctrl+C; the exit code."""
+    """Keep these hosts like the folders here until Ctrl+C; the exit code. Raises `BerthError`s."""
+    for host in hosts:
+        writable(access.config, host)
     try:
         return await Watch(access, hosts, wish, talk, json=json).run()
     except* BerthError as group:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backend.config import Config, SyncProfile
-from backend.errors import NoSuchTarget, UsageError
+from backend.errors import NoSuchTarget, Refused, UsageError
 
 
 def choose(
@@ -26,6 +26,12 @@ def choose(
         )
     found = config.profile(name)
     return found, _hosts(config, found, hosts, tags, meant.host if meant else None)
+
+
+def writable(config: Config, host: str) -> None:
+    """Raise `Refused` for a host whose files are not to be changed."""
+    if config.host(host).read_only:
+        raise Refused(f"host {host} is read-only.", hint="See read_only in hosts.yaml.")
 
 
 def _usual(config: Config, verb: str) -> str:

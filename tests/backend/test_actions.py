@@ -228,6 +228,15 @@ async def test_a_read_only_host_that_an_option_names_refuses_too(declare, perfor
     assert result.ok
 
 
+async def test_a_read_only_host_among_several_refuses_too(declare, perform):
+    async def pull(ctx, row, *, to: Annotated[tuple[str, ...], Option("where", host=True, several=True)]):
+        """Pull."""
+
+    config = Config(directory=Path("/x"), hosts=(HostConfig(name="h2", host="h2", read_only=True),))
+    (result,) = await perform(declare(pull), [target()], {"to": ("h1", "h2")}, config)
+    assert isinstance(result.error, Refused)
+
+
 async def test_a_bug_in_one_run_never_hides_anothers_result(declare, perform):
     async def stop(ctx, row):
         """Stop."""

@@ -129,6 +129,8 @@ def test_what_is_refused(berth: Shell) -> None:
     write(berth.here / "work/a")
     assert "two is read-only" in berth("push", "code", "--host", "two", code=5).stderr
     assert "berth is read-only" in berth("--read-only", "push", "code", code=5).stderr
+    assert "two is read-only" in berth("push", "code", "--host", "two", "--watch", code=5).stderr
+    assert "Delete on one from now on" in berth("push", "mirror", "--watch", code=5).stderr
     assert "no sync profile" in berth("push", "nope", code=4).stderr
     assert "'two' is a host" in berth("push", "--host", "one", "two", code=2).stderr
     assert "no host has the tag" in berth("push", "code", "--tag", "nope", code=4).stderr
@@ -136,6 +138,17 @@ def test_what_is_refused(berth: Shell) -> None:
     assert "there is nothing to pull" in berth("pull", "back", code=4).stderr
     assert "no profile is named" in berth("sync", code=2).stderr
     assert "which host" in berth("pushdir", "work", code=2).stderr
+
+
+def test_nothing_is_undone_on_a_read_only_host(berth: Shell) -> None:
+    write(berth.here / "work/a", "first", age=1000)
+    berth("push", "code")
+    write(berth.here / "work/a", "second", age=10)
+    berth("push", "code")
+    hosts = berth.config / "hosts.yaml"
+    hosts.write_text(hosts.read_text().replace("tags: [gpu]", "tags: [gpu], read_only: true", 1))
+    assert "one is read-only" in berth("sync", "undo", "--yes", code=5).stderr
+    assert (berth.there / "work/a").read_text() == "second"
 
 
 def test_pull_from_a_read_only_host(berth: Shell) -> None:
