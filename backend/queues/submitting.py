@@ -16,7 +16,7 @@ from backend.queues.choose import queue_of, with_queue
 if TYPE_CHECKING:
     from backend.actions.context import Access
     from backend.config import Config
-    from backend.projects import Project
+    from backend.projects import Project, Ready
 
 Say = Callable[[str], None]
 
@@ -56,12 +56,13 @@ async def submit(
         )
     if not job.command and not interactive and project is not None:
         raise UsageError("nothing to run is named.", hint='For example: berth run -- hello.sh "a b"')
+    _check_files(asked, project, snapshot=snapshot)
     chosen, why = await placement.choose(config, access, host or default_host(config), job)
     if config.settings.read_only or config.host(chosen).read_only:
         raise Refused(f"run: host {chosen} is read-only.", hint="See read_only in hosts.yaml.")
     for line in why:
         say(line)
-    to_file = ""
+    files: list[str] = []
     if project is not None and config.host(chosen).queue == "slurm" and config.host(chosen).engine == "none":
         raise UsageError(
             f"{chosen} has no engine that could build this project's image.",
@@ -69,17 +70,42 @@ async def submit(
             "registry.example.org/NAME:TAG, or a file that all of them share: --image /DIR/NAME.sqsh.",
         )
     if project is not None:
-        from backend.projects.bring import bring, output_file
+        from backend.projects.bring import bring
 
         ready = await bring(project, access, chosen, snapshot=snapshot, say=say)
         job = asking.in_project(job, ready)
-        if asked.outfile_name or project.defaults.to_file:
-            to_file = output_file(ready, asked.outfile_name or job.name)
-            job = replace(job, outfile=to_file)
+        if (asked.outfile_name or project.defaults.to_file) and not job.array and not interactive:
+            files = _files(ready, asked.outfile_name or job.name, len(asking.swept(job, asked)))
     jobs = asking.swept(job, asked)
+    if files:
+        jobs = [replace(one, outfile=file) for one, file in zip(jobs, files, strict=True)]
     async with queue_of(config, access, chosen) as queue:
         ids = await queue.submit(jobs)
-    return Submitted(chosen, tuple(ids), job.name, to_file)
+    return Submitted(chosen, tuple(ids), job.name, files[0] if len(files) == 1 else "")
+
+
+def _check_files(asked: Asked, project: Project | None, *, snapshot: bool) -> None:
+    """What only projects have is not left out without a word."""
+    for said, option in ((asked.outfile_name, "--outfile-name"), (snapshot, "--snapshot")):
+        if said and project is None:
+            raise UsageError(
+                f"{option} is for scripts of a project.",
+                hint="With --image there is none." if asked.image else "Make one: berth init.",
+            )
+    if asked.outfile_name and asked.array:
+        raise UsageError(
+            "--outfile-name: all jobs of an array would write to one file.",
+            hint="Leave it out: berth job logs shows the output of each.",
+        )
+
+
+def _files(ready: Ready, name: str, count: int) -> list[str]:
+    """The file of each job: those of a sweep must not write to the same one."""
+    from backend.projects.bring import output_file
+
+    if count == 1:
+        return [output_file(ready, name)]
+    return [output_file(ready, f"{name}_{number}") for number in range(1, count + 1)]
 
 
 def default_host(config: Config) -> str:

@@ -48,6 +48,23 @@ def test_an_rp_project_runs_with_rps_own_command_lines(berth: Berth, project: Pa
     assert job[0]["state"] == "cancelled"
 
 
+def test_no_two_jobs_write_to_one_file(berth: Berth, project: Path, cluster: Lab) -> None:
+    words = ("run", "--host=q1", "--gpu=0", "--outfile-name=each", "-d")
+    places = berth(*words, "--sweep", "n=a,b", "--", "hello.sh", "{n}").split()
+    berth("job", "wait", *places)
+    assert [berth("job", "logs", place) for place in places] == ["hook\nHello a\n", "hook\nHello b\n"]
+    files = host(cluster, "q1").run(["sh", "-c", "ls /home/alice/berth/demo/.rp/logs"]).stdout
+    assert len([name for name in files.split() if name.startswith("each_")]) == 2
+    berth(*words, "--array", "1-2", "--", "hello.sh", "x", code=2)
+    assert "would write to one file" in berth.said
+
+
+def test_what_only_projects_have_is_refused_without_one(berth: Berth) -> None:
+    for word in ("--snapshot", "--outfile-name=x"):
+        berth("run", "--host=q1", f"--image={IMAGE}", "-d", word, "--", "true", code=2)
+        assert f"{word.partition('=')[0]} is for scripts of a project" in berth.said
+
+
 def test_a_second_run_sends_what_changed_and_forgets_what_went(
     berth: Berth, project: Path, cluster: Lab
 ) -> None:
