@@ -321,7 +321,11 @@ class Run:
     async def _check(self) -> None:
         reply = await self._crew.engine.ask("GET", f"/containers/{self.container}/json")
         found = container.inspected(_json(reply))
-        if self.over or self._ending or found is None or not found.ended:
+        if self.over or self._ending:
+            return
+        if reply.error is None and reply.status == 404:
+            self.vanished()
+        if found is None or not found.ended:
             return
         why = verdict.doubt(found, None, ran=True)
         self._task = self._work(self._end(None if why else found.exit_code, why))

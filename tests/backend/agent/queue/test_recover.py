@@ -278,6 +278,18 @@ def test_an_end_that_nobody_heard_of_is_found(host):
     assert (host.job(begun.id).state, host.job(begun.id).exit_code) == (jobs.FAILED, 6)
 
 
+def test_a_container_that_went_unheard_gives_back_what_it_had(host):
+    begun = host.begun(jobs.RUNNING)
+    found = host.engine.has(begun, "running", StartedAt=LATER)
+    host.recover(found)
+    host.engine.busy = 1
+    host.engine.containers.clear()
+    host.crew.check()
+    assert host.job(begun.id).state == jobs.RUNNING  # an engine that cannot answer says nothing of it
+    host.crew.check()
+    assert (host.job(begun.id).state, host.job(begun.id).error) == (jobs.FAILED, verdict.REMOVED)
+
+
 def test_an_engine_that_is_not_ready_is_asked_again(host, monkeypatch):
     monkeypatch.setattr(recover, "_AGAIN", 0.01)
     begun = host.begun(jobs.RUNNING)
