@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.terminal import Terminal, match
 from tests.backend.terminal.driver import Driven
 from tests.backend.workspaces.conftest import SLOW, Held, Repository
 from tests.lab.machine import wait_for
@@ -235,3 +236,42 @@ def test_jupyter_is_started_with_a_token_and_opened_through_the_connection(repos
     assert again.url() == url and "found" in again.said
     again.interrupt()
     repository.berth("workspace", "jupyter", "lab", "--stop")
+
+
+def test_by_keys_a_service_of_a_context_is_opened_and_shells_too(running, tmp_path):
+    folder = Path(sys.executable).parent
+    env = {**running.env, "PATH": f"{folder}:{running.env['PATH']}"}
+    with Terminal(tmp_path, env, size=(150, 46)) as it:
+        it.line("berth")
+        it.until("1 host", seconds=SLOW)
+        it.keys("4")
+        it.until(match(r"cookie .* running"), seconds=SLOW)
+        choose(it, "open service")
+        it.until("╭─ Open service")
+        it.text("web")
+        it.keys("C-s")
+        it.keys("8")
+        it.until(match(r"running .* open service"), seconds=SLOW)
+        it.keys("Enter")
+        found = it.until(match(r"http://127\.0\.0\.1:8123/page\?token="), seconds=SLOW)
+        url = re.search(r"http://127\.0\.0\.1:8123/page\?token=[\w-]+", found)
+        assert url is not None and fetch(url[0])[0] == 200
+        it.keys("Escape")
+        it.until("─ Activity ")  # else the terminal takes both keys for alt+4
+        it.keys("4")
+        it.until("─ Contexts ")
+        choose(it, "root shell")
+        it.until(match(r"root@\w+:/data#"), seconds=SLOW)
+        it.line("echo I am=$(id -u)=$PWD=")
+        it.until("I am=0=/data=", seconds=SLOW)
+        it.line("exit")
+        it.until("─ Contexts ", seconds=SLOW)
+
+
+def choose(it: Terminal, words: str) -> None:
+    """By the menu of all that can be done to the row."""
+    it.keys("x")
+    it.until("type to find")
+    it.text(words)
+    it.until(match(rf"{words}"))
+    it.keys("Enter")
