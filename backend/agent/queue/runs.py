@@ -184,13 +184,12 @@ class Run:
             return
         if reply.status in (204, 304):
             self._is_running(None)
-        elif reply.status == 404:
-            self._record(*self._verdict(None, "its container was removed before it started"))
         else:
             said = f"the engine could not start it: {words(reply)}"
-            found = container.inspected(
-                _json(await self._crew.engine.ask("GET", f"/containers/{self.container}/json"))
-            )
+            look = await self._crew.engine.ask("GET", f"/containers/{self.container}/json")
+            if look.error is None and look.status == 404:  # else it is its network that is not there
+                said = "its container was removed before it started"
+            found = container.inspected(_json(look))
             self._could_not(said, found.exit_code if found is not None and found.exit_code else None)
 
     def _lacks_init(self, reply: Reply) -> bool:

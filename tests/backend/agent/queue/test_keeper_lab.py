@@ -96,6 +96,7 @@ def test_memory_is_a_limit_and_its_end_is_told(queue):
     [
         (("no-such-program",), {}, 127, "not found"),
         (("true",), {"mounts": [["/srv/nowhere", "/x", False]]}, None, "/srv/nowhere"),
+        (("true",), {"network": "nowhere"}, None, "network nowhere not found"),
     ],
 )
 def test_what_cannot_be_run_has_failed_with_a_reason(queue, command, spec, code, told):
