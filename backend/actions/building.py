@@ -89,6 +89,7 @@ async def images_build(
 
 
 async def carry_out(ctx: ActionContext, request: Request, *, detach: bool) -> str:
+    """Build what is asked for and do what follows it; one line about it. Raises what went wrong."""
     from backend.building import asking
     from backend.building.order import Order
 

@@ -134,13 +134,10 @@ async def _up(ctx: ActionContext, engine: EngineClient, context: Context, *, aga
         else:
             await bring_up.report_drift(ctx, context, found)
         return
-    if found is None:
-        ctx.report(await bring_up.up(ctx, context, pull=False))
-        return
     from backend.building.starting import start_again
 
     try:
-        ctx.report(await start_again(ctx, context))
+        ctx.report(await start_again(ctx, context))  # which makes one that is missing
     except EngineError as error:
         if "port is already allocated" in error.message or "address already in use" in error.message:
             hint = f"Change `ports` with: berth context edit {context.name}"

@@ -180,6 +180,16 @@ def test_the_ports_of_two_workspaces_do_not_meet(running):
     assert running.lab.host("h1").docker("inspect", "-f", "{{.State.Running}}", "two") == "true"
 
 
+def test_a_port_that_was_taken_meanwhile_is_told_with_what_to_do(running):
+    h1 = running.lab.host("h1")
+    h1.docker("stop", "-t", "5", "cookie")
+    h1.docker("run", "-d", "-p", "127.0.0.1:8123:80", "--name", "thief", "debian:lab", "sleep", "1d")
+    said = running.berth("workspace", "run", "cookie", "--host", "h1", "--detach", code=1).stderr
+    assert "8123" in said and "berth context edit cookie" in said
+    h1.docker("rm", "-f", "thief")
+    running.berth("workspace", "run", "cookie", "--host", "h1", "--detach")
+
+
 def test_a_new_image_makes_the_container_anew(running):
     h1 = running.lab.host("h1")
     hook: Path = running.src / "cookie" / "container" / "post-install"
