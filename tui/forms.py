@@ -10,7 +10,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.events import Key
 from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Button, Input, Select, Static
 
 from backend.errors import UsageError
@@ -82,7 +84,7 @@ class Form(ModalScreen[dict[str, Any] | None]):
         """One line per option: those that are needed first, then those that are asked for."""
         with Vertical(classes="dialog form") as dialog:
             dialog.border_title = Content(printable(self._heading, 100))
-            dialog.border_subtitle = Content("enter next · ctrl+s do it · esc cancel")
+            dialog.border_subtitle = Content("enter next · space ticks · ctrl+s do it · esc cancel")
             with VerticalScroll(classes="dialog-body", can_focus=False):
                 yield Static(Content(self._action.summary), classes="form-summary")
                 for param in sorted(self._params, key=_turn):
@@ -148,6 +150,16 @@ class Form(ModalScreen[dict[str, Any] | None]):
         fields = list(self.query(Input))
         if event.input is fields[-1]:
             self.action_send()
+        else:
+            self.focus_next()
+
+    def on_key(self, event: Key) -> None:
+        """Enter on a tick: the next field; after the last one the button that does it."""
+        if event.key != "enter" or not isinstance(self.focused, Tick):
+            return
+        event.stop()
+        if self.focused is list(self.query(".form-row > *").results(Widget))[-1]:
+            self.query_one("#yes").focus()
         else:
             self.focus_next()
 

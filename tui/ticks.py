@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from rich.segment import Segment
+from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.strip import Strip
 from textual.widgets import Checkbox, SelectionList
@@ -18,8 +19,10 @@ def _sign(on: bool) -> str:
     return "[x]" if on else "[ ]"
 
 
-class Tick(Checkbox):
-    """Yes or no."""
+class Tick(Checkbox, inherit_bindings=False):
+    """Yes or no. Enter is not its key: in a form it leads to the next field."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "toggle_button", "change", show=False)]
 
     @property
     def _button(self) -> Content:

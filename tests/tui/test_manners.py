@@ -116,6 +116,29 @@ async def test_yes_and_no_of_a_form_differ_without_colours(tmp_path: Path) -> No
         await board.until(lambda: "[x] force: at once" in board.text)
 
 
+async def test_enter_in_a_form_goes_on_and_changes_no_tick(tmp_path: Path) -> None:
+    from backend.actions.registry import Action, Option, Param
+    from backend.model import HostRow
+
+    async def nothing() -> None:
+        """Nothing."""
+
+    asks = tuple(Param(name, bool, False, Option(name)) for name in ("one", "two"))
+    action = Action("a", HostRow, (), "a", "What it does.", "", nothing, asks)
+    async with dashboard(FLEET, tmp_path) as board:
+        form = Form("A form", action)
+        board.app.push_screen(form)
+        await board.until(lambda: "[ ] two: two" in board.text)
+        first, second = form.query(Checkbox)
+        first.focus()
+        await board.until(lambda: form.focused is first)
+        await board.press("enter")
+        await board.until(lambda: form.focused is second)
+        await board.press("enter")
+        await board.until(lambda: form.focused is not None and form.focused.id == "yes")
+        assert not first.value and not second.value
+
+
 async def test_the_same_toast_again_is_counted(tmp_path: Path) -> None:
     async with dashboard(FLEET, tmp_path) as board:
         for _ in range(7):
