@@ -27,10 +27,16 @@ _FETCH_TIME = 1800.0
 _QUICK_TIME = 120.0
 _LOCK_PAUSE = 0.1
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_USER = re.compile(r"(?<=://)[^/\s'\"]*@")
 _SAFE = (
     *("-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never"),
     *("-c", "gc.auto=0", "-c", "core.fsmonitor=false"),
 )
+
+
+def shown(text: str) -> str:
+    """A repository's address, or what git says of it, without a password or token that an address holds."""
+    return printable(_USER.sub("", text), 300)
 
 
 def place(url: str) -> Path:
@@ -47,21 +53,19 @@ async def export(url: str, ref: str, into: Path, *, mode: Mode, say: Say) -> str
     """
     url = source(url)
     if url.startswith("-") or ref.startswith("-") or "\0" in url + ref:
-        raise UsageError(f"{printable(url, 200)} {printable(ref, 100)} is no repository.")
+        raise UsageError(f"{shown(url)} {printable(ref, 100)} is no repository.")
     cache = place(url)
     async with _locked(cache) as lock:
         if mode == "cached":
             if not (cache / "HEAD").exists():
-                raise ActionFailed(
-                    f"{printable(url, 200)} was never fetched.", hint="Do it once with the network."
-                )
+                raise ActionFailed(f"{shown(url)} was never fetched.", hint="Do it once with the network.")
         elif not (_COMMIT.fullmatch(ref) and await _commit(cache, ref)):
-            say(f"fetching {url}")
+            say(f"fetching {shown(url)}")
             await _fetch(cache, url, lock)
         commit = await _commit(cache, ref)
         if not commit:
             raise UsageError(
-                f"{printable(url, 200)} has no branch, tag or commit {printable(ref or 'HEAD', 100)!r}.",
+                f"{shown(url)} has no branch, tag or commit {printable(ref or 'HEAD', 100)!r}.",
                 hint="Say another with `ref:`.",
             )
         await _check_out(cache, commit, into, say)
@@ -101,13 +105,11 @@ async def _fetch(cache: Path, url: str, lock: int) -> None:
     await _git(
         [at, "fetch", "--quiet", "--prune", "--force", "--", url, *refs],
         wait=_FETCH_TIME,
-        what=f"{printable(url, 200)} cannot be fetched",
+        what=f"{shown(url)} cannot be fetched",
         hint=hint,
         keep=(lock,),
     )
-    told = await _git(
-        [at, "ls-remote", "--symref", "--", url, "HEAD"], what=f"{printable(url, 200)}", hint=hint
-    )
+    told = await _git([at, "ls-remote", "--symref", "--", url, "HEAD"], what=shown(url), hint=hint)
     if match := re.match(rb"ref: (refs/heads/[^\t\n]+)\tHEAD", told):
         await _git([at, "symbolic-ref", "HEAD", os.fsdecode(match[1])], hint="")
 
@@ -217,5 +219,5 @@ async def _git(
     if process.returncode:
         lines = said.decode(errors="replace").strip().splitlines() or [f"exit code {process.returncode}"]
         why = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1])
-        raise ActionFailed(f"{what}: {printable(why, 300)}.".replace("..", "."), hint=hint)
+        raise ActionFailed(f"{what}: {shown(why)}.".replace("..", "."), hint=hint)
     return out

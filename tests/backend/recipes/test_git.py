@@ -111,6 +111,16 @@ async def test_an_unreachable_one_says_so_and_the_cache_is_used_only_when_asked(
     assert (await export(origin, into / "3", mode="cached"))[0] == first
 
 
+async def test_a_password_in_an_address_is_told_to_nobody(into: Path) -> None:
+    said: list[str] = []
+    url = "http://someone:s3cret@127.0.0.1:9/repo.git"
+    with pytest.raises(ActionFailed) as failed:
+        await gitcache.export(url, "", into, mode="fetch", say=said.append)
+    assert said == ["fetching http://127.0.0.1:9/repo.git"]
+    assert "127.0.0.1:9/repo.git cannot be fetched" in str(failed.value)
+    assert "s3cret" not in str(failed.value)
+
+
 async def test_what_a_killed_fetch_left_is_no_obstacle(origin: Origin, into: Path) -> None:
     origin.commit(a="1")
     await export(origin, into / "1")
