@@ -21,6 +21,15 @@ class Gone(Exception):
     """Our own terminal went away: its window was closed."""
 
 
+def require(stdin: int = 0, stdout: int = 1) -> None:
+    """Raises `UsageError` where we have no terminal."""
+    if not (os.isatty(stdin) and os.isatty(stdout)):
+        raise UsageError(
+            "this needs a terminal, and input or output is not one.",
+            hint="Run it in a terminal, or run one command: berth exec.",
+        )
+
+
 class Tty:
     """Our terminal, opened anew.
 
@@ -29,11 +38,7 @@ class Tty:
     """
 
     def __init__(self, stdin: int = 0, stdout: int = 1) -> None:
-        if not (os.isatty(stdin) and os.isatty(stdout)):
-            raise UsageError(
-                "this needs a terminal, and input or output is not one.",
-                hint="Run it in a terminal, or run one command: berth exec.",
-            )
+        require(stdin, stdout)
         self._fd = _reopen(stdin)
         self._before: list[Any] = []
 

@@ -154,6 +154,13 @@ def test_a_job_that_runs_may_get_another_name_and_less_time_and_nothing_else(ber
     berth("job", "kill", place)
 
 
+def test_without_a_terminal_no_shell_is_left_in_the_queue(berth: Berth) -> None:
+    before = {job["id"] for job in berth.jobs("--all", "--host", "q1")}
+    berth("shell", "--host", "q1", "--image", IMAGE, code=2)
+    assert "needs a terminal" in berth.said
+    assert {job["id"] for job in berth.jobs("--all", "--host", "q1")} == before
+
+
 def test_a_job_is_moved_and_changed_in_the_words_of_the_command_line(berth: Berth) -> None:
     first, second = (queued(berth, "--hold", "--", "true") for _ in range(2))
     try:
