@@ -1,4 +1,4 @@
-"""Two Docker hosts with a Debian image, a repository of workspaces, and the real program on them."""
+"""A Docker and a Podman host with a Debian image, a repository of workspaces, and the real program on them."""
 
 from __future__ import annotations
 
@@ -106,8 +106,10 @@ class Held:
 @pytest.fixture(scope="session")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     parts.require("rsync")
-    with Lab(tmp_path_factory.mktemp("workspaces") / "lab", [HostSpec("h1", gpus="nvidia:2")]) as lab:
-        lab.host("h1").load_debian()
+    specs = [HostSpec("h1", gpus="nvidia:2"), HostSpec("p1", engine="podman")]
+    with Lab(tmp_path_factory.mktemp("workspaces") / "lab", specs) as lab:
+        for host in lab.hosts.values():
+            host.load_debian()
         yield lab
 
 
@@ -115,9 +117,9 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 def repository(hosts: Lab, tmp_path: Path) -> Iterator[Repository]:
     """Its containers are gone afterwards."""
     yield Repository(hosts, tmp_path)
-    h1 = hosts.host("h1")
-    for container in h1.docker("ps", "-aq").split():
-        h1.docker("rm", "-f", container, check=False)
+    for host in hosts.hosts.values():
+        for container in host.docker("ps", "-aq").split():
+            host.docker("rm", "-f", container, check=False)
 
 
 @pytest.fixture

@@ -172,6 +172,19 @@ def test_a_lost_link_is_waited_for_and_the_same_port_opens_again(running, hold):
     assert fetch(url)[0] == 200
 
 
+def test_podman_runs_workspaces_too(repository, hold):
+    cookie(repository)
+    repository.berth("workspace", "build", "cookie", "--host", "p1")
+    repository.berth("workspace", "run", "cookie", "--host", "p1", "--detach")
+    repository.berth("pushdir", "flow/run-data/src/cookie", "--host", "p1", "--yes")
+    p1 = repository.lab.host("p1")
+    assert p1.docker("exec", "cookie", "cat", "/runs", "/ran-as") == "run\n0"
+    held = hold("workspace", "service", "cookie", "web")
+    assert fetch(held.url())[0] == 200
+    p1.docker("stop", "-t", "5", "cookie")
+    assert held.ended() == 1 and "does not run" in held.said
+
+
 def test_the_ports_of_two_workspaces_do_not_meet(running):
     running.workspace("two", berth_yaml=YAML)
     running.berth("workspace", "build", "two", "--host", "h1")
@@ -253,7 +266,7 @@ def test_by_keys_a_service_of_a_context_is_opened_and_shells_too(running, tmp_pa
     env = {**running.env, "PATH": f"{folder}:{running.env['PATH']}"}
     with Terminal(tmp_path, env, size=(150, 46)) as it:
         it.line("berth")
-        it.until("1 host", seconds=SLOW)
+        it.until("2 hosts", seconds=SLOW)
         it.keys("4")
         it.until(match(r"cookie .* running"), seconds=SLOW)
         choose(it, "open service")
