@@ -1,4 +1,4 @@
-"""A Docker and a Podman host with a Debian image, a repository of workspaces, and the real program on them."""
+"""A Docker and a Podman host with a Debian image, a repository of workspaces, and the program on them."""
 
 from __future__ import annotations
 
