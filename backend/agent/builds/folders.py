@@ -175,6 +175,7 @@ def sweep(forget: Callable[[str], None] = lambda image: None) -> None:
     """
     now = time.time()
     for number, run in enumerate(runs()):
+        _sweep_secrets(run.folder)  # where a host has no file system in memory
         try:
             if (number >= _RUNS_KEPT or os.stat(run.folder).st_mtime < now - _RUN_AGE) and not run.alive:
                 shutil.rmtree(run.folder, True)

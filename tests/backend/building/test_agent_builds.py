@@ -128,6 +128,19 @@ def test_what_is_left_or_old_is_swept_and_what_lives_is_not(tmp_path, monkeypatc
     os.close(held)
 
 
+def test_secrets_that_lay_on_the_disk_are_swept_with_a_killed_build(monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "")
+    monkeypatch.setattr(folders.os, "access", lambda path, mode: not path.startswith("/dev/shm"))
+    dead, alive = folders.Run.make({}), folders.Run.make({})
+    held = alive.lock()
+    left = [folders.secrets_folder(each) for each in (dead, alive)]
+    assert [os.path.dirname(path) for path in left] == [dead.folder, alive.folder]
+    folders.sweep()
+    assert [os.path.exists(path) for path in left] == [False, True]
+    assert os.path.exists(dead.folder)
+    os.close(held)
+
+
 # --------------------------------------------------------------------------------------------- lock
 
 
