@@ -197,7 +197,7 @@ def _merged(found: Sequence[ImageLine]) -> list[ImageLine]:
 
 
 def _merge(found: Sequence[ImageLine]) -> ImageLine:
-    places = [place for line in found for place in line.places]
+    places = sorted((place for line in found for place in line.places), key=lambda place: place.host)
     made = _line(found[0].name, found[0].id, places or list(found[0].places), found[0].differs)
     return replace(made, created_at=found[0].created_at, size=found[0].size)
 

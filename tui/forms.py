@@ -82,9 +82,10 @@ class Form(ModalScreen[dict[str, Any] | None]):
 
     def compose(self) -> ComposeResult:
         """One line per option: those that are needed first, then those that are asked for."""
+        ticks = "space ticks · " if any(param.kind is bool for param in self._params) else ""
         with Vertical(classes="dialog form") as dialog:
             dialog.border_title = Content(printable(self._heading, 100))
-            dialog.border_subtitle = Content("enter next · space ticks · ctrl+s do it · esc cancel")
+            dialog.border_subtitle = Content(f"enter next · {ticks}ctrl+s do it · esc cancel")
             with VerticalScroll(classes="dialog-body", can_focus=False):
                 yield Static(Content(self._action.summary), classes="form-summary")
                 for param in sorted(self._params, key=_turn):
