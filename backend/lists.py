@@ -146,9 +146,7 @@ def _images(builder: RowBuilder, state: FleetState) -> list[ImageRow]:
     return imagelist.rows(builder, state)
 
 
-def _prepare_images(
-    config: Config, builder: RowBuilder, fleet: Fleet
-) -> Callable[[float], Awaitable[None]]:
+def _prepare_images(config: Config, builder: RowBuilder, fleet: Fleet) -> Callable[[float], Awaitable[None]]:
     from backend import imagelist
 
     return imagelist.prepare(config, builder, fleet)
