@@ -136,9 +136,12 @@ def undo(place: bytes, run: str, force: bool) -> tuple[int, list[tuple[bytes, st
         staged, target = (encoded(str(each)) for each in swapped)
         if not os.path.isdir(staged):
             raise Trouble(f"nothing is kept of {run}.", "gone")
-        swap(staged, target)
-        shutil.rmtree(staged, ignore_errors=True)
-        back = 1
+        if not force and _touched(target, what.get("swapped_at"), what.get("top")):
+            stay.append((target, "something in it was changed since; --force takes that away"))
+        else:
+            swap(staged, target)
+            shutil.rmtree(staged, ignore_errors=True)
+            back = 1
     for number, base in enumerate(bases):
         root = encoded(str(base))
         kept = os.path.join(folder, b"kept", b"%d" % number)
@@ -160,6 +163,25 @@ def undo(place: bytes, run: str, force: bool) -> tuple[int, list[tuple[bytes, st
         what["state"] = "partly undone"
         write_about(folder, what)
     return back, stay
+
+
+def _touched(folder: bytes, at: object, top: object) -> bool:
+    """Whether anything below a folder changed since it took its place; `top`: its own time then.
+
+    By the time of inodes, which nobody sets: what arrived before has an earlier one.
+    """
+    if not os.path.lexists(folder):
+        return False
+    if not isinstance(at, float) or os.lstat(folder).st_mtime_ns != top:
+        return True
+    for here, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            try:
+                if os.lstat(os.path.join(here, name)).st_ctime > at:
+                    return True
+            except OSError:
+                return True
+    return False
 
 
 def files_below(folder: bytes) -> list[bytes]:

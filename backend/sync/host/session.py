@@ -150,6 +150,7 @@ class Session:
                     os.rename(staged, aside)
                     what["swapped"] = [decoded(aside), decoded(target)]
                     what["beside"] = [decoded(aside)]
+                    what["swapped_at"], what["top"] = time.time(), os.stat(target).st_mtime_ns
                     os.makedirs(os.path.join(self.run, b"kept"), exist_ok=True)
                 else:
                     remove_tree(staged)

@@ -47,6 +47,20 @@ async def test_the_folder_is_replaced_and_can_be_had_back(world: World) -> None:
     assert left_behind(world.there) == [str(world.there / "work/.hidden")][:0]
 
 
+async def test_what_was_written_since_is_not_lost_by_an_undo(world: World) -> None:
+    write(world.here / "work/deep/new", "new")
+    write(world.there / "work/gone", "gone")
+    for name in ("work/result", "work/deep/result", "work/deep/new"):
+        done = await replaced(world)
+        write(world.there / name, "hours of work")
+        async with folder(world) as sync:
+            back, stay = await undo(sync, done.run, "push")
+        assert back == 0 and "changed since" in stay[0]
+        assert (world.there / name).read_text() == "hours of work"
+    async with folder(world) as sync:
+        assert await undo(sync, done.run, "push", force=True) == (1, [])
+
+
 async def test_pulldir(world: World) -> None:
     write(world.there / "work/a", "theirs")
     write(world.here / "work/mine only", "mine")
