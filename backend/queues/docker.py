@@ -6,6 +6,7 @@ import base64
 import contextlib
 import shlex
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -134,8 +135,10 @@ class DockerQueue:
         return [str(number) for number in (await self._ask("forget", {"days": days}))["ids"]]
 
     async def estimate(self, job: Submission) -> Estimate:
-        """When it would start."""
-        found = await self._ask("estimate", {"job": body_of(job)})
+        """When it would start; of a project's job too, whose image is not built yet."""
+        found = await self._ask(
+            "estimate", {"job": body_of(replace(job, image=job.image or "not-built-yet"))}
+        )
         start = found.get("start")
         return Estimate(
             self.host,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from backend.errors import ActionFailed, BerthError, NoSuchTarget, UsageError
+from backend.errors import ActionFailed, BerthError, NoSuchTarget, Refused, UsageError
 from backend.queues.base import Estimate, Submission
 from backend.queues.choose import has_queue, queue_of, with_queue
 from backend.text import duration
@@ -79,6 +79,17 @@ async def choose(config: Config, access: Access, where: str, job: Submission) ->
     if not best.possible:
         raise ActionFailed("no host can run this job. " + "; ".join(lines))
     return best.host, [f"chosen: {best.host}{_tie(found)}", *lines]
+
+
+async def ensure(config: Config, access: Access, host: str, job: Submission) -> None:
+    """Raises what the queue would say of this job in the end, before its image is built for minutes."""
+    async with queue_of(config, access, host) as queue:
+        found = await queue.estimate(job)
+        if found.possible:
+            return
+        if (await queue.status()).draining:
+            raise Refused(f"{host}: {found.why}.", hint=f"berth queue resume {host}")
+    raise UsageError(f"{host}: this host can never run {job.name}: {found.why}.")
 
 
 def _tie(found: Sequence[Estimate]) -> str:

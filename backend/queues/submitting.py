@@ -72,6 +72,8 @@ async def submit(
     if project is not None:
         from backend.projects.bring import bring
 
+        if not why and config.host(chosen).queue != "slurm":
+            await placement.ensure(config, access, chosen, job)
         ready = await bring(project, access, chosen, snapshot=snapshot, say=say)
         job = asking.in_project(job, ready)
         if (asked.outfile_name or project.defaults.to_file) and not job.array and not interactive:

@@ -59,6 +59,19 @@ def test_no_two_jobs_write_to_one_file(berth: Berth, project: Path, cluster: Lab
     assert "would write to one file" in berth.said
 
 
+def test_what_can_never_run_is_refused_before_its_image_is_built(berth: Berth, project: Path) -> None:
+    (project / "docker/Dockerfile").write_text(f"FROM {IMAGE}\nRUN echo never\n")
+    berth("run", "--host=q1", "--gpu=9", "--script=hello.sh x", code=2)
+    assert "this host can never run hello.sh: asks for 9 GPUs; this host has 4" in berth.said
+    assert "building" not in berth.said
+    berth("queue", "drain", "q1", "--yes", "--reason", "moving")
+    try:
+        berth("run", "--host=q1", "--gpu=0", "--script=hello.sh x", code=5)
+        assert "the queue takes no new jobs" in berth.said and "building" not in berth.said
+    finally:
+        berth("queue", "resume", "q1")
+
+
 def test_what_only_projects_have_is_refused_without_one(berth: Berth) -> None:
     for word in ("--snapshot", "--outfile-name=x"):
         berth("run", "--host=q1", f"--image={IMAGE}", "-d", word, "--", "true", code=2)
@@ -211,6 +224,13 @@ def test_a_paused_queue_starts_nothing_and_says_who_paused_it(berth: Berth) -> N
     assert "new disk" in waiting[0]["reason"]
     berth("queue", "resume", "q2")
     until(lambda: f"q2/{waiting[0]['id']}" == place and not berth.jobs("--host", "q2"))
+
+
+def test_a_projects_job_goes_to_any_host(berth: Berth, project: Path) -> None:
+    """Its image is not built yet when the hosts are asked."""
+    assert "Hello x" in berth("run", "--host=any", "--gpu=0", "--script=hello.sh x")
+    assert "chosen: q1" in berth.said
+    assert "starts at once" in berth.said
 
 
 def test_any_host_that_can_never_run_it_says_why_for_each(berth: Berth) -> None:
