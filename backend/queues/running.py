@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.errors import HostError
 from backend.logs.writing import Writer
 from backend.queues.asking import Asked
 from backend.queues.choose import queue_of
@@ -70,6 +71,7 @@ async def _foreground(access: StandaloneAccess, done: Submitted) -> int:
         except asyncio.CancelledError:  # told to end: the job goes on
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
+            _say(_goes_on(done))
             raise
         finally:
             stopping.cancel()
@@ -78,10 +80,19 @@ async def _foreground(access: StandaloneAccess, done: Submitted) -> int:
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await following
-        async with queue_of(access.config, access, done.host) as queue:
-            for line in await queue.cancel(done.ids):
-                _say(line)
+        try:
+            async with queue_of(access.config, access, done.host) as queue:
+                for line in await queue.cancel(done.ids):
+                    _say(line)
+        except HostError:
+            _say(f"it could not be ended: {_goes_on(done)}")
+            raise
     return CANCELLED
+
+
+def _goes_on(done: Submitted) -> str:
+    """What to know of a job that nobody follows any more."""
+    return f"the job goes on. Its output: berth job logs -f {done.host}/{done.ids[0]}"
 
 
 @asynccontextmanager

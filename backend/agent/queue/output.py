@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import base64
 import collections
+import errno
 import http.client
 import json
 import os
 import socket
+import stat
 import struct
 import time
 from typing import Any, Callable, Deque, Dict, Iterator, Optional
@@ -203,7 +205,7 @@ class Follower:
         if self._tail and self._sent:
             return
         try:
-            with open(job.log, "rb") as file:
+            with _opened(job.log) as file:
                 file.seek(_tail_start(file, self._tail) if self._tail else self._sent)
                 self._rest(file)
         except OSError as error:
@@ -216,7 +218,7 @@ class Follower:
             job = self._look()
             ended = job is None or job.state not in ACTIVE
             try:
-                with open(path, "rb") as file:
+                with _opened(path) as file:
                     if first and self._tail:
                         self._sent = _tail_start(file, self._tail)
                     first = False
@@ -239,6 +241,15 @@ class Follower:
         self._sent += len(piece)
         if piece:
             self._write({"out": base64.b64encode(piece).decode("ascii")})
+
+
+def _opened(path: str) -> Any:
+    """The file, for reading. Raises OSError for all but files: a pipe of somebody's would be waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return os.fdopen(descriptor, "rb")
 
 
 def _tail_start(file: Any, lines: int) -> int:

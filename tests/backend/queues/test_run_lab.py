@@ -141,8 +141,9 @@ def test_ctrl_c_ends_the_job_and_a_lost_terminal_does_not(berth: Berth) -> None:
                 ]
             )[0]
             os.killpg(process.pid, sent)
-            process.communicate(timeout=60)
+            said = process.communicate(timeout=60)[1]
             assert process.returncode in (130, 143)
+            assert ("job goes on. Its output: berth job logs -f q1/" in said) == (state == "running")
             now = until(
                 lambda job=job, state=state: [
                     each

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -39,3 +40,10 @@ def test_what_was_kept_is_told(tmp_path, monkeypatch):
     log.write_bytes(b"all of it\n")
     ended = job()._replace(id=7, state=COMPLETED, attempt=1, container="", log=str(log))
     assert follow(ended, tmp_path, monkeypatch) == (["job", "out"], [])
+
+
+def test_a_pipe_that_somebody_made_of_it_is_not_waited_for(tmp_path, monkeypatch):
+    log = tmp_path / "7.log"
+    os.mkfifo(log)
+    ended = job()._replace(id=7, state=COMPLETED, attempt=1, container="", log=str(log))
+    assert follow(ended, tmp_path, monkeypatch) == (["job", "note"], [])
