@@ -7,18 +7,24 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from backend import rsync
 from backend.config import SyncProfile, SyncRule, state_dir
 from backend.errors import ActionFailed, BerthError, NoSuchTarget, Refused, UsageError
 from backend.sync.engine import Done, HostSync, Progress, Wish, new_run, owner
-from backend.sync.model import Plan, Way
+from backend.sync.looking import Paths
+from backend.sync.model import Kind, Plan, Way, size_of
 from backend.sync.plan import Options
 from backend.sync.transfer import PROGRESS, explained
+from backend.text import size
 
 if TYPE_CHECKING:
     from backend.sync.many import Many
 
 LAST = "last-folder"
+_DOES: tuple[Kind, ...] = ("new", "changed", "deleted", "kind")
+"""Changes for which the folder is replaced."""
 
 
 def rule_of(said: str) -> SyncRule:
@@ -39,7 +45,7 @@ def rule_of(said: str) -> SyncRule:
 
 
 def wish(said: str, verb: Way) -> Wish:
-    """What `pushdir` and `pulldir` are about. Nothing said: the folder of the last time."""
+    """What `pushdir` and `pulldir` are about. Nothing said: the folder that was replaced last."""
     if not said:
         with suppress(OSError):
             said = (state_dir() / LAST).read_text(encoding="utf-8").strip()
@@ -47,15 +53,31 @@ def wish(said: str, verb: Way) -> Wish:
         raise UsageError("no folder is named, and none was used yet.")
     rule = rule_of(said)
     rule = SyncRule(source=rule.source, target=rule.target, delete=True, update=False, direction=verb)
-    with suppress(OSError):
-        state_dir().mkdir(parents=True, exist_ok=True, mode=0o700)
-        (state_dir() / LAST).write_text(rule.source, encoding="utf-8")
     profile = SyncProfile(name=f"{verb}dir", rules=(rule,))
     return Wish(profile, Options(verb, on_conflict="mine" if verb == "push" else "theirs"))
 
 
 class FolderSync(HostSync):
     """The same as a `HostSync`, but the folder is replaced as a whole."""
+
+    async def plan(self, paths: Paths | None = None) -> Plan:
+        """Look at both sides; the plan says where the old folder is more than is kept."""
+        plan = await super().plan(paths)
+        lost = self._replaced(plan)
+        if plan.refusal or not plan.of(*_DOES) or lost <= self.wish.profile.keep_size:
+            return plan
+        pair = self.wish.pairs[0]
+        name = pair.there if self._way == "push" else pair.here
+        why = f"replacing {name} cannot be undone: {size(lost)} are more than keep_size"
+        return replace(plan, final=why)
+
+    @property
+    def _way(self) -> Way:
+        return "push" if self.wish.options.verb == "push" else "pull"
+
+    def _replaced(self, plan: Plan) -> int:
+        """Bytes of the old folder that the new one does not have."""
+        return sum(size_of(each.there if each.way == "push" else each.here) for each in plan.changes)
 
     async def apply(
         self,
@@ -64,7 +86,7 @@ class FolderSync(HostSync):
         approved: frozenset[tuple[str, int, bytes]] | None = None,
     ) -> Done:
         """Bring the folder over beside the old one, then let them change places."""
-        way: Way = "push" if self.wish.options.verb == "push" else "pull"
+        way = self._way
         mine, theirs = self.seen[0]
         source, target = (mine, theirs) if way == "push" else (theirs, mine)
         if not source.there:
@@ -74,7 +96,8 @@ class FolderSync(HostSync):
         if approved is not None and not plan.deletions() <= approved:
             raise Refused(f"{self.host}: more would be deleted than was shown.", hint="Look at it again.")
         done = Done(run="", started_at=datetime.now(UTC))
-        if not plan.of("new", "changed", "deleted", "kind"):
+        if not plan.of(*_DOES):
+            self._used()
             return done
         if not self.rsync:
             raise ActionFailed(f"{self.host} has no rsync.", hint="Install it there: sudo apt install rsync")
@@ -85,6 +108,9 @@ class FolderSync(HostSync):
         finally:
             with suppress(BerthError, OSError):
                 await receiver.ask("unlock")
+        self._used()
+        if plan.final:
+            done.notes.append(f"the old folder was not kept: {plan.final}")
         files = [each for each in plan.changes if not each.folder]
         done.new = sum(each.kind == "new" for each in files)
         done.changed = sum(each.kind in ("changed", "kind") for each in files)
@@ -100,8 +126,7 @@ class FolderSync(HostSync):
         parent, name = os.path.split(target.rstrip("/"))
         staged = os.path.join(parent, f".berth-new-{name}")
         total = sum(each.size for each in plan.of("new", "changed"))
-        before = sum(each.size for each in plan.changes if each.kind != "new")
-        keep = before <= self.wish.profile.keep_size
+        keep = not plan.final  # as it was shown and agreed to
         await receiver.ask(
             "begin",
             run=run,
@@ -123,6 +148,12 @@ class FolderSync(HostSync):
         )
         if answer["kept"]:
             done.run, done.kept = run, 1
+
+    def _used(self) -> None:
+        """This folder is meant the next time, where none is named."""
+        with suppress(OSError):
+            state_dir().mkdir(parents=True, exist_ok=True, mode=0o700)
+            (state_dir() / LAST).write_text(self.wish.profile.rules[0].source, encoding="utf-8")
 
     async def _carry(self, way: Way, source: str, staged: str, target: str, progress: object) -> None:
         link = await self.access.link(self.host)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,10 +27,8 @@ KEPT = 200
 
 def remember(results: list[HostResult]) -> None:
     """Put these on record, newest last. A disk that is full loses the record alone."""
-    path = state_dir() / "sync" / "history.jsonl"
     lines = b"".join(msgspec.json.encode(each) + b"\n" for each in results)
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.suppress(OSError), _locked() as path:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             os.write(handle, lines)
@@ -54,21 +55,43 @@ def past(limit: int = KEPT) -> list[HostResult]:
 
 def forget(run: str) -> None:
     """Nothing of this run is kept any more."""
+    with contextlib.suppress(OSError), _locked() as path:
+        found = []
+        for line in path.read_bytes().splitlines(keepends=True):
+            found.append(line)
+            with contextlib.suppress(msgspec.MsgspecError, ValueError):
+                each = msgspec.json.decode(line, type=HostResult)
+                if each.run == run:
+                    found[-1] = msgspec.json.encode(replace(each, run="")) + b"\n"
+        atomic.write(path, b"".join(found), durable=False)
+
+
+@contextlib.contextmanager
+def _locked() -> Iterator[Path]:
+    """The file, while no other berth writes it."""
     path = state_dir() / "sync" / "history.jsonl"
-    found = [replace(each, run="") if each.run == run else each for each in reversed(past())]
-    with contextlib.suppress(OSError):
-        atomic.write(path, b"".join(msgspec.json.encode(each) + b"\n" for each in found), durable=False)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield path
+    finally:
+        os.close(lock)
 
 
 async def undo(sync: HostSync, run: str, way: Way, *, force: bool = False) -> tuple[int, list[str]]:
     """Put back what a run replaced or removed; how many files, and what stays as it is.
 
-    Raises `NoSuchTarget` where nothing is kept any more.
+    Raises `NoSuchTarget` where nothing is kept any more, `ActionFailed` where somebody syncs there now.
     """
+    from backend.sync.engine import owner
+
     if way == "push":
         await sync.side()
     side = sync.receiver(way)
-    answer, stay = await side.ask("undo", run=run, force=force)
+    answer, stay = await side.ask(
+        "undo", run=run, force=force, owner=owner(f"{sync.wish.profile.name}, undo")
+    )
     if not answer["back"] and not stay:
         raise NoSuchTarget(f"{sync.host}: nothing is kept of {run} any more.")
     said = [f"{shown([path])}: {why}" for path, why in zip(stay, answer["stay"], strict=True)]

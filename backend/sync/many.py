@@ -35,7 +35,7 @@ class Front(Protocol):
         """Bytes that have gone over to a host, of how many."""
 
     async def agree(self, plans: Sequence[Plan]) -> bool:
-        """Whether all these may delete what they say."""
+        """Whether all these may delete what they say, and what is `final` may be done."""
 
 
 @dataclass
@@ -89,12 +89,12 @@ class Many:
         return await self.apply(front)
 
     async def apply(self, front: Front) -> list[HostResult]:
-        """Do what was planned; deletions are asked about first, those of all hosts together."""
+        """Do what was planned; what deletes or cannot be undone is asked about first, all hosts at once."""
         planned = [one for one in self.hosts.values() if one.plan is not None and one.error is None]
-        deleting = [one.plan for one in planned if one.plan and one.plan.deletions() and not one.plan.refusal]
-        if deleting and not await front.agree(deleting):
+        asking = [one.plan for one in planned if one.plan and one.plan.asks]
+        if asking and not await front.agree(asking):
             for one in planned:
-                if one.plan and one.plan.deletions():
+                if one.plan and (one.plan.final or one.plan.deletions()):
                     one.error = Refused(f"{one.sync.host}: not done.", hint="It was not confirmed.")
         results: dict[str, HostResult] = {}
 

@@ -78,10 +78,17 @@ class Plan(Struct, frozen=True):
     """Why nothing may be deleted: then nothing is."""
     skew: float = 0.0
     """Seconds that the host's clock is ahead."""
+    final: str = ""
+    """Why this cannot be undone; empty: it can. It is asked about."""
 
     def of(self, *kinds: Kind) -> list[Change]:
         """The changes of these kinds."""
         return [each for each in self.changes if each.kind in kinds]
+
+    @property
+    def asks(self) -> bool:
+        """Whether somebody has to agree to it."""
+        return not self.refusal and bool(self.final or self.deletions())
 
     def deletions(self) -> frozenset[tuple[str, int, bytes]]:
         """What would be deleted, comparable with another plan."""

@@ -64,18 +64,20 @@ class Terminal:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
     async def agree(self, plans: Sequence[Plan]) -> bool:
-        """Ask, with the list of what would go."""
+        """Ask, with the list of what would go, and with what cannot be undone."""
         self.clear()
-        total = 0
         for plan in plans:
             gone = [each for each in plan.of("deleted") if not each.folder]
-            total += len(gone)
+            if plan.final:
+                say(f"{plan.host}: {plan.final}")
+            if plan.final and not gone:
+                continue
             say(
                 f"{plan.host}: {words.files(len(gone))} would be deleted ({size(sum(e.size for e in gone))}):"
             )
             for text in listed(gone, self.wish):
                 say(f"  {text}")
-        return await self.talk.confirm(f"Delete {words.files(total)} on {words.where(plans)}?")
+        return await self.talk.confirm(words.question(plans))
 
 
 def listed(gone: Sequence[Any], wish: Wish) -> list[str]:
@@ -171,6 +173,7 @@ def preview(many: Many, *, json: bool) -> int:
                 "error": None,
                 "same": plan.same,
                 "refusal": plan.refusal or None,
+                "final": plan.final or None,
                 "problems": plan.problems,
                 "changes": words.as_json(plan, pairs) if json else [],
             }

@@ -60,11 +60,22 @@ def files(count: int) -> str:
 
 
 def where(plans: Sequence[Plan]) -> str:
-    """Where these plans delete: the names of hosts, or this machine."""
+    """Where these plans delete or replace for good: hosts, or this machine; and why it cannot be undone."""
     found = [
-        plan.host if each.way == "push" else "this machine" for plan in plans for each in plan.of("deleted")
+        (plan.host if each.way == "push" else "this machine") + (f" ({plan.final})" if plan.final else "")
+        for plan in plans
+        for each in (plan.changes if plan.final else plan.of("deleted"))
     ]
     return ", ".join(dict.fromkeys(found))
+
+
+def question(plans: Sequence[Plan]) -> str:
+    """What somebody has to agree to."""
+    total = sum(not each.folder for plan in plans for each in plan.of("deleted"))
+    what = (
+        "Replace the folder" if not total and any(plan.final for plan in plans) else f"Delete {files(total)}"
+    )
+    return f"{what} on {where(plans)}?"
 
 
 def summary(plan: Plan) -> str:
@@ -78,6 +89,8 @@ def summary(plan: Plan) -> str:
     folders = [each for each in plan.of("new", "deleted") if each.folder]
     if folders and not parts:
         parts.append(f"{len(folders):,} folders")
+    if plan.final:
+        parts.append(plan.final)
     return ", ".join(parts) or f"nothing to do, {plan.same:,} the same"
 
 

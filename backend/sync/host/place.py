@@ -92,6 +92,19 @@ class Lock:
             self.handle = -1
 
 
+def locked(place: bytes, targets: list[bytes], owner: str) -> list[Lock]:
+    """The right to write below all these folders, or below none: then it raises `Trouble`."""
+    found: list[Lock] = []
+    try:
+        for target in targets:
+            found.append(Lock(place, target, owner))
+    except BaseException:
+        for lock in found:
+            lock.release()
+        raise
+    return found
+
+
 def key(target: bytes) -> bytes:
     """A folder's path as a file's name."""
     return b"%08x-%s" % (zlib.crc32(target), re.sub(rb"[^0-9A-Za-z]", b"-", target[-40:]))

@@ -16,7 +16,7 @@ import zlib
 
 from backend.sync.host.change import files_below, private, remove, swap, undo
 from backend.sync.host.parcel import pack, unpack
-from backend.sync.host.place import Lock, Trouble, home, resolved, state
+from backend.sync.host.place import Lock, Trouble, home, locked, resolved, state
 from backend.sync.host.runs import (
     about,
     drop_partials,
@@ -89,12 +89,7 @@ class Session:
         """Take the right to write below some folders, and clean up after those who had it and were killed."""
         targets = sorted({resolved(each) for each in request["targets"]})
         self.place = state(targets[0])
-        try:
-            for target in targets:
-                self.locks.append(Lock(self.place, target, request["owner"]))
-        except BaseException:
-            self.do_unlock({}, [])
-            raise
+        self.locks += locked(self.place, targets, request["owner"])
         return {"swept": sweep(self.place, targets)}, []
 
     def do_unlock(self, request: dict, _: list[bytes]) -> tuple[dict, list[bytes]]:  # type: ignore[type-arg]
@@ -195,10 +190,17 @@ class Session:
         return {"runs": found}, []
 
     def do_undo(self, request: dict, _: list[bytes]) -> tuple[dict, list[bytes]]:  # type: ignore[type-arg]
-        """Put back what a run replaced or removed."""
+        """Put back what a run replaced or removed, while nobody syncs there."""
         place = self.place or state(resolved(request.get("target", "~")))
-        with Undisturbed():
-            back, stay = undo(place, request["run"], bool(request["force"]))
+        targets = about(run_folder(place, request["run"])).get("targets")
+        below = {resolved(str(each)) for each in targets} if isinstance(targets, list) else set()
+        locks = locked(place, sorted(below), request["owner"])
+        try:
+            with Undisturbed():
+                back, stay = undo(place, request["run"], bool(request["force"]))
+        finally:
+            for lock in locks:
+                lock.release()
         return {"back": back, "stay": [why for _, why in stay]}, [path for path, _ in stay]
 
 

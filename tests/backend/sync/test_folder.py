@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from backend.config import SyncProfile, SyncRule
-from backend.errors import BerthError, UsageError
+from backend.config import Config, HostConfig, SyncProfile, SyncRule
+from backend.errors import ActionFailed, BerthError, UsageError
+from backend.sync import words
 from backend.sync.engine import Done, Wish
-from backend.sync.folder import FolderSync, rule_of
+from backend.sync.folder import FolderSync, as_folders, rule_of
 from backend.sync.history import undo
-from backend.sync.model import Way
+from backend.sync.many import Many
+from backend.sync.model import Plan, Way
 from backend.sync.plan import Options
 from tests.backend.sshd import descendants, kill
 from tests.backend.sync.conftest import World, files, left_behind, write
@@ -25,6 +29,22 @@ def folder(world: World, verb: Way = "push") -> FolderSync:
     source, target = (here, there) if verb == "push" else (there, here)
     rule = SyncRule(source=source, target=target, direction=verb, delete=True, update=False)
     return FolderSync(world.access, "box", Wish(SyncProfile(name=f"{verb}dir", rules=(rule,)), Options(verb)))  # type: ignore[arg-type]
+
+
+class Asked:
+    """A `Front` that says the same to every question."""
+
+    def __init__(self, answer: bool) -> None:
+        self.answer = answer
+        self.plans: list[Plan] = []
+
+    def planned(self, host: str, plan: Plan) -> None: ...
+
+    def progress(self, host: str, done: int, total: int) -> None: ...
+
+    async def agree(self, plans: Sequence[Plan]) -> bool:
+        self.plans += plans
+        return self.answer
 
 
 async def replaced(world: World, verb: Way = "push") -> Done:
@@ -75,6 +95,62 @@ async def test_what_is_the_same_is_not_touched(world: World) -> None:
     done = await replaced(world)
     assert (done.new, done.changed, done.run) == (0, 0, "")
     assert (world.there / "work").stat().st_ino == inode
+
+
+@pytest.mark.parametrize("verb", ["push", "pull"])
+@pytest.mark.parametrize("agreed", [True, False])
+async def test_nothing_is_replaced_for_good_unless_that_is_agreed_to(
+    world: World, verb: Way, agreed: bool
+) -> None:
+    """Also where not one file would be deleted; what counts is how large the old ones are."""
+    old = world.there if verb == "push" else world.here
+    write(old / "work/a", "x" * 2000, age=900)
+    write((world.here if verb == "push" else world.there) / "work/a", "new")
+    sync = folder(world, verb)
+    profile = replace(sync.wish.profile, keep_size=1000)
+    config = Config(directory=world.here, hosts=(HostConfig(name="box", host="127.0.0.1"),))
+    many = Many(config, world.access, ["box"], Wish(profile, sync.wish.options))  # type: ignore[arg-type]
+    as_folders(many)
+    front = Asked(agreed)
+    async with many:
+        (result,) = await many.run(front)
+    (plan,) = front.plans
+    place = "box" if verb == "push" else "this machine"
+    why = f"replacing {old}/work cannot be undone: 2.0 K are more than keep_size"
+    assert words.question([plan]) == f"Replace the folder on {place} ({why})?"
+    assert why in words.summary(plan)
+    if agreed:
+        assert (result.error, result.run, result.changed) == (None, "", 1)
+        assert files(old / "work") == {"a": b"new"}
+    else:
+        assert result.exit_code == 5
+        assert files(old / "work") == {"a": b"x" * 2000}
+    assert left_behind(old) == []
+
+
+async def test_what_can_be_kept_is_not_asked_about(world: World) -> None:
+    write(world.there / "work/a", "x" * 2000, age=900)
+    write(world.here / "work/a", "new")
+    async with folder(world) as sync:
+        assert not (await sync.plan()).asks
+
+
+@pytest.mark.parametrize("verb", ["push", "pull"])
+async def test_nothing_is_undone_while_somebody_syncs_there(world: World, verb: Way) -> None:
+    source, target = (world.here, world.there) if verb == "push" else (world.there, world.here)
+    write(source / "work/new", "new")
+    write(target / "work/old", "old")
+    done = await replaced(world, verb)
+    async with folder(world, verb) as other, folder(world, verb) as sync:
+        await other.side()
+        await other.receiver(verb).ask("lock", targets=[str(target / "work")], owner="ann at laptop")
+        with pytest.raises(ActionFailed, match="ann at laptop is syncing there now"):
+            await undo(sync, done.run, verb, force=True)
+        assert files(target / "work") == {"new": b"new"}
+        await other.receiver(verb).ask("unlock")
+        assert await undo(sync, done.run, verb) == (1, [])
+        await other.receiver(verb).ask("lock", targets=[str(target / "work")], owner="it is free again")
+    assert files(target / "work") == {"old": b"old"}
 
 
 async def test_a_lost_link_leaves_the_old_folder_whole(world: World) -> None:

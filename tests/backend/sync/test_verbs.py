@@ -167,6 +167,33 @@ def test_pushdir_remembers_the_folder(berth: Shell) -> None:
     assert files(berth.here / "work") == {"a": b"new", "b": b"there"}
 
 
+def test_only_a_folder_that_was_replaced_is_remembered(berth: Shell) -> None:
+    write(berth.here / "work/a", "new")
+    berth("pushdir", "work", "--host", "one")
+    berth("pushdir", "nowhere", "--host", "one", code=4)
+    berth("pushdir", "nowhere", "--host", "down", code=3)
+    berth("pushdir", "work/deeper", "--host", "one", "--dry-run", code=4)
+    write(berth.here / "work/b", "more")
+    assert "one: 1 new" in berth("pushdir", "--host", "one").stdout
+    assert files(berth.there / "work") == {"a": b"new", "b": b"more"}
+
+
+def test_a_folder_that_is_too_large_to_be_kept_is_asked_about(berth: Shell) -> None:
+    write(berth.here / "work/a", "new")
+    large = write(berth.there / "work/large", "")
+    os.truncate(large, 3 * 1024**3)  # a hole: it takes no room
+    why = "replacing work cannot be undone: 3.0 G are more than keep_size"
+    assert why in berth("pushdir", "work", "--host", "one", "--dry-run").stdout
+    (shown,) = json.loads(berth("pushdir", "work", "--host", "one", "-n", "--json").stdout)
+    assert shown["final"] == why
+    refused = berth("pushdir", "work", "--host", "one", code=5)
+    assert f"on one ({why})?" in refused.stderr
+    assert large.exists()
+    assert f"not kept: {why}" in berth("pushdir", "work", "--host", "one", "--yes").stderr
+    assert files(berth.there / "work") == {"a": b"new"}
+    assert "no sync on record" in berth("sync", "undo", "--yes", code=4).stderr
+
+
 def test_profiles_are_shown_as_they_would_be_written(berth: Shell) -> None:
     names = [each["name"] for each in json.loads(berth("sync", "profiles", "--json").stdout)]
     assert names == ["code", "mirror", "back", "push", "pull", "pushremove"]
