@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backend.actions.runner import label
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from backend.config import Config
     from tui.desk import Desk
 
+_DOES = re.compile(r"screen\.do\('(.+)'\)")
 STARTERS = ("start", "unpause", "up")
 """Actions that make a row one that more can be done to."""
 
@@ -29,6 +31,9 @@ def why_silent(desk: Desk, key: str) -> str:
     for binding in bindings_of(type(view)):
         if has(binding.id, binding.key) and (why := view.why_not(binding.action)):
             return why
+    for action in _of_fleet(desk, has):
+        if desk.can_act and doing.refused(action, (), desk.config, read_only=desk.read_only):
+            return why_not(action, (), desk.config, read_only=desk.read_only)
     kinds = (None,) if view.ROW is None else (view.ROW, None)
     for action in (each for kind in kinds for each in doing.of_kind(kind)):
         if action.key and has(action.name, action.key):
@@ -36,6 +41,15 @@ def why_silent(desk: Desk, key: str) -> str:
                 return "Not connected yet."
             return why_not(action, view.targets(), desk.config, read_only=desk.read_only)
     return ""
+
+
+def _of_fleet(desk: Desk, has: Callable[[str | None, str], bool]) -> Iterator[Action]:
+    """What a view binds of the fleet's actions: there it comes before one of the rows with the same key."""
+    for key, bound in desk.view._bindings:
+        if has(bound.id, key) and (match := _DOES.fullmatch(bound.action)):
+            action = doing.declared().get(match[1])
+            if action is not None and action.on is None:
+                yield action
 
 
 def why_not(action: Action, rows: Sequence[Any], config: Config, *, read_only: bool) -> str:

@@ -63,6 +63,12 @@ async def test_gpus_that_do_nothing_for_a_job_stand_out(tmp_path: Path) -> None:
         assert "idle for 2 h" in board.text
 
 
+async def test_a_plain_filter_finds_jobs_by_their_number(tmp_path: Path) -> None:
+    async with dashboard(showcase(), tmp_path, size=(200, 50)) as board:
+        await board.press("5", "slash", "4", "5", "enter")
+        await board.until(lambda: [row.id for row in board.app.desk.table.rows] == ["45"])
+
+
 async def test_ended_jobs_can_be_left_out(tmp_path: Path) -> None:
     async with dashboard(showcase(), tmp_path, size=(160, 45)) as board:
         await board.press("5", "f")
@@ -168,7 +174,7 @@ async def test_read_only_makes_no_job(tmp_path: Path) -> None:
     async with dashboard(showcase(), tmp_path, size=(120, 40), read_only=True) as board:
         await board.until(lambda: board.app.doing is not None)
         await board.press("5", "n")
-        await board.until(lambda: "berth is read-only" in board.text)
+        await board.until(lambda: "new job: berth is read-only" in board.text)
         assert not isinstance(board.app.screen, Form)
 
 

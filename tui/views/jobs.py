@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any, ClassVar
@@ -57,7 +58,7 @@ class JobsView(ListView):
         return (
             words("host", "HOST", 8, lambda r: r.host, grow=1),
             words("engine", "ENGINE", 6, lambda r: r.engine, priority=8, optional=True),
-            figures("id", "ID", 4, lambda r: cells.plain(r.id), _number),
+            _id_column(),
             words("name", "NAME", 12, called, grow=5),
             words("owner", "OWNER", 8, lambda r: r.owner, grow=1, priority=2),
             words("state", "STATE", 10, lambda r: r.state, cell=state),
@@ -86,7 +87,7 @@ class JobsView(ListView):
     def make_narrow(self) -> Sequence[Column[Any]]:
         """Which, how it stands."""
         return (
-            figures("id", "ID", 4, lambda r: cells.plain(r.id), _number),
+            _id_column(),
             words("name", "NAME", 10, called, grow=2),
             words("state", "STATE", 10, lambda r: r.state, cell=state),
             figures("gpus", "GPUS", 8, _gpus, lambda r: r.gpus),
@@ -125,6 +126,12 @@ class JobsView(ListView):
     def action_only_unfinished(self) -> None:
         """Show only jobs that have not ended, or all again."""
         self.set_filter("" if self.filter_text == "ended:no" else "ended:no")
+
+
+def _id_column() -> Column[Any]:
+    """Sorted as numbers; plain words of a filter find it as well, as people know jobs by their number."""
+    column = figures("id", "ID", 4, lambda r: cells.plain(r.id), _number)
+    return replace(column, text=lambda r: printable(r.id))
 
 
 def _number(row: JobRow) -> tuple[int, ...]:
