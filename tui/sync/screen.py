@@ -198,20 +198,24 @@ class SyncScreen(Screen[None]):
         self._update()
 
     async def _agree(self, plans: Sequence[Plan], wish: Wish) -> bool:
-        from backend.sync.words import files, path_of, where
+        from backend.sync.words import files, path_of, question
 
         body: list[str] = []
         total = 0
         for plan in plans:
             gone = [each for each in plan.of("deleted") if not each.folder]
             total += len(gone)
+            if plan.final:
+                body.append(f"{plan.host}: {plan.final}")
+            if not gone:
+                continue
             body.append(f"{plan.host}: {files(len(gone))} ({size(sum(each.size for each in gone))})")
             body += [f"  {path_of(each, wish.pairs)}" for each in gone[:_NAMED]]
             if len(gone) > _NAMED:
                 body.append(f"  and {len(gone) - _NAMED:,} more: all are in the list behind this")
         doing = self.berth.doing
-        question = f"Delete {files(total)} on {where(plans)}?"
-        return doing is not None and await doing.ask(question, body, yes="Delete them")
+        yes = "Delete them" if total else "Replace it"
+        return doing is not None and await doing.ask(question(plans), body, yes=yes)
 
     def _ended(self, syncing: Syncing) -> None:
         """Say so where the screen was left meanwhile."""
