@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from backend.actions.registry import Option, action
-from backend.errors import ActionFailed
+from backend.errors import ActionFailed, UsageError
 
 if TYPE_CHECKING:
     from backend.actions.context import ActionContext
@@ -121,9 +121,14 @@ async def images_builds(
     """
     from backend.building import asking, records
 
+    if limit < 1:
+        raise UsageError(f"-n {limit}: allowed is 1 or more.")
     await asking.find_again(ctx)
-    found = records.listed(10 * records.KEPT, active=active)
-    rows = [each for each in found if not host or each.host in host][: max(0, limit)]
+    found = records.listed(10 * records.KEPT)
+    for name in set(host) - {each.host for each in found}:
+        ctx.config.host(name)  # one that is configured no more may still have builds on record
+    found = [each for each in found if each.active or not active]
+    rows = [each for each in found if not host or each.host in host][:limit]
     for line in asking.table(rows):
         ctx.report(line)
     return f"{len(rows)} builds" if rows else "no builds"
@@ -152,6 +157,7 @@ async def images_cancel(ctx: ActionContext, target: None, *, build: _Build) -> s
     found = records.find(build)
     if not found.active:
         return f"build {found.id} has ended already: {_end(found)}"
+    asking.writable(ctx.config, found.host)
     ended = await asking.cancel(ctx, found)
     return f"build {ended.id} of {ended.recipe} on {ended.host}: {_end(ended)}"
 

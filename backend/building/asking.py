@@ -67,8 +67,7 @@ def arguments(words: Sequence[str]) -> dict[str, str]:
 def check(config: Config, request: Request) -> None:
     """Raise `Refused` for a host that is read-only, `NoSuchTarget` for a context that is not there."""
     for name in request.hosts:
-        if config.host(name).read_only:
-            raise Refused(f"host {name} is read-only.", hint="See read_only in hosts.yaml.")
+        writable(config, config.host(name).name)
     if request.up:
         context = config.context(request.up)
         if context.host not in request.hosts:
@@ -76,6 +75,12 @@ def check(config: Config, request: Request) -> None:
                 f"context {request.up} is on {context.host}, where nothing is built.",
                 hint=f"Say --host {context.host}.",
             )
+
+
+def writable(config: Config, name: str) -> None:
+    """Raise `Refused` for a host that is read-only."""
+    if any(host.name == name and host.read_only for host in config.hosts):
+        raise Refused(f"host {name} is read-only.", hint="See read_only in hosts.yaml.")
 
 
 async def detached(config: Config, request: Request) -> str:
