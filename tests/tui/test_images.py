@@ -22,7 +22,7 @@ from backend.imagerows import RecipeBook, RecipeFacts
 from backend.images.look import ImageFacts, Layer
 from backend.model import FleetState, ImageRow
 from backend.text import printable
-from tests.tui.fakes import NOW, TOLD, container, host, image, images, showcase, state_of
+from tests.tui.fakes import NOW, TOLD, container, down, host, image, images, showcase, state_of
 from tests.tui.helpers import Board, dashboard
 from tui.builds import columns
 from tui.builds.screen import BuildScreen
@@ -109,6 +109,13 @@ async def test_an_empty_view_says_who_has_not_told_and_then_what_fills_it(tmp_pa
         assert "2 hosts have not told yet" in board.text
         await board.publish(state_of([host("h1", **images()), host("h2", **images())], revision=2))
         assert "p pulls one" in board.text
+
+
+async def test_where_no_engine_can_be_asked_nobody_is_said_to_have_none(tmp_path: Path) -> None:
+    async with dashboard(state_of([down("h1")]), tmp_path) as board:
+        await board.press("6")
+        await board.until(lambda: "No engine could be asked" in board.text)
+        assert "No host has one yet" not in board.text
 
 
 @pytest.mark.parametrize("size", [(40, 20), (80, 24), (200, 50), (300, 80)])

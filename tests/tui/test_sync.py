@@ -133,6 +133,8 @@ async def test_deletions_are_asked_about_with_their_list(here: Path, tmp_path: P
         await ready(board, screen, "done")
         assert (there(here) / "only there").exists()
         assert "not done" in screen.hosts.rows[0].error
+        assert screen.hosts.rows[0].phase == "cancelled"
+        assert "cancelled: the deletions were not confirmed" in said(screen)
         await board.press("r")
         await ready(board, screen)
         await board.press("s")

@@ -128,6 +128,8 @@ class SyncScreen(Screen[None]):
         if syncing.phase == "running" and total:
             words.append(f"{size(done)} of {size(total)} ({done * 100 // total} %)")
         if syncing.phase == "done":
+            if syncing.declined:
+                words.append("cancelled: the deletions were not confirmed")
             good = sum(each.phase == "done" for each in lines)
             words.append(f"{good} of {len(lines)} hosts done")
             words += [
@@ -140,7 +142,8 @@ class SyncScreen(Screen[None]):
         if self.files.total != len(self.files.rows):
             words.append(f"{len(self.files.rows):,} of {self.files.total:,} shown")
         bad = syncing.failed or any(each.phase == "failed" for each in lines)
-        style = "$text-error" if bad else "$text-success" if syncing.phase == "done" else "$text-muted"
+        went_well = syncing.phase == "done" and not syncing.declined
+        style = "$text-error" if bad else "$text-success" if went_well else "$text-muted"
         text = printable(" · ".join(words), 400)
         self.query_one("#sync-state", Static).update(Content.styled(f" {text}", style))
 
@@ -222,7 +225,8 @@ class SyncScreen(Screen[None]):
         lines = syncing.lines()
         good = sum(each.phase == "done" for each in lines)
         bad = [f"{each.host}: {each.error}" for each in lines if each.phase == "failed"]
-        text = "\n".join([f"{good} of {len(lines)} hosts done", *bad[:3]])
+        off = ["cancelled: the deletions were not confirmed"] if syncing.declined else []
+        text = "\n".join([f"{good} of {len(lines)} hosts done", *off, *bad[:3]])
         title = f"{syncing.wish.options.verb} {syncing.wish.profile.name}"
         self.berth.notify(
             printable(text, 600), title=title, severity="error" if bad else "information", markup=False

@@ -64,6 +64,8 @@ class Syncing:
     choices: dict[tuple[str, int, bytes], Choice] = field(default_factory=dict)
     failed: str = ""
     """What went wrong with all of it."""
+    declined: set[str] = field(default_factory=set)
+    """Hosts whose deletions the person did not agree to."""
     changed: int = 0
     """Counts up with everything that happens."""
 
@@ -93,7 +95,10 @@ class Syncing:
 
     async def agree(self, plans: Sequence[Plan]) -> bool:
         """Ask the person."""
-        return self._agree is not None and await self._agree(plans, self.wish)
+        agreed = self._agree is not None and await self._agree(plans, self.wish)
+        if not agreed:
+            self.declined.update(plan.host for plan in plans)
+        return agreed
 
     # ------------------------------------------------------------------------------------------ doing
 
@@ -109,6 +114,7 @@ class Syncing:
         self._agree = agree
         self.phase = "running"
         self.moved.clear()
+        self.declined.clear()
         return self._go(self._run())
 
     def cancel(self) -> None:
@@ -183,7 +189,9 @@ class Syncing:
             error = str(one.error) if one.error else (result.error or "") if result else ""
             done, total = self.moved.get(host, (0, 0))
             phase: str = self.phase
-            if phase in ("looking", "ready"):
+            if host in self.declined and phase == "done":
+                phase = "cancelled"
+            elif phase in ("looking", "ready"):
                 phase = "failed" if error else "ready" if one.plan else "looking"
             elif result is not None:
                 phase = "done" if result.ok else "failed"

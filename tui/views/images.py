@@ -186,7 +186,10 @@ class ImagesView(ListView):
         """That there is none is only said once every host that can be reached has told."""
         waiting = sum(_is_asked(host) for host in self.sources.state.hosts.values())
         if not waiting:
-            return self.EMPTY
+            told = any(host.images is not None for host in self.sources.state.hosts.values())
+            return (
+                self.EMPTY if told else (self.EMPTY[0], "No engine could be asked. In a shell: berth doctor")
+            )
         return self.EMPTY[0], f"... {waiting} host{'s have' if waiting > 1 else ' has'} not told yet."
 
     # ---------------------------------------------------------------------------------------- keys
