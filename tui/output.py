@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 from backend.actions.runner import label
 from backend.text import duration, printable
 from tui.detail.lines import Lines
+from tui.fitting import wrap
 from tui.header import KeyBar
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class OutputScreen(Screen[None]):
         Binding("slash", "search", "search", id="output-search"),
         Binding("n", "next(1)", "next", id="output-next"),
         Binding("N", "next(-1)", "Previous", show=False, id="output-previous"),
+        Binding("w", "wrap", "wrap", id="output-wrap"),
         Binding("c", "copy", "copy all", id="output-copy"),
         Binding("ctrl+k", "cancel", "cancel", id="output-cancel"),
         Binding("g,home", "scroll('home')", "First line", show=False, id="output-first"),
@@ -45,6 +47,9 @@ class OutputScreen(Screen[None]):
         self._at = -1
         self._needle = ""
         self._drawn: object = None
+        self._wrapped = False
+        self._tops: list[int] = []
+        """Where each line begins on the page; one that is wrapped takes several."""
 
     def compose(self) -> ComposeResult:
         """The lines, what is searched, one line of state, and the keys."""
@@ -69,14 +74,21 @@ class OutputScreen(Screen[None]):
 
     def _update(self) -> None:
         row = self.row
-        drawn = (len(row.output), row.output[-1:], row.state, self._needle, self._at, row.done)
+        width = self.query_one(Lines).room if self._wrapped else 0
+        drawn = (len(row.output), row.output[-1:], row.state, self._needle, self._at, row.done, width)
         if drawn == self._drawn:
             return
         self._drawn = drawn
         lines = self.query_one(Lines)
         self.title = f"{row.title} {row.target}"
         lines.border_title = Content(printable(f"{row.title} {row.target}", 120))
-        lines.set_lines([self._line(text, place) for place, text in enumerate(row.output)])
+        shown: list[Cell] = []
+        self._tops = []
+        for place, text in enumerate(row.output):
+            self._tops.append(len(shown))
+            line = self._line(text, place)
+            shown += (wrap(line, width) or [line]) if width else [line]
+        lines.set_lines(shown)
         self.query_one("#output-state", Static).update(self._state(row))
 
     def _line(self, text: str, place: int) -> Cell:
@@ -141,7 +153,17 @@ class OutputScreen(Screen[None]):
         """Go to the next line that holds it, round the end."""
         if self._found:
             self._at = (self._at + step) % len(self._found) if self._at >= 0 else 0
-            self.query_one(Lines).scroll_to(y=max(0, self._found[self._at] - 3), animate=False)
+            self.query_one(Lines).scroll_to(y=max(0, self._tops[self._found[self._at]] - 3), animate=False)
+        self._update()
+
+    def action_wrap(self) -> None:
+        """Break long lines where the screen ends, or cut them off there again."""
+        self._wrapped = not self._wrapped
+        self._update()
+
+    def on_lines_resized(self, event: Lines.Resized) -> None:
+        """Another width: wrap anew."""
+        event.stop()
         self._update()
 
     def action_copy(self) -> None:

@@ -148,6 +148,21 @@ async def test_escape_leaves_the_search_of_a_page_before_the_page(tmp_path: Path
         await board.until(lambda: isinstance(screen(board), Desk))
 
 
+async def test_w_wraps_the_long_lines_of_a_page(tmp_path: Path) -> None:
+    async with dashboard(three(), tmp_path, size=(80, 24)) as board:
+        row = ActivityRow(
+            id="1", action="a", title="inspect", target="h1/one", host="h1", state="done",
+            started_at=NOW, output=("word " * 30 + "theend", "second"),
+        )  # fmt: skip
+        board.app.push_screen(OutputScreen(None, row))
+        await board.until(lambda: "second" in board.text)
+        assert "theend" not in board.text
+        await board.press("w")
+        await board.until(lambda: "theend" in board.text and "second" in board.text)
+        await board.press("w")
+        await board.until(lambda: "theend" not in board.text)
+
+
 async def test_read_only_offers_nothing_that_changes(tmp_path: Path, monkeypatch) -> None:
     async with dashboard(three(), tmp_path, read_only=True) as board:
         await on_containers(board, monkeypatch, FakeEngine())
