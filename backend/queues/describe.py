@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from backend.model import JobRow
 from backend.queues.base import Detail
-from backend.queues.ends import outcome, when
+from backend.queues.ends import exit_code, outcome, when
 from backend.text import age, duration, size
 
 
@@ -63,6 +63,8 @@ def _facts(row: JobRow) -> Iterator[tuple[str, str]]:
     yield "state", row.state
     if row.ended_at is not None:
         code = "" if row.exit_code is None else f"exit code {row.exit_code}"
+        if row.exit_code is not None and exit_code(row) != row.exit_code:
+            code += f" (of `berth run`: {exit_code(row)})"
         yield "ended by", "; ".join(dict.fromkeys(part for part in (outcome(row), code) if part))
     else:
         yield "why", why(row)

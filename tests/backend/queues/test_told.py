@@ -12,8 +12,8 @@ from backend.config import Config, HostConfig
 from backend.errors import UsageError
 from backend.model import JobRow
 from backend.queues import placement, rules, words
-from backend.queues.base import Estimate, Submission
-from backend.queues.describe import called, why
+from backend.queues.base import Detail, Estimate, Submission
+from backend.queues.describe import called, described, why
 from backend.queues.ends import ended, exit_code
 from tests.tui.fakes import NOW
 
@@ -142,3 +142,10 @@ async def test_of_two_hosts_that_are_as_good_it_is_said_why_the_first_was_taken(
     config = Config(directory=Path("/nonexistent"), hosts=hosts)
     _, lines = await placement.choose(config, None, "any", Submission())  # type: ignore[arg-type]
     assert lines[0] == said
+
+
+def test_a_code_that_berth_run_does_not_end_with_is_said_with_the_one_it_does() -> None:
+    late = row(state="timeout", exit_code=143, ended_at=NOW)
+    assert "exit code 143 (of `berth run`: 124)" in "\n".join(described(Detail(late, {})))
+    failed = row(state="failed", exit_code=3, ended_at=NOW)
+    assert "of `berth run`" not in "\n".join(described(Detail(failed, {})))
