@@ -147,7 +147,10 @@ class BerthApp(App[int]):
     async def on_event(self, event: events.Event) -> None:
         """Keys one after the other; remember when the last one was pressed."""
         if not isinstance(event, events.Key) or event.is_forwarded:
-            await super().on_event(event)
+            if (
+                not isinstance(event, events.Key) or self._screen_stack
+            ):  # the last keys may outlive all screens
+                await super().on_event(event)
             return
         self._key_at = time.monotonic()
         if self._garbage is not None:

@@ -193,9 +193,9 @@ class Board:
         found: Told = {}
         for line in lines[lines.index(head) + 1 :]:
             words = line[:state].split()
-            if len(words) < 5 or not words[3].replace("_", "").isdecimal():
+            if len(words) < 4 or not words[2].replace("_", "").isdecimal():
                 continue
-            job = f"{words[1]}/{words[3]}"
+            job = f"{words[1]}/{words[2]}"
             found[job] = (line[state:why].strip(), _timeless(line[why:gpus]))
             letter = _LETTER.get(found[job][0], "e")
             if not self.seen.get(job, "").endswith(letter):

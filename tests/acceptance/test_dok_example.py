@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def env(lab: Lab, tmp_path: Path) -> dict[str, str]:
 
 def berth(env: dict[str, str], *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        ["berth", *words],
+        [sys.executable, "-m", "tui", *words],
         env=env,
         stdin=subprocess.DEVNULL,
         capture_output=True,

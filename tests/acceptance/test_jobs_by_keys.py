@@ -102,7 +102,7 @@ def kill(it: Terminal, name: str) -> None:
     it.keys("C-k")
     it.until(match(rf"End job \d+ \({name}\) of alice on h1"))
     it.keys("Tab", "Enter")
-    it.until(match(rf"{name} +alice +cancelled +cancelled by alice"), seconds=60)
+    it.until(match(rf"{name} +alice +cancelled +cancelled by alic"), seconds=60)
     it.keys("Escape")
     it.until(match(r"╭─ Jobs \d+ ─"))
 

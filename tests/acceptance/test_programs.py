@@ -103,7 +103,7 @@ def whole(screen: str) -> bool:
     """The list of one container as it should be: nothing is missing, nothing is left over from a shell."""
     header, top, heading, row, *rest, bottom, footer = screen.splitlines()
     return (
-        header.startswith(" berth   1 Fleet ")
+        header.startswith(" berth   1 ")
         and top.startswith("╭─ Containers 1 ──")
         and heading.startswith("│  HOST ")
         and re.match(r"│  h1 +work .* running ", row) is not None

@@ -407,8 +407,11 @@ def test_a_broken_database_is_set_aside_once(folder):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(set(seen)) == 1 and len(seen) == 4
-    queue_id, notice, former = seen[0]
+    assert len(seen) == 4 and len({(name, former) for name, _, former in seen}) == 1
+    with Store.open(folder) as store:  # who came while it was being written down has not read it
+        assert store.notice and {told for _, told, _ in seen} <= {"", store.notice}
+        notice = store.notice
+    queue_id, _, former = seen[0]
     aside = [name for name in folder.names() if ".broken-" in name and name.count("-") == 2]
     assert len(aside) == 1 and aside[0] in notice
     assert queue_id != old and former == (old,)
