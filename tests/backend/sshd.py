@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,20 @@ _PORTS = 1_000
 """Each test process has its own: one that stopped a server would else find another's on its port."""
 
 
+_given: deque[int] = deque(maxlen=_PORTS // 2)
+"""The ports of late: two servers of a test do not get the same one."""
+
+
 def free_port() -> int:
     """A port below those the kernel gives to clients: one of them could connect to itself while it waits."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12
     while True:
         port = 20_000 + worker * _PORTS + random.randrange(_PORTS)
+        if port in _given:  # to a server that has not started yet, or was stopped for a while
+            continue
         with socket.socket() as sock, contextlib.suppress(OSError):
             sock.bind(("127.0.0.1", port))
+            _given.append(port)
             return port
 
 
