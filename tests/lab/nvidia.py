@@ -20,7 +20,7 @@ _ERRORS = {"": 0, "lost": 15, "unknown": 999}
 _RECORD = struct.Struct("56sQ")
 
 
-def library() -> Path:
+def stand_in() -> Path:
     """The stand-in for libnvidia-ml.so.1, compiled."""
     flags = ["-shared", "-fPIC", "-pthread", "-Wno-unused-parameter", "-Wl,-soname,libnvidia-ml.so.1"]
     return built("nvml.c", *flags)
@@ -28,11 +28,11 @@ def library() -> Path:
 
 def library_folder() -> Path:
     """A folder for LD_LIBRARY_PATH with the library under its own name."""
-    folder = cache() / f"{library().name}.d"
+    folder = cache() / f"{stand_in().name}.d"
     folder.mkdir(exist_ok=True)
     link = folder / "libnvidia-ml.so.1"
     if not link.is_symlink():
-        link.symlink_to(library())
+        link.symlink_to(stand_in())
     return folder
 
 

@@ -209,7 +209,7 @@ def _seed_gpus(seed: Path, folder: Path, spec: HostSpec) -> None:
     if not spec.gpus.startswith("nvidia"):
         return
     write(seed / "etc/cdi/nvidia.json", nvidia.cdi(parse_gpus(spec.gpus)[1]))
-    write(seed / nvidia.loader_folder() / "libnvidia-ml.so.1", nvidia.library().read_bytes())
+    write(seed / nvidia.loader_folder() / "libnvidia-ml.so.1", nvidia.stand_in().read_bytes())
     # dockerd offers `--gpus` when it finds a program of this name; a GPU container then runs it once.
     write(seed / "usr/bin/nvidia-container-runtime-hook", "#!/bin/sh\nexec cat >/dev/null\n", 0o755)
 

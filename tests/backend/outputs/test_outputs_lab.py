@@ -26,7 +26,7 @@ RUN mkdir -p "/opt/a b" && echo data >"/opt/a b/c d" && ln "/opt/a b/c d" /opt/h
  && mkfifo /opt/pipe && chown 1234:4321 /opt/hard && chmod 4755 /opt/hard \\
  && dd if=/dev/zero of=/opt/big bs=1M count=9
 VOLUME /data
-WORKDIR /work/place
+WORKDIR /opt/place
 ENTRYPOINT ["sh", "-c", "echo $GREETING at $PWD: $*", "x"]
 CMD ["by", "default"]
 """
@@ -88,9 +88,9 @@ def test_an_image_becomes_a_root_that_starts_as_the_image_says(lab, berth, name)
     host.run(["unsquashfs", "-q", "-n", "-d", "/srv/out/root", "/srv/out/odd one/image.sqsh"])
     assert host.run(["ls", "-A", "/srv/out/root/dev"]).stdout == ""
     said = host.run(["chroot", "/srv/out/root", "/bin/sh", "/etc/rc"]).stdout
-    assert said.endswith("at /work/place: by default\n")
+    assert said.endswith("at /opt/place: by default\n")
     said = host.run(["chroot", "/srv/out/root", "/bin/sh", "/etc/rc", "other words"]).stdout
-    assert said.endswith("at /work/place: other words\n")
+    assert said.endswith("at /opt/place: other words\n")
     assert "GREETING=it's $odd" in host.run(["cat", "/srv/out/root/etc/environment"]).stdout
     assert host.run(["cat", "/srv/out/root/etc/fstab"]).stdout.split()[1] == "/data"
     look = [

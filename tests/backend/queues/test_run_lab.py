@@ -212,9 +212,12 @@ def test_what_cannot_be_is_refused_at_once(
 
 
 def test_read_only_queues_nothing(berth: Berth) -> None:
+    before = berth.jobs("--all", "--host", "q1")
     berth("--read-only", "run", "--host", "q1", "--image", IMAGE, "--", "true", code=5)
     berth("--read-only", "job", "kill", "q1/1", "--yes", code=5)
     berth("--read-only", "queue", "pause", "q1", "--yes", code=5)
+    assert [job["id"] for job in berth.jobs("--all", "--host", "q1")] == [job["id"] for job in before]
+    assert "paused" not in berth("queue", "status", "q1")
 
 
 def test_a_paused_queue_starts_nothing_and_says_who_paused_it(berth: Berth) -> None:

@@ -373,7 +373,8 @@ async def test_its_container_is_gone_when_slurm_itself_is_killed(cluster: Lab, q
     node = await container_of(cluster, queue, number)
     try:
         node.service("slurmd", "kill")
-        node.run(["pkill", "-KILL", "slurmstepd"])
+        end = 'for each in /proc/[0-9]*; do read -r name <$each/comm && [ "$name" = slurmstepd ]'
+        node.run(["sh", "-c", f'{end} && kill -9 "${{each#/proc/}}"; done; true'])  # those of this host alone
         await gone(node, number)
     finally:
         node.service("slurmd", "start")

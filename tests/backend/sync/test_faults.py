@@ -130,7 +130,7 @@ async def test_kill_9_at_any_point_leaves_nothing_that_the_next_run_does_not_men
         "lock": lambda: list(state.glob("locks/*")),
         "way": lambda: list(state.glob("runs/*/way")),
         "growing": lambda: growing(world.there / "work"),
-        "kept": lambda: list(state.glob("runs/*/kept/*/work/sub/*")),
+        "kept": lambda: list(state.glob("runs/*/kept/*/*/sub/*")),
     }
     sshd = world.access.sshd
     argv = [str(world.here), str(world.there), str(sshd.port), str(sshd.user_key), str(sshd.known_hosts)]

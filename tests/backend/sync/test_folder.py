@@ -189,7 +189,7 @@ def test_how_a_folder_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "a/b").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "a")
     assert rule_of("work/x").source == "work/x"
-    assert rule_of("~/work/x/").source == "work/x"
+    assert rule_of("~/train/x/").source == "train/x"
     assert rule_of("./b").source == "a/b"
     assert rule_of(".").source == "a"
     assert rule_of("/data/x").source == "/data/x"

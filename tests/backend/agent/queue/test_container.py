@@ -19,7 +19,7 @@ from backend.agent.queue.savelog import Demultiplexer
 from backend.agent.queue.tasks import Task, Wait, sleep
 from backend.agent.queue.verdict import BEFORE, ODD, UNSEEN, doubt, span, verdict
 
-MOUNTS = (("/home/ann", "/home/user", True), ("/home/ann/project", "/work", False))
+MOUNTS = (("/home/ann", "/home/user", True), ("/home/ann/project", "/mnt", False))
 SPEC = Spec(
     "sha256:ab", "train", ("python", "a b.py"), env=(("A", "1"), ("BERTH_JOB_ID", "9")), mounts=MOUNTS
 )
@@ -71,7 +71,7 @@ def test_an_amd_gpu_is_its_device_files(tmp_path):
 def test_output_to_a_file_wraps_the_words_unread(entrypoint, command, image, expected):
     spec = SPEC._replace(entrypoint=entrypoint, command=command, outfile="/home/ann/project/o $x.log")
     body = container.body(JOB._replace(spec=spec), "01234567", (), image)
-    assert body["Entrypoint"] == ["/bin/sh", "-c", 'exec "$@" >>"$0" 2>&1', "/work/o $x.log"]
+    assert body["Entrypoint"] == ["/bin/sh", "-c", 'exec "$@" >>"$0" 2>&1', "/mnt/o $x.log"]
     assert body["Cmd"] == expected
 
 

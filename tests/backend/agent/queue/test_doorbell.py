@@ -32,6 +32,7 @@ def test_nobody_has_to_be_there(folder):
     os.unlink(folder.doorbell)
     os.mkdir(folder.doorbell)
     doorbell.ring(folder)
+    assert os.listdir(folder.doorbell) == []  # what is no bell is left as it is
     folder.close()
     doorbell.ring(folder)
 
