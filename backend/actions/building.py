@@ -120,6 +120,7 @@ async def images_builds(
     Builds that were left by a berth that was killed are looked for on their hosts.
     """
     from backend.building import asking, records
+    from backend.building.model import as_data
 
     if limit < 1:
         raise UsageError(f"-n {limit}: allowed is 1 or more.")
@@ -129,6 +130,7 @@ async def images_builds(
         ctx.config.host(name)  # one that is configured no more may still have builds on record
     found = [each for each in found if each.active or not active]
     rows = [each for each in found if not host or each.host in host][:limit]
+    ctx.give([as_data(each) for each in rows])
     for line in asking.table(rows):
         ctx.report(line)
     return f"{len(rows)} builds" if rows else "no builds"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from backend.actions.context import ActionContext
@@ -28,6 +29,8 @@ async def queue_status(ctx: ActionContext, host: HostRow) -> str:
 
     async with queue_of(ctx.config, ctx.access, host.name) as queue:
         found = await queue.status()
+    state = "paused" if found.paused else "drained" if found.draining else "open"
+    ctx.give(asdict(found) | {"state": state, "notes": list(found.notes)})
     ctx.report(f"engine    {found.engine}")
     ctx.report(f"running   {found.running}")
     ctx.report(f"waiting   {found.waiting}")
@@ -46,7 +49,6 @@ async def queue_status(ctx: ActionContext, host: HostRow) -> str:
             ctx.report(f"{word:<9} {why}")
     for note in found.notes:
         ctx.report(f"note      {note}")
-    state = "paused" if found.paused else "drained" if found.draining else "open"
     return f"queue of {host.name}: {state}, {found.running} running, {found.waiting} waiting"
 
 
@@ -114,6 +116,7 @@ async def queue_settings(
         _refuse_read_only(ctx, host)
     async with queue_of(ctx.config, ctx.access, host.name) as queue:
         found = await rules.own(queue).settings(wanted)
+    ctx.give(rules.as_data(host.name, found, changed=bool(wanted)))
     for line in rules.said(found):
         ctx.report(line)
     return f"queue of {host.name}: {'changed' if wanted else 'its settings'}"

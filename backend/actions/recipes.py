@@ -101,6 +101,7 @@ async def images_render(
                     git="cached" if cached else "fetch",
                     say=lambda line: ctx.report(printable(line)),
                 )
+        ctx.give(show.as_data(done[recipe.name], recipe))
         for line in show.rendered(done[recipe.name], recipe):
             ctx.report(line)
         if place is not None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
 
@@ -169,3 +170,19 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Context that is started again with what was built."""
     lost: str = ""
     """`go-on` or `stop`: what a build does when its berth is gone; empty: what settings say."""
+
+
+_TOLD = tuple(
+    name for name in Build.__struct_fields__ if name not in ("request", "run", "pid", "tail", "done")
+)
+"""Fields of a build that programs are told. What was asked for may hold secrets in its arguments."""
+
+
+def as_data(build: Build) -> dict[str, Any]:
+    """A build for programs: all fields every time, the steps and what was asked for left out."""
+    current = build.current
+    return {name: to_builtins(getattr(build, name)) for name in _TOLD} | {
+        "active": build.active,
+        "seconds": build.seconds,
+        "current": "" if current is None or not build.active else current.text,
+    }

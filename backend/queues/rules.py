@@ -62,6 +62,12 @@ def said(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name:<16} {shown}"
 
 
+def as_data(host: str, found: Mapping[str, Any], *, changed: bool) -> dict[str, Any]:
+    """The settings for programs: names with `_`, memory in bytes, 0 where nothing is said."""
+    values = {name.replace("-", "_"): int(found.get(key) or 0) for name, key in _NAMES.items()}
+    return {"host": host, "changed": changed, **values}
+
+
 def older(rows: Iterable[JobRow], days: float, now: datetime | None = None) -> list[JobRow]:
     """Those that ended longer ago."""
     before = (now or datetime.now(UTC)) - timedelta(days=days)

@@ -165,6 +165,31 @@ def rendered(made: Rendered, recipe: Recipe) -> Iterator[str]:
         yield f"  and {len(names) - _SHOWN} more"
 
 
+def as_data(made: Rendered, recipe: Recipe) -> dict[str, Any]:
+    """What will be built, for programs; secrets by their names only."""
+    return {
+        "recipe": made.recipe,
+        "kind": str(made.kind),
+        "folder": str(recipe.folder),
+        "tags": list(made.tags),
+        "base": made.base,
+        "images": list(made.images),
+        "parents": list(made.parents),
+        "args": dict(made.build_args),
+        "secrets": sorted(made.secrets),
+        "target": made.target,
+        "platform": made.platform,
+        "no_cache": made.no_cache,
+        "buildkit": made.buildkit,
+        "digest": made.digest,
+        "origins": [msgspec.to_builtins(origin) for origin in made.origins],
+        "dockerfile": made.dockerfile.read_text(encoding="utf-8"),
+        "context": sorted(_files(made.folder)),
+        "files": made.files,
+        "size": made.size,
+    }
+
+
 def _files(folder: Path) -> Iterator[str]:
     for path in folder.rglob("*"):
         if path.is_symlink() or not path.is_dir():

@@ -174,6 +174,10 @@ def test_layers_are_told_on_both_engines(lab, berth):
         build(lab.host(name), "test/a:1", 300)
         said = berth("image", "layers", "test/a:1", "--host", name).stdout
         assert "RUN head -c 300000" in said, said
+        [told] = json.loads(berth("image", "layers", "test/a:1", "--host", name, "--json").stdout)
+        layers = told["data"]["layers"]
+        assert (told["data"]["host"], layers[-1]["tags"]) == (name, ["test/a:1"])
+        assert any("RUN head -c 300000" in layer["command"] and layer["size"] >= 300_000 for layer in layers)
 
 
 def test_what_a_prune_would_remove_is_shown_and_only_that_goes(lab, berth):

@@ -216,7 +216,10 @@ def test_the_list_of_builds_is_data_too(world):
     world.recipe("one", "FROM busybox\nRUN true\n")
     world.berth("images", "build", "one", "--host", "h1")
     [result] = json.loads(world.berth("images", "builds", "--json").stdout)
-    assert result["ok"] and "h1/one" in result["output"][0]
+    build = result["data"][0]
+    assert result["ok"] and (build["host"], build["recipe"], build["state"]) == ("h1", "one", "done")
+    assert build["images"] and build["seconds"] >= 0 and build["active"] is False
+    assert "request" not in build
 
 
 def test_a_context_is_started_again_with_what_was_built(world):

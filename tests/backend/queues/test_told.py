@@ -149,3 +149,11 @@ def test_a_code_that_berth_run_does_not_end_with_is_said_with_the_one_it_does() 
     assert "exit code 143 (of `berth run`: 124)" in "\n".join(described(Detail(late, {})))
     failed = row(state="failed", exit_code=3, ended_at=NOW)
     assert "of `berth run`" not in "\n".join(described(Detail(failed, {})))
+
+
+def test_the_rules_of_a_queue_as_data_have_every_name_every_time() -> None:
+    told = rules.as_data("h", {"max_running_per_user": 8, "reserved_memory": 2**30}, changed=False)
+    assert told == {
+        "host": "h", "changed": False, "jobs_per_user": 8, "gpus_per_user": 0, "reserved_cpus": 0,
+        "reserved_memory": 2**30, "keep_days": 0, "keep_jobs": 0,
+    }  # fmt: skip

@@ -88,6 +88,11 @@ def test_render_shows_and_writes(repo: Repo, berth: Berth) -> None:
     assert "arg a       2  (command line)" in out.splitlines()
     assert "FROM ${baseimage}" in out.splitlines()
     assert "  file.txt" in out.splitlines()
+    [told] = json.loads(berth("images", "render", "ssh", "--arg", "a=2", "--json")[0])
+    data = told["data"]
+    assert (data["recipe"], data["base"], data["args"]["a"]) == ("ssh", CUDA, "2")
+    assert "file.txt" in data["context"] and data["dockerfile"].startswith("ARG baseimage")
+    assert {"what": "arg a", "value": "2", "source": "command line"} in data["origins"]
     target = repo.path.parent / "out"
     berth("images", "render", "ssh", "--into", str(target))
     assert (target / "context/file.txt").read_text() == "x"
