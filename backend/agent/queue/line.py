@@ -33,6 +33,7 @@ class Shares:
         self._gpus: Dict[str, int] = {}
         self._arrays: Dict[int, int] = {}
         self._ahead: Dict[str, List[Job]] = {}
+        """Those of each person that things are kept for."""
 
     def add(self, job: Job, kept: bool = False) -> None:
         """It runs, or is going to before those behind it."""
@@ -45,14 +46,26 @@ class Shares:
 
     def over(self, job: Job) -> str:
         """The sentence where it would be too many; empty if it may start."""
-        if job.array_limit and self._arrays.get(job.array, 0) >= job.array_limit:
-            return f"{job.array_limit} of array {job.array} run, as many as may"
         ahead = self._ahead.get(job.owner, [])
+        text = self._array_full(job, ahead) if job.array_limit and job.array else ""
+        if text:
+            return text
         running, gpus = self._running.get(job.owner, 0), self._gpus.get(job.owner, 0)
-        text = self._over(job, running, gpus)
-        if text and ahead and not self._over(job, running - len(ahead), gpus - _gpus(ahead)):
-            return f"job {ahead[0].id} of {job.owner} goes first"
-        return text
+        if not self._over(job, running, gpus):
+            return ""
+        text = self._over(job, running - len(ahead), gpus - _gpus(ahead))
+        return text or f"job {ahead[0].id} of {job.owner} goes first"
+
+    def _array_full(self, job: Job, ahead: Sequence[Job]) -> str:
+        all_ = self._arrays.get(job.array, 0)
+        if all_ < job.array_limit:
+            return ""
+        same = [one.id for one in ahead if one.array == job.array]
+        running = all_ - len(same)
+        if not same or running >= job.array_limit:
+            run = "runs" if running == 1 else "run"
+            return f"{why.number(running, 'job')} of its array {run}, {job.array_limit} may at a time"
+        return f"job {same[0]} of its array goes first, {job.array_limit} may at a time"
 
     def _over(self, job: Job, running: int, gpus: int) -> str:
         if 0 < self._max_running <= running:

@@ -25,9 +25,9 @@ class Kept(NamedTuple):
     gpus: FrozenSet[str]
     """Free ones first, then those whose jobs end first, then those of the jobs that run longest."""
     cpus: int
-    """Of those that are free now."""
+    """Of those that are free now: what its start lacks beside what is given back until then."""
     memory: int
-    """Of what is free now."""
+    """The same of what is free now."""
     at: float
     """When it can start at the latest; NEVER where nobody can tell."""
 
@@ -41,6 +41,8 @@ class Holder(NamedTuple):
 
     job: Job
     end: float
+    cpus: int
+    memory: int
 
 
 class Room:
@@ -69,10 +71,10 @@ class Room:
 
     def take(self, job: Job, gpus: Iterable[str], cpus: Iterable[int], memory: int, end: float) -> None:
         """Book it for `job` until `end`. What the machine does not have any more is passed over."""
+        taken = sum(self.free_cpus.pop(cpu, None) is not None for cpu in cpus)
         for gpu in gpus:
             self.free_gpus.pop(gpu, None)
-            self.holders[gpu] = Holder(job, end)
-        taken = sum(self.free_cpus.pop(cpu, None) is not None for cpu in cpus)
+            self.holders[gpu] = Holder(job, end, taken, memory)
         self.free_memory -= memory
         self.releases.append((end, taken, memory))
 
@@ -118,8 +120,9 @@ class Room:
     def keep(self, job: Job) -> Optional[Kept]:
         """Keep for `job` what will be free for it first; None where it cannot be done.
 
-        The first in line keeps all it needs. Those after it keep GPUs that the ones before them leave, and
-        CPUs and memory once they have their GPUs: else a queue for GPUs would hold up jobs without.
+        The first in line keeps all it needs but for CPUs and memory that are surely given back until it
+        starts. Those after it keep GPUs that the ones before them leave, and CPUs and memory once they have
+        their GPUs: else a queue for GPUs would hold up jobs without.
         """
         request = job.request
         near = self._nearest(request)
@@ -135,6 +138,9 @@ class Room:
                 return None
             at = max(at, self._when(all_cpus if cpus else 0, all_memory if memory else 0))
             self._kept_cpus, self._kept_memory = all_cpus, all_memory
+            if not self.kept:
+                back_cpus, back_memory = self._back(request, at)
+                cpus, memory = max(0, cpus - back_cpus), max(0, memory - back_memory)
             cpus = min(cpus, max(0, len(self.free_cpus) - sum(one.cpus for one in self.kept)))
             memory = min(memory, max(0, self.free_memory - sum(one.memory for one in self.kept)))
         self.kept.append(Kept(job, gpus, cpus, memory, at))
@@ -180,6 +186,26 @@ class Room:
         outside = self.outside(gpu)
         return (self.free_at(gpu), outside, gpu.since if outside else started, gpu.number, gpu.id)
 
+    def _back(self, request: Request, at: float) -> Tuple[int, int]:
+        """CPUs and memory that are surely given back until `request` can start, whoever ends first."""
+        if at != NEVER:
+            back = [(cpus, memory) for end, cpus, memory in self.releases if end <= at]
+            return sum(cpus for cpus, _ in back), sum(memory for _, memory in back)
+        gpus = [gpu for gpu in self.candidates(request) if not self.lost(gpu)]
+        missing = request.gpus - sum(gpu.id in self.free_gpus for gpu in gpus)
+        held: Dict[int, List[Holder]] = {}
+        for gpu in gpus:
+            holder = self.holders.get(gpu.id)
+            if holder is not None:
+                held.setdefault(holder.job.id, []).append(holder)
+            elif gpu.id not in self.free_gpus:
+                missing -= 1  # a stranger's: with it nothing is given back
+        jobs = [(len(some), some[0]) for some in held.values()]
+        return (
+            _least(missing, [(count, holder.cpus) for count, holder in jobs]),
+            _least(missing, [(count, holder.memory) for count, holder in jobs]),
+        )
+
     def _when(self, cpus: int, memory: int) -> float:
         """When so much is free, if nothing else starts."""
         free_cpus, free_memory = len(self.free_cpus), self.free_memory
@@ -191,6 +217,17 @@ class Room:
             free_cpus += some_cpus
             free_memory += some_memory
         return NEVER
+
+
+def _least(gpus: int, jobs: Iterable[Tuple[int, int]]) -> int:
+    """What is given back at least by jobs that together hold so many GPUs: (GPUs, amount) of each."""
+    least = 0
+    for count, amount in sorted(jobs, key=lambda one: one[1] / one[0]):
+        if gpus <= 0:
+            break
+        least += amount * min(gpus, count) // count
+        gpus -= count
+    return least
 
 
 def main_vendor(machine: Machine) -> str:

@@ -74,7 +74,7 @@ def test_a_drained_queue_still_starts_what_it_has():
         ({"after": ((7, AFTER_OK),)}, "waits for job 7"),
         ({"after": ((7, AFTER_ANY), (8, AFTER_OK), (9, AFTER_OK))}, "waits for jobs 7 and 8"),
         ({"cancel_by": "bob"}, "is being cancelled by bob"),
-        ({"array": 7, "array_limit": 1}, "1 of array 7 run, as many as may"),
+        ({"array": 7, "array_limit": 1}, "1 job of its array runs, 1 may at a time"),
     ],
 )
 def test_who_waits_for_something_else_keeps_nothing(words, reason):
@@ -170,7 +170,27 @@ def test_an_array_runs_so_many_at_once():
     tasks = [job(one, gpus=1, array=1, array_index=one, array_limit=2) for one in (1, 2, 3)]
     made = planned([*tasks, job(4, gpus=1)])
     assert started(made) == [1, 2, 4]
-    assert made.reasons == {3: "2 of array 1 run, as many as may"}
+    assert made.reasons == {3: "2 jobs of its array run, 2 may at a time"}
+
+
+def test_what_is_said_of_an_array_counts_those_that_run_and_names_the_one_ahead():
+    many = [running(one, cpus=[one], array=1) for one in (1, 2, 3, 4)]
+    made = planned([*many, job(5, array=1, array_limit=2)])  # its limit was lowered while they ran
+    assert made.reasons == {5: "4 jobs of its array run, 2 may at a time"}
+    line = [job(one, gpus=2, array=2, array_index=one, array_limit=2) for one in (2, 3, 4)]
+    made = planned([running(1, [0, 1, 2, 3], owner="bob"), *line])
+    assert started(made) == []
+    assert made.reasons[4] == "job 2 of its array goes first, 2 may at a time"
+
+
+def test_what_is_said_of_a_persons_limit_counts_those_that_run():
+    limits = Limits(max_running_per_user=2)
+    line = [job(2, gpus=2), job(3, gpus=2), job(4)]
+    made = planned([running(1, [0, 1, 2, 3], owner="bob"), *line], limits=limits)
+    assert made.reasons[4] == "job 2 of ann goes first"
+    busy = [running(1, [0, 1]), running(6, [2, 3]), running(7)]
+    made = planned([*busy, *line], limits=limits)
+    assert made.reasons[4] == "ann runs 3 jobs, as many as one person may"
 
 
 # --------------------------------------------------------------------------------- backfill
@@ -232,6 +252,48 @@ def test_cpus_and_memory_are_kept_as_well():
     assert made.reasons[2] == "needs 60 GB of memory, 48 GB are free; first in line"
 
 
+def test_nothing_is_kept_that_is_surely_given_back_by_then():
+    """The first in line waits for GPUs whose jobs have the CPUs and the memory it will use."""
+    host = machine(gpus=2, cpus=16, memory=64 * GB)
+    busy = [running(one, [one], cpus=range(4 * one, 4 * one + 4), memory=16 * GB) for one in (0, 1)]
+    head = job(2, gpus=1, cpus=6, memory=20 * GB)
+    made = planned([*busy, head, job(3, cpus=6, memory=28 * GB), job(4, cpus=1)], host)
+    assert started(made) == [3]  # whichever GPU comes first, 4 CPUs and 16 GB come with it
+    assert made.reasons[4] == "job 2 of ann goes first"
+
+
+def test_of_what_comes_with_the_gpus_only_the_least_is_counted_on():
+    host = machine(gpus=3, cpus=16)
+    busy = [running(1, [0], cpus=range(8)), running(2, [1], cpus=[8]), running(3, [2], cpus=[9, 10])]
+    made = planned([*busy, job(4, gpus=2, cpus=8), job(5, cpus=1)], host)
+    assert started(made) == []  # jobs 2 and 3 may be the first to end: 3 CPUs with them, 5 are free
+    assert made.reasons[5] == "job 4 of ann goes first"
+    made = planned([*busy, job(4, gpu_ids=("GPU-0", "GPU-1"), cpus=8), job(5, cpus=5)], host)
+    assert started(made) == [5]  # these two and no others
+
+
+def test_a_strangers_gpu_brings_nothing_with_it():
+    host = changed(machine(gpus=2, cpus=8), 0, busy="python (pid 7) of eve", since=NOW - 1)
+    busy = running(1, [1], cpus=range(4))
+    made = planned([busy, job(2, gpus=1, cpus=4), job(3, cpus=1)], host)
+    assert started(made) == []
+    assert made.reasons[3] == "job 2 of ann goes first"
+
+
+def test_limits_tell_what_is_given_back_until_it_starts():
+    host = machine(gpus=1, cpus=16)
+    busy = [
+        running(1, [0], cpus=[0], time_limit=100.0, started_at=NOW),
+        running(2, cpus=range(1, 9), time_limit=50.0, started_at=NOW),
+        running(3, cpus=[9, 10], time_limit=500.0, started_at=NOW),
+    ]
+    head = job(4, gpus=1, cpus=12)
+    assert started(planned([*busy, head, job(5, cpus=3)], host)) == []
+    made = planned([*busy, head, job(5, cpus=2)], host)
+    assert started(made) == [5]  # 9 of the 12 are back at the start, 5 are free now: 2 are left
+    assert made.expected[4] == NOW + 100
+
+
 def test_limits_prove_it_for_cpus_and_memory_too():
     host = machine(cpus=16, memory=64 * GB)
     busy = [
@@ -250,8 +312,8 @@ def test_a_queue_for_gpus_does_not_hold_up_jobs_without():
     host = machine(gpus=4, cpus=16)
     busy = [running(one, [one], cpus=[2 * one, 2 * one + 1]) for one in range(4)]
     line = [job(one, gpus=1, cpus=2) for one in range(10, 20)]
-    made = planned([*busy, *line, job(30, cpus=6)], host)
-    assert started(made) == [30]  # two of the eight free CPUs are kept for the first in line alone
+    made = planned([*busy, *line, job(30, cpus=8)], host)
+    assert started(made) == [30]
 
 
 def test_who_needs_other_things_than_the_first_in_line_does_not_starve_behind_it():
