@@ -45,9 +45,9 @@ bench: $(VENV)/.dev  ## our figures beside peers', measured in the same run
 
 constraints:     ## pin again: constraints.txt (what berth needs), constraints-dev.txt (and what working on it needs)
 	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
-	    --python-version 3.11 --group build pyproject.toml -o constraints.txt
+	    --python-version 3.11 --extra web --group build pyproject.toml -o constraints.txt
 	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
-	    --python-version 3.11 --group dev --group bench pyproject.toml -o constraints-dev.txt
+	    --python-version 3.11 --extra web --group dev --group bench pyproject.toml -o constraints-dev.txt
 
 clean:           ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
