@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
@@ -82,6 +83,12 @@ class Link(Protocol):
         """A port of 127.0.0.1 here that reaches `address:port` as the host sees it, while this is entered.
 
         Gives the port here: `local_port`, or a free one for 0. Raises `ActionFailed` where it is taken.
+        """
+
+    async def dial(self, make: Callable[[], asyncio.Protocol], address: str, port: int) -> asyncio.Transport:
+        """Connect `make()` to `address:port` as the host sees it, like asyncio's `create_connection`.
+
+        Raises `HostError` when the connection to the host is lost, `OSError` where nothing answers there.
         """
 
     @property

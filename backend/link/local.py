@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from backend.errors import ActionFailed, HostError, Unreachable
 from backend.link.api import STDERR_KEPT, Completed
@@ -158,6 +158,13 @@ class LocalLink:
             for relay in relays:
                 relay.cancel()
             await asyncio.gather(*relays, return_exceptions=True)
+
+    async def dial(self, make: Callable[[], asyncio.Protocol], address: str, port: int) -> asyncio.Transport:
+        """Connect a protocol to an address of this machine."""
+        if self._closed.done():
+            raise Unreachable(f"{self.name}: the link is closed.")
+        transport, _ = await asyncio.get_running_loop().create_connection(make, address, port)
+        return transport
 
     @property
     def closed(self) -> Awaitable[HostError | None]:

@@ -14,6 +14,7 @@ import asyncssh
 from backend.errors import ActionFailed, HostError, Unreachable
 from backend.link import sockets, translate
 from backend.link.api import STDERR_KEPT, Completed
+from backend.link.dial import dial
 from backend.link.lines import split_lines
 from backend.link.quote import command_line
 
@@ -103,7 +104,7 @@ class SshLink:
         self._ours = False
         self._folder: Path | None = None
         self._sockets: dict[str, str] = {}
-        self._opening: set[asyncio.Future[asyncssh.SSHClientProcess[bytes]]] = set()
+        self._opening: set[asyncio.Future[Any]] = set()
         self._closed: asyncio.Future[HostError | None] = asyncio.get_running_loop().create_future()
         lost.add_done_callback(self._gone)
 
@@ -181,6 +182,12 @@ class SshLink:
             yield listener.get_port()
         finally:
             listener.close()
+
+    async def dial(self, make: Callable[[], asyncio.Protocol], address: str, port: int) -> asyncio.Transport:
+        """Connect a protocol to `address:port` as the host sees it."""
+        if self._closed.done():
+            raise Unreachable(f"the connection to {self.name} is closed.")
+        return await dial(self.name, self._connection, make, (address, port), self._opening)
 
     @property
     def closed(self) -> Awaitable[HostError | None]:
