@@ -86,6 +86,9 @@ async def run(
     warn: Annotated[str | None, Option("signal before the time is up: SIGUSR1, SIGUSR1@2m")] = None,
     partition: Partition = "",
     runtime: Runtime = None,
+    key: Annotated[
+        str, Option("any word: what was submitted by it before is not submitted again, but followed")
+    ] = "",
 ) -> str:
     """Queue a job and follow it to its end.
 
@@ -103,7 +106,14 @@ async def run(
         partition=partition, runtime=runtime or "", outfile_name=outfile_name,
     )  # fmt: skip
     done = await submit(
-        ctx.config, ctx.access, asked, host=host, folder=Path.cwd(), say=ctx.report, snapshot=snapshot
+        ctx.config,
+        ctx.access,
+        asked,
+        host=host,
+        folder=Path.cwd(),
+        say=ctx.report,
+        snapshot=snapshot,
+        key=key,
     )
     ctx.notes["job"] = ",".join(done.ids)
     many = len(done.ids) > 1

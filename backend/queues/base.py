@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from backend.errors import HostError
+
 if TYPE_CHECKING:
     from backend.actions.context import ActionContext, Terminal
     from backend.model import JobRow
@@ -67,6 +69,12 @@ class Submission:
     """Of a cluster; empty is its default."""
     runtime: str = ""
     """How a cluster runs it: `docker`, `pyxis`, `edf`; empty: by what `image` is."""
+
+
+class Unanswered(HostError):
+    """The jobs were handed over, and no answer came: they may be queued, or not."""
+
+    title = "No answer"
 
 
 @dataclass(frozen=True)
@@ -134,8 +142,12 @@ class QueueEngine(Protocol):
     kind: str
     """`docker` or `slurm`."""
 
-    async def submit(self, jobs: Sequence[Submission]) -> list[str]:
-        """Queue all of them or none; their numbers (of an array all numbers, in order)."""
+    async def submit(self, jobs: Sequence[Submission], *, key: str = "", again: bool = False) -> list[str]:
+        """Queue all of them or none; their numbers (of an array all numbers, in order).
+
+        `key`: made up by who submits. The same key `again` makes no further jobs, and gives the numbers of
+        those that are there. Raises `Unanswered` where it is not known whether they are.
+        """
 
     async def jobs(self, which: Which = "unfinished", *, owner: str = "", limit: int = 0) -> list[JobRow]:
         """In the order of their turn, ended ones last, newest first. `limit` 0 is all."""

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from backend.actions.context import Terminal
-from backend.errors import AgentFailed, BerthError, NoSuchTarget, UsageError
+from backend.errors import AgentFailed, BerthError, HostError, NoSuchTarget, UsageError
 from backend.model import Job, JobRow
-from backend.queues.base import Detail, Estimate, Event, QueueStatus, Submission, Which
+from backend.queues.base import Detail, Estimate, Event, QueueStatus, Submission, Unanswered, Which
 from backend.queues.channel import Channel, follow, open_channel
 from backend.queues.jobrows import job_rows
 from backend.queues.leaving import left
@@ -38,9 +38,16 @@ class DockerQueue:
 
     # ------------------------------------------------------------------------------- asking
 
-    async def submit(self, jobs: Sequence[Submission]) -> list[str]:
-        """Queue all of them or none."""
-        answer = await self._ask("submit", {"jobs": [body_of(job) for job in jobs]})
+    async def submit(self, jobs: Sequence[Submission], *, key: str = "", again: bool = False) -> list[str]:
+        """Queue all of them or none; the queue itself looks whether the key was there before."""
+        _ = again
+        body = {"jobs": [body_of(job) for job in jobs], "key": key}
+        await self._opened()
+        try:
+            answer = await self._ask("submit", body)
+        except HostError as error:
+            await self.close()  # whatever it is, the next question needs another one
+            raise Unanswered(error.message, hint=error.hint) from error
         return [str(number) for number in answer["ids"]]
 
     async def jobs(self, which: Which = "unfinished", *, owner: str = "", limit: int = 0) -> list[JobRow]:
@@ -198,11 +205,15 @@ class DockerQueue:
 
     # ------------------------------------------------------------------------------ details
 
-    async def _ask(self, verb: str, body: Mapping[str, Any]) -> Any:
+    async def _opened(self) -> Channel:
         if self._channel is None:
             self._channel = await open_channel(await self._access.link(self.host), self._options())
+        return self._channel
+
+    async def _ask(self, verb: str, body: Mapping[str, Any]) -> Any:
+        channel = await self._opened()
         try:
-            return await self._channel.ask(verb, body)
+            return await channel.ask(verb, body)
         except BerthError:
             raise
         except (KeyError, TypeError, ValueError) as error:

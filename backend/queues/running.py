@@ -35,6 +35,7 @@ async def run(
     host: str | None = None,
     detach: bool = False,
     snapshot: bool = False,
+    key: str = "",
     **options: Any,
 ) -> int:
     """Submit a job; follow it to its end unless `detach`. The exit code is the job's."""
@@ -47,6 +48,7 @@ async def run(
         folder=Path.cwd(),
         say=_say,
         snapshot=snapshot,
+        key=key,
     )
     if json:
         print(json_.dumps([{"host": done.host, "id": number, "name": done.name} for number in done.ids]))

@@ -13,16 +13,24 @@ from .jobs import ACTIVE, Job, job_json, request_json
 
 
 def submit(desk: Desk, body: Any) -> Answer:
-    """`jobs` (see `asked`), and for root `owner`: their numbers."""
+    """`jobs` (see `asked`), and for root `owner`: their numbers.
+
+    `key`: a text that the asker makes up. What was submitted by it before is not submitted again (`again`
+    says so): who never got an answer can ask once more.
+    """
     from .images import Images
 
-    fields = Fields(body, "submit", ("jobs", "owner"))
+    fields = Fields(body, "submit", ("jobs", "owner", "key"))
+    key = fields.text("key", longest=100, line=True).strip()
+    before = desk.store.submitted(desk.who.name, key) if key else []
+    if before:
+        return {"ids": before, "again": True}
     jobs = jobs_of(fields.data.get("jobs"), desk.owner(fields), Images(desk.place.socket))
     never = desk.never(jobs)
     if never:
         raise UsageError(f"{never}.")
     desk.changed = True
-    return {"ids": desk.store.submit(jobs, desk.who.name)}
+    return {"ids": desk.store.submit(jobs, desk.who.name, key=key)}
 
 
 def listing(desk: Desk, body: Any) -> Answer:

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import ActionFailed, BerthError, NoSuchTarget, Refused, UsageError
+from backend.errors import ActionFailed, BerthError, HostError, NoSuchTarget, Refused, UsageError
 from backend.model import JobRow
-from backend.queues.base import Estimate, Submission
+from backend.queues.base import Estimate, Submission, Unanswered
 from backend.queues.slurm import follow as following
 from backend.queues.slurm import script
 from backend.queues.slurm.amounts import count
@@ -38,12 +38,17 @@ class SlurmQueue(Cluster):
 
     # ------------------------------------------------------------------------------- submitting
 
-    async def submit(self, jobs: Sequence[Submission]) -> list[str]:
-        """Queue all of them or none."""
+    async def submit(self, jobs: Sequence[Submission], *, key: str = "", again: bool = False) -> list[str]:
+        """Queue all of them or none; those that are there by this key are not queued `again`."""
+        await self.link()
+        keys = [f"{key}.{number}" if key else "" for number in range(len(jobs))]
         done: list[list[str]] = []
         try:
-            for job in jobs:
-                done.append(await self._submit(_resolved(job, done)))
+            there = await self._by_key(keys) if key and again else {}
+            for job, each in zip(jobs, keys, strict=True):
+                done.append(there.get(each) or await self._submit(_resolved(job, done), each))
+        except HostError as error:
+            raise Unanswered(error.message, hint=error.hint) from error
         except BaseException:
             if done:
                 firsts = [ids[0].partition("_")[0] for ids in done]
@@ -51,11 +56,19 @@ class SlurmQueue(Cluster):
             raise
         return [number for ids in done for number in ids]
 
-    async def _submit(self, job: Submission) -> list[str]:
+    async def _by_key(self, keys: Sequence[str]) -> dict[str, list[str]]:
+        """The jobs of ours that were submitted by these keys."""
+        found: dict[str, list[str]] = {}
+        for each in await self.squeue("--me", "--states=all"):
+            if each.meta.key in keys:
+                found.setdefault(each.meta.key, []).append(each.row.id)
+        return {key: sorted(ids, key=_in_array) for key, ids in found.items()}
+
+    async def _submit(self, job: Submission, key: str = "") -> list[str]:
         kind = await self._kind(job)
         await self._known(job)
         name = "" if job.outfile else "%A_%a.log" if job.array else "%j.log"
-        argv = ["sh", "-c", _SUBMIT, "sh", name, *script.options(job, kind)]
+        argv = ["sh", "-c", _SUBMIT, "sh", name, *script.options(job, kind, key=key)]
         said = await self._asked_for(argv, script.script(job, kind))
         number = said.strip().partition(";")[0]
         if not number.isdecimal():
@@ -217,6 +230,10 @@ class SlurmQueue(Cluster):
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+def _in_array(number: str) -> int:
+    return int(number.partition("_")[2] or 0)
 
 
 def _resolved(job: Submission, done: list[list[str]]) -> Submission:

@@ -24,6 +24,8 @@ class Meta(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     retries: int = 0
     gpus: int = 0
     """As asked at submit: a database tells of GPUs only where its administrator said so."""
+    key: str = ""
+    """By which it was submitted: a submit without an answer is found again by it."""
     outfile: str = ""
     """Where its output went, if not to our own folder: no database tells."""
 

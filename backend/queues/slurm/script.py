@@ -51,12 +51,12 @@ def kind_of(job: Submission) -> Kind | None:
 # ------------------------------------------------------------------------------------------- options
 
 
-def options(job: Submission, kind: Kind, now: datetime | None = None) -> list[str]:
-    """Of sbatch, but for where the output goes by default."""
+def options(job: Submission, kind: Kind, now: datetime | None = None, key: str = "") -> list[str]:
+    """Of sbatch, but for where the output goes by default. `key` is noted in the job."""
     _check(job, kind)
     out = [
         f"--job-name={printable(job.name or job.script or 'berth', 100)}",
-        f"--comment={comment(meta(job, kind))}",
+        f"--comment={comment(meta(job, kind, key))}",
         "--nodes=1",
         "--ntasks=1",
         f"--cpus-per-task={job.cpus}",
@@ -114,7 +114,7 @@ def _check(job: Submission, kind: Kind) -> None:
             raise UsageError("a job's words have no NUL in them.")
 
 
-def meta(job: Submission, kind: Kind) -> Meta:
+def meta(job: Submission, kind: Kind, key: str = "") -> Meta:
     """What lists show of it."""
     return Meta(
         kind=kind,
@@ -124,6 +124,7 @@ def meta(job: Submission, kind: Kind) -> Meta:
         tty=job.tty,
         retries=job.retries,
         gpus=job.gpus,
+        key=key,
         outfile=printable(job.outfile, _LONGEST),
     )
 

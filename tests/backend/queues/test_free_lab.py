@@ -1,23 +1,30 @@
-"""What is free counts what others have, also for who only asks: the status, and `--host any`."""
+"""A host's queue, asked by a program: what is free, and what was submitted when no answer came."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from backend.access import StandaloneAccess
 from backend.config import load
+from backend.errors import Unreachable
+from backend.queues.asking import Asked
 from backend.queues.base import Submission
+from backend.queues.channel import Channel
 from backend.queues.docker import DockerQueue
+from backend.queues.submitting import submit
 from tests.lab import HostSpec, Lab
 from tests.lab.trying import running
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 
 
-async def test_gpus_that_another_container_asked_for_are_not_free(new_lab: Callable[..., Lab]) -> None:
+async def test_gpus_that_others_asked_for_are_not_free_and_a_lost_answer_makes_no_second_job(
+    new_lab: Callable[..., Lab], monkeypatch: pytest.MonkeyPatch
+) -> None:
     lab = new_lab(HostSpec("h1", gpus="nvidia:8"))
     config = load(lab.config_dir)
     job = Submission(command=("true",), image="busybox:latest", gpus=8)
@@ -31,4 +38,24 @@ async def test_gpus_that_another_container_asked_for_are_not_free(new_lab: Calla
         with running(lab.host("h1"), "--gpus", "device=1", "sleep 300"):
             assert (await queue.status()).gpus_free == 7
             assert (await queue.estimate(job)).start != 0.0
+
+        real, lost = Channel.ask, []
+
+        async def ask(self: Channel, verb: str, body: Any, **how: Any) -> Any:
+            """The first submit is done, and the connection is gone before its answer is here."""
+            answer = await real(self, verb, body, **how)
+            if verb == "submit" and not lost:
+                lost.append(answer["ids"])
+                await (await access.link("h1")).close()
+                raise Unreachable("h1: the connection is lost.")
+            return answer
+
+        monkeypatch.setattr(Channel, "ask", ask)
+        said: list[str] = []
+        asked = Asked(command=("true",), image="busybox:latest", hold=True, name="once")
+        done = await submit(config, access, asked, host="h1", folder=None, say=said.append)
+        assert said[-1] == "h1: the connection is lost. Asking once more whether it is queued."
+        assert [int(number) for number in done.ids] == lost[0]
+        named = [row.id for row in await queue.jobs("all") if row.name == "once"]
+        assert named == list(done.ids)
         await queue.close()

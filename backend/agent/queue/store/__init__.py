@@ -6,7 +6,8 @@
     base        the open file, transactions; a broken one is set aside, a newer one refused
     rows        jobs as rows and back; reading
     lifecycle   what the keeper writes
-    verbs       what people ask for
+    submits     new jobs
+    verbs       what people change of those that are there
     lists       what is shown: jobs as JSON text, events
 
 All methods are short, and safe against any number of other processes. A `Store` belongs to the thread that

@@ -56,6 +56,15 @@ _STEPS: Tuple[str, ...] = (
     """,
 )
 """Step N makes schema N + 1 of schema N. A step that was released is never changed."""
+SUBMITS = """
+    CREATE TABLE IF NOT EXISTS submits (
+        first INTEGER PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,
+        count INTEGER NOT NULL,
+        key TEXT NOT NULL UNIQUE
+    )
+"""
+"""By which key which jobs were submitted; forgotten with them. Made when it is first needed, and not a step
+of its own: a program that does not know of it can use the database all the same."""
 
 
 def upgrade(connection: sqlite3.Connection) -> None:

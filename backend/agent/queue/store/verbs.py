@@ -1,4 +1,4 @@
-"""What people change: submit, cancel, hold, move, edit, retry, the queue's settings.
+"""What people change of what is there: cancel, hold, move, edit, retry, the queue's settings.
 
 Who may do so is decided in `api`.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
-from ..errors import MissingError, UsageError
-from ..jobs import ACTIVE, AFTER_ANY, AFTER_OK, CANCELLED, ENDED, HELD, QUEUED, WAITING, Job
-from ..plan import CLOSED_HINT, Limits, closed
-from .lifecycle import Lifecycle, waiting_again
+from ..errors import UsageError
+from ..jobs import ACTIVE, CANCELLED, ENDED, HELD, QUEUED, WAITING, Job
+from ..plan import Limits
+from .lifecycle import waiting_again
 from .rows import IllegalError, compact
+from .submits import Submits
 
 _FIELDS = frozenset(
     "name priority request begin_at after retries array_limit".split(),
@@ -21,31 +22,8 @@ _FIELDS = frozenset(
 """What `edit` changes of a waiting job."""
 
 
-class Verbs(Lifecycle):
+class Verbs(Submits):
     """Changes that people ask for. `by` is who asked."""
-
-    def submit(self, jobs: Sequence[Job], by: str, now: Optional[float] = None) -> List[int]:
-        """Queue all of them or none; their numbers.
-
-        In `after` and `array`, -1 is the first of these jobs, -2 the second. Raises UsageError for a job
-        that waits for itself, in whatever way, or for one that is not there; IllegalError while draining.
-        """
-        now = time.time() if now is None else now
-        with self._change():
-            refused = closed(self.limits())
-            if refused:
-                raise IllegalError(f"{refused}.", CLOSED_HINT)
-            first = self._take_ids(len(jobs))
-            numbers = list(range(first, first + len(jobs)))
-            ready = [_numbered(job, first + at, first, len(jobs)) for at, job in enumerate(jobs)]
-            self._check_after(ready, set(numbers))
-            for job in ready:
-                new = job._replace(
-                    state=HELD if job.state == HELD else QUEUED, position=float(job.id), submitted_at=now
-                )
-                text = "submitted, held" if new.state == HELD else "submitted"
-                self._insert(new, self._spec_number(new.spec), by, text, now)
-        return numbers
 
     def cancel(self, numbers: Iterable[int], by: str) -> Dict[int, str]:
         """End jobs: `cancelled` waited, `stopping` runs and is ended by the keeper, `ended` had ended before.
@@ -259,52 +237,3 @@ class Verbs(Lifecycle):
             self._set_meta("notice", "")
             self._event(None, 0, "", "", by, "read that the database was set aside", time.time())
         self.notice = ""
-
-    # -- dependencies
-
-    def _check_after(self, jobs: Sequence[Job], fresh: Set[int]) -> None:
-        """Raise for what can never come true. `fresh`: numbers of this submit."""
-        edges: Dict[int, Tuple[int, ...]] = {job.id: tuple(one for one, _ in job.after) for job in jobs}
-        for job in jobs:
-            for number, kind in job.after:
-                if kind not in (AFTER_OK, AFTER_ANY):
-                    raise UsageError(f"after {number}: {kind!r} is neither {AFTER_OK} nor {AFTER_ANY}.")
-                if number not in fresh and number not in edges:
-                    found = self.get(number)
-                    if found is None:
-                        raise MissingError(f"after {number}: there is no job {number}.", "See: berth jobs")
-        for job in jobs:
-            self._no_cycle(job.id, edges)
-
-    def _no_cycle(self, start: int, edges: Dict[int, Tuple[int, ...]]) -> None:
-        """Raise UsageError if `start` waits for itself. `edges` learns what is read."""
-        seen: Set[int] = set()
-        waiting = list(edges[start])
-        while waiting:
-            number = waiting.pop()
-            if number == start:
-                raise UsageError(
-                    f"job {start} would wait for itself (after {', '.join(map(str, edges[start]))})."
-                )
-            if number in seen:
-                continue
-            seen.add(number)
-            if number not in edges:
-                found = self.get(number)
-                done = found is None or found.state in ENDED
-                edges[number] = () if done else tuple(one for one, _ in found.after)  # type: ignore[union-attr]
-            waiting.extend(edges[number])
-
-
-def _numbered(job: Job, number: int, first: int, count: int) -> Job:
-    """The job with its number, and those of the others of its submit in place of -1, -2 ..."""
-
-    def real(one: int, what: str) -> int:
-        if one >= 0:
-            return one
-        if -one > count:
-            raise UsageError(f"{what} {one}: this submit has {count} jobs.", "-1 is the first of them.")
-        return first - one - 1
-
-    after = tuple((real(one, "after"), kind) for one, kind in job.after)
-    return job._replace(id=number, after=after, array=real(job.array, "array"))

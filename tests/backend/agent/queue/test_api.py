@@ -130,6 +130,38 @@ def test_what_cannot_be_is_refused_at_submit(ask, asked, kind, words):
     assert ask("list")["jobs"] == []
 
 
+def test_a_submit_is_known_again_by_its_key(ask, base):
+    asked = {"jobs": [body(array=[1, 2]), body()], "key": "f00d"}
+    first = ask("submit", asked)["ids"]
+    assert submit(ask) == [4]
+    gone = {"jobs": [body(spec={"image": "removed meanwhile"})], "key": "f00d"}
+    ask("drain", {})
+    for again in (asked, gone):
+        assert ask("submit", again) == {"ids": first, "again": True}
+    ask("resume", {})
+    assert ask("submit", asked, BOB)["ids"] == [5, 6, 7]  # a key is one person's
+    assert ask("submit", {"jobs": [body()], "key": ""})["ids"] == [8]
+    assert len(ask("list")["jobs"]) == 8
+
+
+def test_one_key_at_the_same_moment_makes_one_job(ask, base):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: ask("submit", {"jobs": [body()], "key": "k"})["ids"], range(16)))
+    assert found == [[1]] * 16
+    assert len(ask("list")["jobs"]) == 1
+
+
+def test_a_key_is_forgotten_with_its_job(ask):
+    asked = {"jobs": [body()], "key": "k"}
+    (number,) = ask("submit", asked)["ids"]
+    ask("cancel", {"ids": [number]})
+    assert ask("submit", asked)["ids"] == [number]
+    ask("forget", {"days": 0}, ROOT)
+    assert ask("submit", asked)["ids"] == [number + 1]
+
+
 def test_a_script_that_the_project_lacks(ask, base):
     (base / "my project").mkdir()
     there = {

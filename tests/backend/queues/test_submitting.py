@@ -1,0 +1,94 @@
+"""A submit whose answer was lost: asked for once more, by its key, and never made twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from backend.errors import UsageError
+from backend.queues import submitting
+from backend.queues.asking import Asked
+from backend.queues.base import Unanswered
+from backend.queues.submitting import Submitted, submit
+
+LOST = Unanswered("h: the connection is lost.")
+
+
+class Queue:
+    """Knows keys, and loses as many answers as it is told."""
+
+    host = "h"
+
+    def __init__(self, lost: int, *, error: Exception = LOST, there: bool = True) -> None:
+        self.lost, self.error, self.there = lost, error, there
+        self.jobs: dict[str, list[str]] = {}
+        self.asked: list[tuple[str, bool]] = []
+
+    async def submit(self, jobs: list[Any], *, key: str, again: bool) -> list[str]:
+        self.asked.append((key, again))
+        if self.there and key not in self.jobs:
+            first = sum(map(len, self.jobs.values())) + 1
+            self.jobs[key] = [str(first + at) for at in range(len(jobs))]
+        if len(self.asked) <= self.lost:
+            raise self.error
+        return self.jobs[key]
+
+
+async def ask(monkeypatch: pytest.MonkeyPatch, queue: Queue, said: list[str], **how: Any) -> Submitted:
+    @asynccontextmanager
+    async def queue_of(*_: object) -> AsyncIterator[Queue]:
+        yield queue
+
+    async def choose(*_: object) -> tuple[str, list[str]]:
+        return "h", []
+
+    monkeypatch.setattr(submitting, "queue_of", queue_of)
+    monkeypatch.setattr(submitting, "_AGAIN", 0.0)
+    monkeypatch.setattr(submitting.placement, "choose", choose)
+    host = SimpleNamespace(read_only=False, queue="auto", engine="auto")
+    config: Any = SimpleNamespace(settings=SimpleNamespace(read_only=False), host=lambda name: host)
+    asked = Asked(command=("true",), image="x", sweep=("n=1,2",))
+    access: Any = None
+    return await submit(config, access, asked, host="h", folder=Path("/"), say=said.append, **how)
+
+
+async def test_an_answer_that_was_lost_is_asked_for_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, said = Queue(lost=1), list[str]()
+    done = await ask(monkeypatch, queue, said)
+    assert (done.ids, queue.jobs) == (("1", "2"), {queue.asked[0][0]: ["1", "2"]})
+    (first, fresh), (second, again) = queue.asked
+    assert first == second and (fresh, again) == (False, True)
+    assert said == ["h: the connection is lost. Asking once more whether it is queued."]
+
+
+async def test_where_no_answer_comes_it_is_said_how_to_ask_without_making_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue = Queue(lost=2)
+    with pytest.raises(Unanswered, match="Whether the jobs are queued on h is not known") as caught:
+        await ask(monkeypatch, queue, [])
+    key = re.search(r"--host h --key (\w+)$", caught.value.hint)
+    assert key is not None and len(queue.asked) == 2
+    done = await ask(monkeypatch, queue, [], key=key[1])
+    assert done.ids == ("1", "2") and len(queue.jobs) == 1
+    assert queue.asked[-1] == (key[1], True)
+
+
+async def test_what_was_refused_is_not_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue(lost=1, error=UsageError("no."), there=False)
+    with pytest.raises(UsageError):
+        await ask(monkeypatch, queue, [])
+    assert len(queue.asked) == 1
+
+
+async def test_each_submit_has_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue(lost=0)
+    await ask(monkeypatch, queue, [])
+    await ask(monkeypatch, queue, [])
+    assert len(queue.jobs) == 2
