@@ -7,14 +7,17 @@ nobody else is at it, and removes them. Git itself holds our lock too: it may li
 from __future__ import annotations
 
 import asyncio
+import base64
 import fcntl
 import hashlib
 import os
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from backend.config.paths import cache_dir
 from backend.errors import ActionFailed, UsageError
@@ -92,12 +95,32 @@ async def _locked(cache: Path) -> AsyncIterator[int]:
         os.close(lock)
 
 
+def without_login(url: str) -> tuple[str, dict[str, str]]:
+    """An address of the web without the name and password (or token) that it holds, and git's environment
+    that holds them instead: arguments of a program can be seen by everybody on the machine."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url, {}
+    login, at, host = parts.netloc.rpartition("@")
+    if not at or parts.scheme not in ("http", "https"):
+        return url, {}
+    name, _, password = login.partition(":")
+    known = base64.b64encode(f"{unquote(name)}:{unquote(password)}".encode()).decode()
+    return urlunsplit(parts._replace(netloc=host)), {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"http.{parts.scheme}://{host}/.extraHeader",
+        "GIT_CONFIG_VALUE_0": f"Authorization: Basic {known}",
+    }
+
+
 async def _fetch(cache: Path, url: str, lock: int) -> None:
     """All branches and tags, and which one is the default."""
     if not (cache / "HEAD").exists():
         await _git(["init", "--quiet", "--bare", str(cache)], hint="")
     await asyncio.to_thread(_tidy, cache)
     at = f"--git-dir={cache}"
+    url, private = without_login(url)
     refs = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
     hint = "Is the network there, and the address right?"
     if (cache / "packed-refs").exists() or any((cache / "refs/heads").iterdir()):
@@ -108,8 +131,10 @@ async def _fetch(cache: Path, url: str, lock: int) -> None:
         what=f"{shown(url)} cannot be fetched",
         hint=hint,
         keep=(lock,),
+        more=private,
     )
-    told = await _git([at, "ls-remote", "--symref", "--", url, "HEAD"], what=shown(url), hint=hint)
+    words = [at, "ls-remote", "--symref", "--", url, "HEAD"]
+    told = await _git(words, what=shown(url), hint=hint, more=private)
     if match := re.match(rb"ref: (refs/heads/[^\t\n]+)\tHEAD", told):
         await _git([at, "symbolic-ref", "HEAD", os.fsdecode(match[1])], hint="")
 
@@ -180,10 +205,11 @@ async def _git(
     wait: float = _QUICK_TIME,
     index: Path | None = None,
     keep: tuple[int, ...] = (),
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> bytes:
     """What git writes. It asks nothing, and a cancel ends it. Raises `ActionFailed` with its complaint.
 
-    `keep`: descriptors that it holds while it lives.
+    `keep`: descriptors that it holds while it lives. `more`: variables of its environment.
     """
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("GIT_")},
@@ -191,6 +217,7 @@ async def _git(
         "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=20"),
         "LC_ALL": "C",
         **({"GIT_INDEX_FILE": str(index)} if index else {}),
+        **more,
     }
     try:
         process = await asyncio.create_subprocess_exec(

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -115,7 +121,7 @@ async def test_a_password_in_an_address_is_told_to_nobody(into: Path) -> None:
     said: list[str] = []
     url = "http://someone:s3cret@127.0.0.1:9/repo.git"
     with pytest.raises(ActionFailed) as failed:
-        await gitcache.export(url, "", into, mode="fetch", say=said.append)
+        await gitcache.export(url, "", into / "one", mode="fetch", say=said.append)
     assert said == ["fetching http://127.0.0.1:9/repo.git"]
     assert "127.0.0.1:9/repo.git cannot be fetched" in str(failed.value)
     assert "s3cret" not in str(failed.value)
@@ -170,3 +176,38 @@ async def test_it_is_staged_into_the_context(repo: Repo, origin: Origin, into: P
     assert (await repo.render("it", into)).digest == digest
     origin.commit(setup="y")
     assert (await repo.render("it", into)).digest != digest
+
+
+async def test_a_token_in_an_address_reaches_the_server_and_no_argument(origin: Origin, into: Path) -> None:
+    origin.commit(a="1")
+    origin.git("update-server-info")
+    heard: list[tuple[str, bool]] = []
+
+    class Server(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen = any(b"t0ken" in argv for argv in arguments())
+            heard.append((self.headers.get("Authorization", ""), seen))
+            super().do_GET()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    handler = partial(Server, directory=str(origin.path / ".git"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            url = f"http://alice:t0ken@127.0.0.1:{server.server_port}/"
+            await gitcache.export(url, "", into / "one", mode="fetch", say=lambda line: None)
+        finally:
+            await asyncio.to_thread(server.shutdown)
+    assert (into / "one/a").read_text() == "1"
+    assert set(heard) == {(f"Basic {base64.b64encode(b'alice:t0ken').decode()}", False)}
+    config = next(Path(os.environ["BERTH_CACHE_DIR"]).glob("git/*/config"))
+    assert "t0ken" not in config.read_text()
+
+
+def arguments() -> Iterator[bytes]:
+    """The words of all processes of this machine."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            yield path.read_bytes()
