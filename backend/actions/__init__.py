@@ -31,17 +31,20 @@ MODULES: tuple[str, ...] = (
     "ports",
     "environment",
     "prepare",
+    "mounts",
     "run",
     "projects",
     "jobs",
     "queues",
     "sync",
+    "everywhere",
 )
 """The files that declare actions, one per kind of target."""
 
 
 ALONE: dict[str, str] = {
     "attach": "enter",
+    "each": "everywhere",
     "enter": "enter",
     "images build": "building",
     "killses": "enter",
