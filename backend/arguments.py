@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple
 
-from backend.text import printable
+from backend.parsing import Parser, Version
 
 HOSTS, CONTEXTS = "_hosts", "_contexts"
 """Hidden verbs of completion scripts: print the names of hosts, and of contexts."""
@@ -15,21 +15,13 @@ HOSTS, CONTEXTS = "_hosts", "_contexts"
 _ABOUT = """\
 Every host, GPU and container of your servers on one screen.
 Without a verb, berth opens the dashboard."""
-_EPILOG = """\
-examples:
-  berth                                  open the dashboard
-  berth gpus                             where is a GPU free?
-  berth ps --host h100-1 --json          its containers as JSON
-  berth hosts --watch --json             one JSON array per line whenever something changed
-  berth doctor h100-1                    why does this host not work?
-  source <(berth completion bash)        complete verbs, options and hosts
-
+_END = """\
 configuration: {directory}
-  hosts.yaml, contexts/NAME.yaml and settings.yaml; elsewhere by --config or BERTH_CONFIG_DIR.
+  hosts.yaml, contexts/NAME.yaml, settings.yaml and sync.yaml; elsewhere by --config or BERTH_CONFIG_DIR.
   Without any file berth shows this machine.
 
-exit codes: 0 done, 1 failed, 2 usage or configuration, 3 host unreachable, 4 no such target,
-            5 refused, 130 cancelled"""
+exit codes: 0 done, 1 failed, 2 usage or configuration, 3 host unreachable, 4 no such target, 5 refused, 130 \
+cancelled"""
 
 
 def parser(
@@ -39,22 +31,21 @@ def parser(
 
     `separated`: see `backend.verbs.add_verbs`. `verb`: the one that will be parsed; others may be left out.
     """
-    root = _Parser(
+    root = Parser(
         prog="berth",
-        usage="berth [VERB] [options]",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         description=_ABOUT,
         allow_abbrev=False,
     )
     _common(root)
-    root.add_argument("--version", action=_Version, nargs=0, help="show the version and end")
+    root.add_argument("--version", action=Version, nargs=0, help="show the version and end")
     verbs = root.add_subparsers(
-        dest="verb", prog="berth", metavar="VERB", help=argparse.SUPPRESS, parser_class=_Parser
+        dest="verb", prog="berth", metavar="VERB", help=argparse.SUPPRESS, parser_class=Parser
     )
     for fixed in VERBS if verb is None else ():
         made = verbs.add_parser(fixed.name, help=fixed.short, description=fixed.about, allow_abbrev=False)
         _common(made, again=True)
         fixed.options(made)
+    root.end = _END
     root.groups = [(fixed.group, fixed.name, fixed.short) for fixed in VERBS]
     if actions:
         from backend.actions import load
@@ -62,8 +53,13 @@ def parser(
 
         declared = load(verb)
         add_verbs(verbs, declared, separated=separated, common=lambda made: _common(made, again=True))
-        fixed_names = {fixed.name for fixed in VERBS}
-        root.groups += [each for each in overview(declared) if each[1] not in fixed_names]
+        own = {fixed.name: fixed for fixed in VERBS}
+        below = {name: short for _, name, short in overview(declared)}
+        root.groups = [
+            (group, name, f"{short}; and: {below[name]}" if name in below else short)
+            for group, name, short in root.groups
+        ]
+        root.groups += [each for each in overview(declared) if each[1] not in own]
     return root
 
 
@@ -84,7 +80,7 @@ def is_fixed(argv: Sequence[str]) -> bool:
     asks = {"-h", "--help"} & set(argv[: len(argv) - len(left)])
     if not left or asks:
         return not asks if not left else left[0] in {verb.name for verb in VERBS}
-    if left[0] == "images" and set(left[1:]) & {"-h", "--help"}:
+    if left[0] in LISTS and set(left[1:]) & {"-h", "--help"}:
         return False  # its help names the verbs below it
     acts = left[0] in LISTS and left[1:] and not left[1].startswith("-")
     return not acts and left[0] in {verb.name for verb in VERBS}
@@ -155,8 +151,37 @@ def _doctor(to: argparse.ArgumentParser) -> None:
     to.add_argument("--json", action="store_true", help="print one JSON array of all checks")
 
 
+def _serve(to: argparse.ArgumentParser) -> None:
+    to.add_argument(
+        "--bind",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="where to listen (127.0.0.1: this machine alone). Elsewhere all goes over the network "
+        "unencrypted, the token included; ssh -L is safer",
+    )
+    to.add_argument(
+        "--port",
+        type=_number(0, 65535),
+        default=8000,
+        metavar="N",
+        help="the port (8000); 0: any that is free",
+    )
+    to.add_argument(
+        "--tabs", type=_number(1, 100), default=8, metavar="N", help="how many tabs there may be at once (8)"
+    )
+    to.add_argument("--open", action="store_true", help="open a browser on it")
+
+
 def _completion(to: argparse.ArgumentParser) -> None:
     to.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
+
+
+def _nothing(to: argparse.ArgumentParser) -> None:
+    """It has no options."""
+
+
+def _help(to: argparse.ArgumentParser) -> None:
+    to.add_argument("words", nargs="*", metavar="VERB", help="the words of the verb; none: all verbs")
 
 
 class Verb(NamedTuple):
@@ -244,6 +269,14 @@ VERBS = (
         _activity,
     ),
     Verb(
+        "serve",
+        "the dashboard",
+        "the dashboard in a browser, on this machine alone unless you say otherwise",
+        "Show the dashboard in a browser. Each tab is a dashboard of its own, and ends when it is closed. "
+        "Only who has the address that is printed gets in: it holds a token.",
+        _serve,
+    ),
+    Verb(
         "doctor",
         "checks",
         "what stands between berth and a host, and how to mend it",
@@ -256,8 +289,18 @@ VERBS = (
         "shell",
         "completion of verbs, options and hosts for bash, zsh or fish",
         "Print a completion script: `source <(berth completion bash)` in ~/.bashrc, the same with zsh in "
-        "~/.zshrc after compinit, `berth completion fish | source` in config.fish.",
+        "~/.zshrc after compinit, `berth completion fish | source` in config.fish.\n\n"
+        "Names of contexts and profiles come from the configuration, those of containers, sessions and jobs "
+        "from what berth saw last: no host is asked while you type.",
         _completion,
+    ),
+    Verb("man", "shell", "the manual page, for man -l", "Print the manual page, berth(1).", _nothing),
+    Verb(
+        "help",
+        "shell",
+        "all about a verb: berth help context new",
+        "Show the help of a verb, as `berth VERB --help` does.",
+        _help,
     ),
 )
 LISTS = tuple(verb.name for verb in VERBS if verb.group == "lists")
@@ -283,51 +326,3 @@ def _number(low: int, high: int) -> Callable[[str], int]:
         return int(written)
 
     return read
-
-
-class _Parser(argparse.ArgumentParser):
-    """Argparse, with help that shows verbs in groups and errors that say what to do."""
-
-    groups: list[tuple[str, str, str]] = []  # noqa: RUF012  # set anew on the one that has some
-    """Heading, name and one line of each verb; for the root."""
-
-    def format_help(self) -> str:
-        """The help; that of `berth` itself looks up where the configuration is."""
-        if self.prog == "berth":
-            from backend.config import config_dir
-
-            wide = max(10, *(len(name) for _, name, _ in self.groups))
-            groups = [
-                f"{group}:\n"
-                + "\n".join(
-                    f"  {name:<{wide}}  {short}" for other, name, short in self.groups if other == group
-                )
-                for group in dict.fromkeys(group for group, _, _ in self.groups)
-            ]
-            self.epilog = "\n\n".join([*groups, _EPILOG.format(directory=config_dir())])
-        return super().format_help()
-
-    def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
-        """A verb names what it does not know itself: the way out is its own help, not that of all."""
-        found, unknown = super().parse_known_args(*args, **kwargs)
-        if unknown and self._subparsers is None:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
-        return found, unknown
-
-    def error(self, message: str) -> NoReturn:
-        """Usage errors end with 2, like errors of the configuration."""
-        self.exit(2, f"berth: {printable(message)}\nTry: {self.prog} --help\n")
-
-
-class _Version(argparse.Action):
-    """--version, looked up only when asked for."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            number = version("berth")
-        except PackageNotFoundError:
-            number = "(not installed)"
-        print(f"berth {number}")
-        parser.exit()

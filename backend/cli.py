@@ -55,6 +55,9 @@ def main(argv: Sequence[str], *, dashboard: Dashboard | None = None) -> int:
 def _run(argv: list[str], dashboard: Dashboard | None) -> int:
     if argv in ([HOSTS], [CONTEXTS]):
         return _names(argv[0])
+    left = words(argv)
+    if left[:1] == ["help"] and not {"-h", "--help"} & set(left):
+        return _run([*argv[: len(argv) - len(left)], *left[1:], "--help"], dashboard)
     if not is_fixed(argv):
         return _act(argv)
     options = parser(actions=False).parse_args(argv)
@@ -151,6 +154,27 @@ def _completion(options: argparse.Namespace) -> int:
     return 0
 
 
+def _serve(options: argparse.Namespace) -> int:
+    from backend import ending
+    from backend.web.serve import Request, show
+
+    request = Request(
+        bind=options.bind,
+        port=options.port,
+        tabs=options.tabs,
+        read_only=options.read_only,
+        browser=options.open,
+    )
+    return ending.run(show(_prepare(options), request))
+
+
+def _man(options: argparse.Namespace) -> int:
+    from backend.manpage import roff
+
+    print(roff(parser()), end="")
+    return 0
+
+
 def _jobs(options: argparse.Namespace) -> int:
     from backend import ending
     from backend.joblist import Request, show
@@ -173,7 +197,9 @@ _RUN: dict[str, Callable[[argparse.Namespace], int]] = {
     "jobs": _jobs,
     "activity": _activity,
     "doctor": _doctor,
+    "serve": _serve,
     "completion": _completion,
+    "man": _man,
 }
 
 

@@ -27,6 +27,43 @@ TARGETS: dict[Any, tuple[str, str]] = {
     ImageRow: ("IMAGE", "image by name or id, with --host where several hosts have it; or HOST/IMAGE"),
 }
 """How a target of each kind is written."""
+BRANCHES = {
+    "context": "What you work in: a host, an image, a container, and how to run it.",
+    "edf": "Environment files of clusters: what runs a container there reads them.",
+    "image": "One image of a host.",
+    "job": "One job, or several, of a queue or a cluster.",
+    "private": "Your git identity and SSH keys in containers.",
+    "queue": "The queue of a host, or a cluster, as a whole.",
+    "session": "One tmux session of a host.",
+    "sync": "Files go between this machine and hosts as profiles say. `berth sync PROFILE` carries one out.",
+    "workspace": "Folders of code with hooks that yield an image, and a container with run-data at /data.",
+}
+"""What verbs of several words are about, by the first of them."""
+METAVARS = {
+    "authorized_keys": "FILE",
+    "begin": "TIME",
+    "build": "BUILD",
+    "context": "CONTEXT",
+    "data": "PATH",
+    "env": "NAME=VALUE",
+    "host": "HOST",
+    "into": "PATH",
+    "key": "FILE",
+    "local": "PORT",
+    "mount": "SOURCE:TARGET",
+    "names": "NAME",
+    "outfile_name": "NAME",
+    "packages": "PACKAGE",
+    "pid": "PID",
+    "port": "PORT",
+    "profile": "PROFILE",
+    "root": "DIR",
+    "time": "TIME",
+    "tool": "PACKAGE",
+    "unused_for": "DAYS",
+    "up": "CONTEXT",
+}
+"""What is written for a parameter in help, where that is not its name."""
 CP = "cp"
 _MANY = "; several, and patterns like HOST/*, are possible"
 
@@ -85,9 +122,8 @@ def add_verbs(
         branch = branches[tuple(path)]
         parser = branch.add_parser(
             name,
-            help=action.summary.rstrip("."),
-            description=f"{action.summary}\n\n{action.details}".strip(),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            help=action.summary.rstrip(".").replace("%", "%%"),
+            description=f"{action.summary}\n\n{action.details}".strip().replace("%", "%%"),
             allow_abbrev=False,
         )
         common(parser)
@@ -98,7 +134,8 @@ def add_verbs(
 def _branch(parent: Any, words: tuple[str, ...], actions: Mapping[str, Action]) -> Any:
     """The place for verbs that begin with these words; a list of that name (`images`) stays one."""
     known = parent.choices.get(words[-1])
-    made = known or parent.add_parser(words[-1], help=_branch_help(words, actions))
+    helps = {"help": _branch_help(words, actions), "description": BRANCHES.get(" ".join(words), "")}
+    made = known or parent.add_parser(words[-1], **helps)
     return made.add_subparsers(dest="verb_" + "_".join(words), metavar="VERB", required=known is None)
 
 
@@ -220,7 +257,10 @@ def _flag(parser: argparse.ArgumentParser, param: Param) -> None:
 
 
 def _metavar(param: Param) -> str:
-    return "HOST" if param.option.host else param.name.upper().replace("_", "-")
+    if param.option.host:
+        return "HOST"
+    number = "N" if param.kind is int else ""
+    return METAVARS.get(param.name) or number or param.name.upper().replace("_", "-")
 
 
 def dest(param: Param) -> str:

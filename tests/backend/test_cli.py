@@ -306,7 +306,10 @@ def test_a_wrong_configuration_is_exit_code_2(berth: Berth) -> None:
     [
         (("--watch", "0.1"), "'0.1' is not 0.5-60 seconds"),
         (("--timeout", "soon"), "'soon' is not 0.1-3600 seconds"),
-        (("--hosts", "a"), "unrecognized arguments: --hosts a\nTry: berth hosts --help"),
+        (
+            ("--hosts", "a"),
+            "unrecognized arguments: --hosts a. Did you mean '--host'?\nTry: berth hosts --help",
+        ),
         (("--config", "/nowhere/at/all"), "--config /nowhere/at/all: there is no such folder."),
         (("--host",), "expected at least one argument"),
     ],
@@ -433,7 +436,7 @@ def test_completion_of_verbs_options_and_hosts_in_bash(berth: Berth) -> None:
     berth.config(
         "hosts.yaml", "hosts: {h100-1: {host: a}, h100-2: {host: b}, '$(touch${IFS}pwned)': {host: c}}"
     )
-    assert complete(berth, "h") == ["hosts"]
+    assert complete(berth, "h") == ["hosts", "help"]
     assert complete(berth, "gpus", "--wa") == ["--watch"]
     assert complete(berth, "ps", "--host", "h1") == ["h100-1", "h100-2"]
     assert complete(berth, "doctor", "l") == ["local"]
