@@ -422,10 +422,16 @@ def _keymap(config: Config) -> dict[str, str]:
 
 def run(config: Config, *, read_only: bool = False) -> int:
     """Open the dashboard; the exit code once it is left. `ConfigError` for keys that cannot be."""
+    import msgspec
+
     from backend import log
 
     theme = config.settings.theme
     log.install()
+    if read_only:  # also for actions that look at nothing but the configuration
+        config = msgspec.structs.replace(
+            config, settings=msgspec.structs.replace(config.settings, read_only=True)
+        )
     app = BerthApp(config, read_only=read_only)
     if theme is not None and theme not in app.available_themes:
         raise UsageError(

@@ -15,7 +15,7 @@ from typing import Literal
 
 from backend.errors import UsageError
 
-Verb = Literal["view", "sort", "columns", "theme", "help", "quit"]
+Verb = Literal["view", "page", "sort", "columns", "theme", "help", "quit"]
 
 VERBS: dict[str, tuple[Verb, str]] = {
     "sort": ("sort", "order by a column: `sort cpu`, `sort -cpu`; without one: the view's own order"),
@@ -44,6 +44,8 @@ class Vocabulary:
     themes: Sequence[str] = ()
     columns: Sequence[str] = ()
     """Of the view that is shown."""
+    pages: Sequence[str] = ()
+    """Names of lists that are no views."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Command:
 
     verb: Verb
     argument: str = ""
-    """The view (empty: the one that is shown), the column, the theme."""
+    """The view (empty: the one that is shown), the page, the column, the theme."""
     host: str | None = None
     """A host or a tag; None: not said."""
     filter: str | None = None
@@ -72,8 +74,10 @@ def parse(line: str, words: Vocabulary) -> Command:
     if name in words.views or not name:
         host = _host(rest, words)
         return Command("view", words.views.get(name, ""), host, search.strip() if slash else None)
+    if name in words.pages and not rest and not slash:
+        return Command("page", name)
     if name not in VERBS:
-        raise CommandError(f"no command {name!r}{_meant(name, [*words.views, *VERBS])}")
+        raise CommandError(f"no command {name!r}{_meant(name, [*words.views, *words.pages, *VERBS])}")
     return _verb(VERBS[name][0], line.strip().split()[1:], words)
 
 
@@ -125,7 +129,7 @@ def complete(line: str, words: Vocabulary) -> list[str]:
     if last.startswith("@"):
         options = [f"@{name}" for name in (*words.hosts, *words.tags)]
     elif not parts:
-        options = [*dict.fromkeys(words.views.values()), *words.views, *VERBS]
+        options = [*dict.fromkeys(words.views.values()), *words.views, *words.pages, *VERBS]
     elif parts[0] in words.views:
         options = [f"@{name}" for name in words.hosts]
     elif parts[0] == "theme":

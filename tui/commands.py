@@ -13,6 +13,7 @@ from textual.content import Content
 from backend.text import printable
 from tui.command_line import Command, Vocabulary, complete, parse
 from tui.keys import is_shown
+from tui.pages import PAGES, make
 from tui.table import column_text
 from tui.views import LISTED, all_views, view_class
 
@@ -31,6 +32,7 @@ def vocabulary(desk: Desk) -> Vocabulary:
         tags=[tag for tag in tags if tag.isprintable()],
         themes=sorted(desk.app.available_themes),
         columns=[column.key for column in desk.view.all_columns],
+        pages=list(PAGES),
     )
 
 
@@ -71,7 +73,9 @@ def hosts_of(desk: Desk, name: str) -> frozenset[str]:
 
 
 async def _verb(desk: Desk, command: Command) -> None:
-    if command.verb == "sort":
+    if command.verb == "page":
+        desk.app.push_screen(make(PAGES[command.argument]))
+    elif command.verb == "sort":
         name = command.argument
         desk.table.sort_by(desk.view.column(name.lstrip("-")) if name else None, name.startswith("-"))
     elif command.verb == "columns":

@@ -22,6 +22,7 @@ from backend.errors import UsageError
 from backend.model import ContainerRow
 from backend.text import printable
 from tui.keys import NO_KEY
+from tui.pages import BY_ACTION, make
 
 if TYPE_CHECKING:
     from backend.actions import Action
@@ -163,6 +164,9 @@ class Doing:
             from tui.logs import open_logs
 
             open_logs(self._app, targets, self._access.log_engine)
+            return
+        if action.name in BY_ACTION:
+            self._app.push_screen(make(BY_ACTION[action.name]))
             return
         if action.group == "Sync" and action.name in SYNC_SCREEN:
             from tui.sync.open import open_sync
