@@ -57,6 +57,7 @@ class Bookkeeper:
         graph = await load(self._config)
         self._facts = {name: self._plain(graph, each) for name, each in graph.recipes.items()}
         self._write(changed)
+        await self._stand(graph)
         personal = any(each.personal for each in self._facts.values())
         if personal and access is not None:
             await self._ask_owners(access, hosts)
@@ -87,7 +88,18 @@ class Bookkeeper:
             personal=_personal(graph, recipe),
             base="" if base is None else base.recipe or base.image,
             problem=str(recipe.problems[0]) if recipe.problems else "",
+            folder=str(recipe.folder),
+            git=before.git if before is not None else "",
         )
+
+    async def _stand(self, graph: Graph) -> None:
+        """How the working copies stand that recipes lie in, as far as was fetched last."""
+        from backend.repository.standing import standings
+
+        found = await standings({each.folder for each in graph.recipes.values()})
+        for name, facts in self._facts.items():
+            known = found.get(graph.recipes[name].folder)
+            self._facts[name] = _replaced(facts, git=known.text if known is not None else "")
 
     async def _ask_owners(self, access: Access, hosts: Iterable[str]) -> None:
         from backend.building.rendering import _owner

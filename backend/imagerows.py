@@ -47,6 +47,9 @@ class RecipeFacts(Struct, frozen=True, kw_only=True, gc=False):
     """Name of the recipe it stands on, or the image from a registry; empty: scratch, or not known."""
     problem: str = ""
     """Why it cannot be built."""
+    folder: str = ""
+    git: str = ""
+    """How its working copy of git stands to the base repository: `2 ahead of origin/main`."""
 
 
 class RecipeBook(Struct, frozen=True, kw_only=True):

@@ -19,7 +19,8 @@ PORT = "32778"
 _EXECUTABLE = ("serve-ssh", "entrypoint.sh", "pre-install", "post-install", "pre-run")
 _BELOW = {"ssh": "images", "mamba": "images", "torch": "images", "cluster": "projects"}
 _PLAIN_BASE = "ubuntu:22.04"
-_ROCM_BASE = "rocm/pytorch:latest"
+_ROCM_BASE = "rocm/pytorch:rocm7.2.1_ubuntu24.04_py3.12_pytorch_release_2.9.1"
+"""AMD's own, as all its tags are called: ROCm, distribution, Python, PyTorch."""
 _DRIVERS = (
     ((580, 65), "13.0"),
     ((570, 26), "12.8"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,12 +14,16 @@ from msgspec import Struct
 from backend.errors import UsageError
 from backend.recipes.discover import load, told
 from backend.recipes.model import Graph, Kind, Recipe, Rendered
+from backend.recipes.stages import SCRATCH
 from backend.text import printable, size
 
 if TYPE_CHECKING:
     from backend.config import Config
+    from backend.repository.standing import Standing
 
 _EMPTY = "no recipes: name their folders with --root or in settings.yaml, or make one with berth images new."
+_UNKNOWN = "(not known)"
+"""What a recipe stands on that is too broken to say."""
 _SHOWN = 40
 """Files of a context that are listed."""
 
@@ -38,6 +43,16 @@ class RecipeRow(Struct, frozen=True, kw_only=True):
     folder: str
     problem: str
     """Why it cannot be built; empty: it can."""
+    branch: str = ""
+    """Of the working copy of git that it lies in; empty: in none."""
+    onto: str = ""
+    """The branch of the base repository that this is compared with, as it was fetched last: `origin/main`."""
+    ahead: int | None = None
+    """Commits that the base repository has not; None: not known."""
+    behind: int | None = None
+    """Commits of the base repository that are not here."""
+    changed: int | None = None
+    """Files of the working copy with changes that are in no commit."""
 
 
 class TreeRow(Struct, frozen=True, kw_only=True):
@@ -50,14 +65,17 @@ class TreeRow(Struct, frozen=True, kw_only=True):
     problem: str
 
 
-def rows(graph: Graph) -> list[RecipeRow]:
-    """One for each recipe."""
-    return [row(graph, recipe) for recipe in graph.recipes.values()]
+def rows(graph: Graph, standings: Mapping[Path, Standing] = MappingProxyType({})) -> list[RecipeRow]:
+    """One for each recipe; `standings`: how working copies stand to their base repository, by folder."""
+    return [row(graph, recipe, standings.get(recipe.folder)) for recipe in graph.recipes.values()]
 
 
-def row(graph: Graph, recipe: Recipe) -> RecipeRow:
+def row(graph: Graph, recipe: Recipe, standing: Standing | None = None) -> RecipeRow:
     """What the list says of a recipe."""
     base = graph.base_of(recipe)
+    git: dict[str, Any] = {}
+    if standing is not None:
+        git = {name: getattr(standing, name) for name in ("branch", "onto", "ahead", "behind", "changed")}
     return RecipeRow(
         name=recipe.name,
         kind=recipe.kind,
@@ -67,6 +85,7 @@ def row(graph: Graph, recipe: Recipe) -> RecipeRow:
         ports=recipe.config.ports,
         folder=str(recipe.folder),
         problem=str(recipe.problems[0]) if recipe.problems else "",
+        **git,
     )
 
 
@@ -85,9 +104,10 @@ def tree(graph: Graph, name: str = "") -> list[TreeRow]:
         if base is not None and base.recipe and not recipe.problems:
             below.setdefault(base.recipe, []).append(recipe)
         else:
-            tops.setdefault(base.image if base else "scratch", []).append(recipe)
+            nothing = _UNKNOWN if recipe.problems else SCRATCH
+            tops.setdefault(base.image if base else nothing, []).append(recipe)
     found: list[TreeRow] = []
-    for image in sorted(tops):
+    for image in sorted(tops, key=lambda each: (each == _UNKNOWN, each)):
         found.append(TreeRow(name="", image=image, depth=0, problem=""))
         stack = [(each, 1) for each in reversed(tops[image])]
         while stack:
@@ -204,9 +224,11 @@ async def recipes(
 ) -> int:
     """`berth images recipes`; 1 where something is wrong with one."""
     from backend.listoutput import Output
+    from backend.repository.standing import standings
 
     graph = await load(_config(access), roots=root)
-    Output(_columns, _EMPTY, json=json, watch=False).write(rows(graph), told(graph.problems))
+    found = await standings({recipe.folder for recipe in graph.recipes.values()})
+    Output(_columns, _EMPTY, json=json, watch=False).write(rows(graph, found), told(graph.problems))
     return 1 if graph.problems else 0
 
 
@@ -243,8 +265,19 @@ def _columns() -> Sequence[Any]:
         Col("BASE", lambda line: line.base, flex=True, rank=1),
         Col("PORTS", lambda line: " ".join(line.ports), rank=3),
         Col("FOLDER", lambda line: line.folder, flex=True, rank=2),
+        Col("GIT", _git, rank=4),
         Col("PROBLEM", lambda line: "yes" if line.problem else None, "bad"),
     )
+
+
+def _git(line: RecipeRow) -> str | None:
+    """`main +2 -1 *`: ahead, behind, changed."""
+    if line.ahead is None or line.behind is None:
+        return None
+    signs = [f"+{line.ahead}"] if line.ahead else []
+    signs += [f"-{line.behind}"] if line.behind else []
+    signs += ["*"] if line.changed else []
+    return " ".join([line.branch or "(none)", *signs])
 
 
 def roots(config: Config, said: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -279,6 +280,36 @@ async def test_read_only_offers_nothing_that_changes(tmp_path: Path) -> None:
         assert "image-layers" in names and "image-rm" not in names and "image-pull" not in names
         await board.press("ctrl+d")
         assert not isinstance(board.app.screen, (Choose, Confirm))
+
+
+async def test_a_recipe_says_how_its_working_copy_stands_and_opens_a_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "imgs"
+    (copy / "images/torch").mkdir(parents=True)
+    for words in (
+        ("init", "-q", "-b", "work"),
+        ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "1"),
+        ("remote", "add", "origin", "git@github.com:o/imgs.git"),
+    ):
+        subprocess.run(["git", "-C", str(copy), *words], check=True)
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    facts = RecipeFacts(
+        name="torch", images=("me/torch:2",), folder=str(copy / "images/torch"), git="1 ahead of origin/main"
+    )
+    async with dashboard(fleet(), tmp_path / "berth", size=(170, 50)) as board:
+        await board.until(lambda: board.app.doing is not None)
+        await board.press("6")
+        await learn(board, RecipeBook.of([facts]))
+        await on(board, "me/torch:2", ("h1",))
+        board.app.desk._show_detail()
+        await board.until(lambda: "1 ahead of origin/main" in board.text)
+        board.app.desk.view.set_filter("git:ahead")
+        assert {name for name, _ in lines(board)} == {"me/torch:2"}
+        await board.press("M")
+        await board.until(lambda: bool(opened))
+    assert opened == ["https://github.com/o/imgs/compare/main...work?expand=1"]
 
 
 # ------------------------------------------------------------------------------------- the stack

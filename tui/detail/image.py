@@ -54,6 +54,8 @@ def _what(sheet: Sheet, target: ImageLine, view: View) -> None:
         sheet.text((("It has no name: another image took it, or it never had one.", "dim"),))
     if target.recipe:
         sheet.field("recipe", cells.plain(target.recipe, "accent"), state(target))
+        if git := imagefacts.git_of(target.recipe):
+            sheet.field("git", cells.plain(git, "warn"))
     tags = dict.fromkeys(tag for each in target.places for tag in each.tags)
     if tags:
         sheet.field("tags", *(cells.plain(tag) for tag in tags))

@@ -10,6 +10,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from backend.errors import BerthError
+from backend.imagerows import NO_RECIPES, RecipeBook
 from backend.model import ImageRow
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _KEPT = 300
 _known: dict[str, ImageFacts | BerthError] = {}
 """By id."""
+_book = NO_RECIPES
 _builds: list[Build] = []
 """All builds on record, newest first, as the Images view read them last."""
 
@@ -27,6 +29,18 @@ _builds: list[Build] = []
 def builds_of(recipe: str | None) -> list[Build]:
     """The builds of a recipe that are on record, newest first."""
     return [each for each in _builds if each.recipe == recipe] if recipe else []
+
+
+def git_of(recipe: str) -> str:
+    """How the working copy of a recipe stands to its base repository; empty: as that, or not known."""
+    facts = _book.recipes.get(recipe)
+    return facts.git if facts is not None else ""
+
+
+def recipes_read(book: RecipeBook) -> None:
+    """These are known now."""
+    global _book  # noqa: PLW0603 - one program, one book
+    _book = book
 
 
 def builds_read(found: list[Build]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from backend.building import records
 from backend.errors import ActionFailed
 from backend.imagebook import Bookkeeper
-from backend.imagerows import RecipeBook
+from backend.imagerows import RecipeBook, RecipeFacts
 from tui.detail import imagefacts
 
 if TYPE_CHECKING:
@@ -75,6 +75,10 @@ class Book:
 
         await asking.find_again(ActionContext(config=app.config, access=app.access, voice=_Nobody()))
 
+    def facts(self, recipe: str | None) -> RecipeFacts | None:
+        """What is known of a recipe."""
+        return self._keeper.book.recipes.get(recipe or "") if self._keeper is not None else None
+
     def _look_at_builds(self) -> None:
         if self._keeper is None or time.monotonic() - self._looked_at < _LOOK:
             return
@@ -94,6 +98,7 @@ class Book:
             self.reread()
 
     def _take(self, book: RecipeBook) -> None:
+        imagefacts.recipes_read(book)
         self._view.sources.builder.use_recipes(book)
 
     def _changed(self, book: RecipeBook) -> None:

@@ -52,6 +52,7 @@ class ImagesView(ListView):
         Binding("p", "screen.do('image-pull')", "pull", id="pull-image"),
         Binding("P", "screen.do('images-prune')", "prune", id="prune-images"),
         Binding("N", "screen.do('images-new')", "New recipe", show=False, id="new-recipe"),
+        Binding("M", "request", "Open a pull request of the recipe's branch", show=False, id="image-request"),
     ]
 
     def __init__(self, *args: Any) -> None:
@@ -75,6 +76,7 @@ class ImagesView(ListView):
             words("state", "STATE", 14, state_text, cell=state, grow=3, priority=2),
             words("used", "USED BY", 14, lambda r: " ".join(r.used_by), cell=users, grow=3, priority=4),
             words("recipe", "RECIPE", 12, lambda r: r.recipe, grow=1, priority=5),
+            words("git", "GIT", 16, self._git, grow=2, priority=9, optional=True),
             figures(
                 "places", "ON", 4, lambda r: cells.number(len(r.places) or None), lambda r: len(r.places),
                 priority=9, optional=True,
@@ -176,6 +178,7 @@ class ImagesView(ListView):
             "unused": Field(lambda r: "no" if r.users else "yes"),
             "label": Field(_labels),
             "why": Field(lambda r: r.reason),
+            "git": Field(self._git),
         }
 
     def containers_filter(self, row: ImageLine) -> str:
@@ -276,6 +279,20 @@ class ImagesView(ListView):
 
         line: ImageLine | None = self.table.row
         self.app.push_screen(BuildScreen(recipe=(line.recipe if line is not None else None) or ""))
+
+    def _git(self, row: ImageLine) -> str:
+        """How the working copy of its recipe stands to the base repository."""
+        facts = self._book.facts(row.recipe)
+        return facts.git if facts is not None else ""
+
+    def action_request(self) -> None:
+        """The page where a pull request of the recipe's branch is opened, in the browser."""
+        line: ImageLine | None = self.table.row
+        facts = self._book.facts(line.recipe) if line is not None else None
+        if facts is None or not facts.folder:
+            self.notify("It has no recipe here.", markup=False, timeout=4)
+        elif self.berth.doing is not None:
+            self.berth.doing.begin("link", {"what": "request", "folder": facts.folder, "show": True})
 
     def action_build_and_start(self) -> None:
         """Build it where a context uses it, and start that context, or make it anew."""

@@ -77,6 +77,10 @@ def test_the_tree(repo: Repo, berth: Berth) -> None:
     rows = json.loads(berth("images", "tree", "mamba", "--json")[0])
     assert [(row["name"], row["depth"]) for row in rows] == [("", 0), ("ssh", 1), ("mamba", 2), ("torch", 3)]
     assert "Did you mean 'mamba'?" in berth("images", "tree", "manba", code=4)[1]
+    repo.write("broken/Dockerfile", "FRM scratch\n")
+    *_, unknown, broken = berth("images", "tree")[0].splitlines()
+    assert unknown == "(not known)"
+    assert broken.startswith("└─ broken  broken:latest  ! ")
 
 
 def test_render_shows_and_writes(repo: Repo, berth: Berth) -> None:

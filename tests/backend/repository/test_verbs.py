@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -76,3 +77,23 @@ def test_a_branch_for_a_change_and_a_template_for_a_new_project(berth, copy):
     before = git(copy, "branch")
     berth("images", "branch", "a/b", "--root", str(copy), code=2)
     assert git(copy, "branch") == before
+
+
+def test_recipes_say_how_far_their_working_copy_is_from_the_base_repository(berth, copy):
+    def told() -> tuple[object, ...]:
+        rows = json.loads(berth("images", "recipes", "--root", str(copy), "--json").stdout)
+        return tuple(rows[0][key] for key in ("branch", "onto", "ahead", "behind", "changed"))
+
+    branch = git(copy, "branch", "--show-current")
+    assert told() == (branch, "origin/main", 0, 0, 0)
+    git(copy, "commit", "--allow-empty", "-m", "theirs")
+    git(copy, "update-ref", "refs/remotes/origin/main", "HEAD")
+    git(copy, "reset", "-q", "--hard", "HEAD~1")
+    git(copy, "commit", "--allow-empty", "-m", "ours")
+    (copy / "reasoning_base/new").touch()
+    assert told() == (branch, "origin/main", 1, 1, 1)
+    assert f"{branch} +1 -1 *" in berth("images", "recipes", "--root", str(copy)).stdout
+    # a fork: what counts is the repository that it was made of
+    git(copy, "remote", "add", "upstream", "https://github.com/base/imgs.git")
+    git(copy, "update-ref", "refs/remotes/upstream/main", "HEAD")
+    assert told() == (branch, "upstream/main", 0, 0, 1)
