@@ -9,9 +9,6 @@ from typing import NamedTuple
 
 from backend.parsing import Parser, Version
 
-HOSTS, CONTEXTS = "_hosts", "_contexts"
-"""Hidden verbs of completion scripts: print the names of hosts, and of contexts."""
-
 _ABOUT = """\
 Every host, GPU and container of your servers on one screen.
 Without a verb, berth opens the dashboard."""

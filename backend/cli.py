@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from backend.arguments import CONTEXTS, HOSTS, LISTS, is_fixed, parser, words
+from backend.arguments import LISTS, is_fixed, parser, words
 from backend.errors import BerthError, UsageError, exit_code_for
 from backend.text import printable
 
@@ -53,9 +53,9 @@ def main(argv: Sequence[str], *, dashboard: Dashboard | None = None) -> int:
 
 
 def _run(argv: list[str], dashboard: Dashboard | None) -> int:
-    if argv in ([HOSTS], [CONTEXTS]):
-        return _names(argv[0])
     left = words(argv)
+    if len(left) == 1 and left[0].startswith("_"):
+        return _names(argv)
     if left[:1] == ["help"] and not {"-h", "--help"} & set(left):
         return _run([*argv[: len(argv) - len(left)], *left[1:], "--help"], dashboard)
     if not is_fixed(argv):
@@ -81,6 +81,10 @@ def _act(argv: list[str]) -> int:
         from backend.sync import spelled_out
 
         argv = spelled_out(argv, len(argv) - len(words(argv)))
+    if words(argv)[:1] == ["do"]:
+        from backend.actions.commands import prepare
+
+        prepare(argv)
     _short_run()
     verb = next((said for many in (2, 1) if (said := " ".join(words(argv)[:many])) in ALONE), None)
     argv, rest = split(argv, words(argv), load(verb))
@@ -203,12 +207,19 @@ _RUN: dict[str, Callable[[argparse.Namespace], int]] = {
 }
 
 
-def _names(verb: str) -> int:
-    """For completion: names of hosts or contexts, one per line."""
-    from backend.config import load
+def _names(argv: list[str]) -> int:
+    """For completion: what may stand in a place, one name per line."""
+    from pathlib import Path
 
-    config = load()
-    print(*(each.name for each in (config.contexts if verb == CONTEXTS else config.hosts)), sep="\n")
+    from backend.config import load
+    from backend.names import KINDS, known
+
+    *before, verb = argv
+    folder = before[before.index("--config") + 1 :][:1] if "--config" in before else []
+    if verb not in KINDS:
+        raise UsageError(f"berth has no verb {verb!r}.")
+    for name in known(verb, load(Path(folder[0]) if folder else None)):
+        print(name)
     return 0
 
 
