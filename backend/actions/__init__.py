@@ -44,6 +44,7 @@ MODULES: tuple[str, ...] = (
 
 ALONE: dict[str, str] = {
     "attach": "enter",
+    "do": "commands",
     "each": "everywhere",
     "enter": "enter",
     "images build": "building",

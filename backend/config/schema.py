@@ -22,6 +22,7 @@ Profile = Literal["tuned", "raw"]
 Direction = Literal["push", "pull", "both"]
 Links = Literal["keep", "skip", "follow"]
 TerminalChoice = Literal["auto", "here", "window", "pane", "popup"]
+CommandOn = Literal["host", "container", "context", "gpu", "job", "image", "session", "everywhere"]
 
 
 class HostConfig(Struct, frozen=True, kw_only=True):
@@ -159,6 +160,42 @@ class Notify(Struct, frozen=True, kw_only=True):
     """A program of this machine and its arguments that is run too, without a shell; none where empty."""
 
 
+class OwnParam(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a command of the user's own asks for."""
+
+    type: Literal["text", "int", "choice", "path", "secret"] = "text"
+    """`path` knows `~`; a `secret` is asked for unseen and never part of a command line."""
+    default: str | None = None
+    """None: it has to be said."""
+    choices: tuple[str, ...] = ()
+    description: str = ""
+
+
+class OwnCommand(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An action of the user's own: one entry of `commands` in settings.yaml."""
+
+    command: str | tuple[str, ...]
+    """One text is a line for a shell; several words are a program and its arguments."""
+    on: CommandOn = "host"
+    """What it is done to."""
+    runs: Literal["laptop", "host", "container"]
+    """Where."""
+    show: Literal["page", "background", "terminal"] = "page"
+    """Its output on a page, a message at its end alone, or the whole terminal."""
+    key: str = ""
+    description: str = ""
+    danger: bool = False
+    """Whether it is asked first."""
+    reads: bool = False
+    """It changes nothing, and so stays when berth is read-only."""
+    params: dict[str, OwnParam] = {}
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Its words, or its line as the only one."""
+        return (self.command,) if isinstance(self.command, str) else self.command
+
+
 class SyncRule(Struct, frozen=True, kw_only=True):
     """What of one folder goes where. `docs/sync.md` says how each key is meant."""
 
@@ -234,6 +271,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         "ca-certificates", "curl", "git", "htop", "less", "openssh-client", "procps", "rsync", "tmux", "vim",
     )  # fmt: skip
     """What `berth install` installs in containers, by Debian's names; other families' are translated."""
+    commands: dict[str, OwnCommand] = {}
+    """Actions of the user's own, by name."""
 
 
 class Config(Struct, frozen=True, kw_only=True):

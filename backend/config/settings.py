@@ -146,6 +146,12 @@ def _notify(value: Value) -> Notify:
     return found
 
 
+def _commands(value: Value) -> Any:
+    from backend.config.commands import read_commands  # few have any: no start waits for it
+
+    return read_commands(value)
+
+
 _SETTINGS: dict[str, Callable[[Value], Any]] = {
     "theme": word,
     "keys": mapping_of(_keys),
@@ -161,4 +167,5 @@ _SETTINGS: dict[str, Callable[[Value], Any]] = {
     "packages": list_of(package),
     "git": _git,
     "tools": list_of(package),
+    "commands": _commands,
 }

@@ -22,17 +22,20 @@ async def reported(ctx: ActionContext, wish: Wish, everywhere: Everywhere | None
     made = everywhere or Everywhere(ctx.config, ctx.access, wish)
     made.also(heard)
     await made.run()
-    return ended(made.runs, wish)
+    return ended(made.runs, wish.shown)
 
 
-def ended(runs: list[HostRun], wish: Wish) -> str:
+def ended(runs: list[HostRun], what: str) -> str:
     """How it went, as a sentence. Raises `ActionFailed` with the exit code of all together."""
     bad = [run for run in runs if not run.ok]
     hosts = "1 host" if len(runs) == 1 else f"{len(runs)} hosts"
     if not bad:
-        return f"{wish.shown}: done on {hosts}"
-    said = ", ".join(f"{run.host} ({run.verdict})" for run in bad[:5])
-    more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
-    failed = ActionFailed(f"{wish.shown}: not done on {len(bad)} of {hosts}: {said}{more}.", hint=bad[0].hint)
+        return f"{what}: done on {hosts}"
+    if len(runs) == 1 and bad[0].error:
+        failed = ActionFailed(f"{what}: {bad[0].error}", hint=bad[0].hint)
+    else:
+        said = ", ".join(f"{run.host} ({run.verdict})" for run in bad[:5])
+        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+        failed = ActionFailed(f"{what}: not done on {len(bad)} of {hosts}: {said}{more}.", hint=bad[0].hint)
     failed.exit_code = worst(runs)
     raise failed

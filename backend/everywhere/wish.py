@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -35,6 +35,8 @@ class Wish:
     """Values of more placeholders, the same for all hosts."""
     left_out: tuple[str, ...] = ()
     """Hosts that are left out because they are read-only."""
+    as_words: bool = False
+    """One word is a program too, not a line."""
 
     def __post_init__(self) -> None:
         if not self.command or not any(word.strip() for word in self.command):
@@ -51,7 +53,7 @@ class Wish:
     @property
     def kind(self) -> str:
         """`line` or `words`."""
-        return "line" if len(self.command) == 1 else "words"
+        return "words" if self.as_words or len(self.command) > 1 else "line"
 
     @property
     def names(self) -> frozenset[str]:
@@ -135,8 +137,3 @@ def _check(host: HostConfig, changes: bool) -> None:
 
 def _known(title: str, names: Iterable[str]) -> str:
     return f"{title}: {', '.join(sorted(names)) or 'none'}."
-
-
-def all_names(extra: Collection[str] = ()) -> frozenset[str]:
-    """Names of all placeholders that a command for hosts can have."""
-    return frozenset({*fill.HOST, *extra})
