@@ -59,9 +59,9 @@ _ENGINE_HINTS = {
 }
 
 _ROLES = {"engine": "the engine's data", "home": "your home", "root": "the system"}
-_DISK_HINT = "Free space there: du -xh --max-depth=2 shows what holds it."
 _DISK_HINTS = {
-    "engine": "docker system df there shows what holds it; docker system prune frees what is unused.",
+    "engine": "`berth disk {0}` shows what holds it, `berth disk prune {0}` removes what nothing uses.",
+    "": "`berth disk top {0} --path {1}` shows what holds it.",
 }
 
 
@@ -143,17 +143,18 @@ def gpu_problem(host: HostConfig, report: GpuReport) -> Problem | None:
 
 
 def disk_problems(host: HostConfig, disks: Iterable[Disk]) -> list[Problem]:
-    """One problem for each file system that is full or nearly so."""
+    """One problem for each file system that is full or nearly so: `disk_full` of hosts.yaml says from when."""
     found: dict[str, Problem] = {}
     for disk in disks:
         usable = disk.used + disk.free
-        full = usable > 0 and disk.free * 100 <= usable * 2
+        full = usable > 0 and disk.free * 100 <= usable * (100 - host.disk_full)
         if not full and not (disk.free < _LOW_DISK and disk.total >= _BIG_DISK):
             continue
         what = _ROLES.get(disk.role, disk.role)
         left = f"{text.size(disk.free)} left of {text.size(disk.total)}"
         message = f"{disk.mount} on {host.name} ({what}) has {left}."
-        found.setdefault(disk.mount, Problem("Disk full", message, _DISK_HINTS.get(disk.role, _DISK_HINT)))
+        hint = _DISK_HINTS.get(disk.role, _DISK_HINTS[""]).format(host.name, disk.mount)
+        found.setdefault(disk.mount, Problem("Disk full", message, hint))
     return list(found.values())
 
 

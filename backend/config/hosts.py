@@ -15,6 +15,7 @@ from backend.config.values import (
     list_of,
     local_path,
     name_problem,
+    number,
     open_file,
     port,
     prose,
@@ -28,14 +29,15 @@ def read_hosts(path: Path) -> tuple[HostConfig, ...]:
     value = open_file(path)
     top = {} if value is None else value.fields(_TOP)
     entries: Value | None = top.pop("hosts", None)
-    here = _local(top.get("read_only", False)) if top.pop("local", True) else ()
+    here = _local(top) if top.pop("local", True) else ()
     if entries is None:
         return here
     return (*here, *(_host(nick, entry, top) for nick, entry in entries.mapping().items()))
 
 
-def _local(read_only: bool) -> tuple[HostConfig, ...]:
-    return (HostConfig(name=LOCAL, host=LOCAL, local=True, read_only=read_only),)
+def _local(top: Mapping[str, Any]) -> tuple[HostConfig, ...]:
+    own = {key: top[key] for key in ("read_only", "disk_full", "disk_folders") if key in top}
+    return (HostConfig(name=LOCAL, host=LOCAL, local=True, **own),)
 
 
 def _host(nick: str, entry: Value, defaults: Mapping[str, Any]) -> HostConfig:
@@ -80,11 +82,20 @@ def _socket(value: Value) -> str:
     return text
 
 
+def _folder(value: Value) -> str:
+    text = line(value)
+    if not text.startswith("/"):
+        raise value.fail(f"{quoted(text)} is not a whole path.", hint="Write it from / on.")
+    return text
+
+
 _SHARED: dict[str, Callable[[Value], Any]] = {
     "username": word,
     "identity_file": local_path,
     "known_hosts": local_path,
     "read_only": flag,
+    "disk_full": number(50, 100),
+    "disk_folders": list_of(_folder),
 }
 """Keys that stand at the top for all hosts, and in a host for itself."""
 

@@ -56,6 +56,10 @@ class HostConfig(Struct, frozen=True, kw_only=True):
     queue: QueueChoice = "docker"
     read_only: bool = False
     """Nothing that changes anything is offered on this host."""
+    disk_full: float = 98.0
+    """Percent in use from which a disk counts as full: it stands among the host's problems."""
+    disk_folders: tuple[str, ...] = ()
+    """Folders whose file systems matter too: `/data`."""
     local: bool = False
     """This machine: no SSH."""
 
@@ -196,6 +200,16 @@ class OwnCommand(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return (self.command,) if isinstance(self.command, str) else self.command
 
 
+class DiskSettings(Struct, frozen=True, kw_only=True):
+    """How people are told about their disk use: `disk` in settings.yaml."""
+
+    notify: tuple[str, ...] = ()
+    """A program of this machine and its arguments, run without a shell, the message on its standard input;
+    `{user}`, `{host}`, `{size}` and `{path}` are replaced."""
+    file: str = "/var/tmp/berth-disk-{user}.txt"  # noqa: S108  # where people of a host can read it
+    """Where a message is left on a host; `{user}` is replaced."""
+
+
 class SyncRule(Struct, frozen=True, kw_only=True):
     """What of one folder goes where. `docs/sync.md` says how each key is meant."""
 
@@ -271,6 +285,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         "ca-certificates", "curl", "git", "htop", "less", "openssh-client", "procps", "rsync", "tmux", "vim",
     )  # fmt: skip
     """What `berth install` installs in containers, by Debian's names; other families' are translated."""
+    disk: DiskSettings = field(default_factory=DiskSettings)
     commands: dict[str, OwnCommand] = {}
     """Actions of the user's own, by name."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from backend.config.schema import Folders, ImageSettings, Notify, Settings
+from backend.config.schema import DiskSettings, Folders, ImageSettings, Notify, Settings
 from backend.config.values import (
     Value,
     choice,
@@ -152,6 +152,18 @@ def _commands(value: Value) -> Any:
     return read_commands(value)
 
 
+def _message_file(value: Value) -> str:
+    text = line(value)
+    if not text.startswith("/") or "{user}" not in text:
+        raise value.fail(
+            f"{quoted(text)} cannot be where messages are left.", hint="Write a whole path with {user} in it."
+        )
+    return text
+
+
+_DISK: dict[str, Callable[[Value], Any]] = {"notify": list_of(content), "file": _message_file}
+
+
 _SETTINGS: dict[str, Callable[[Value], Any]] = {
     "theme": word,
     "keys": mapping_of(_keys),
@@ -167,5 +179,6 @@ _SETTINGS: dict[str, Callable[[Value], Any]] = {
     "packages": list_of(package),
     "git": _git,
     "tools": list_of(package),
+    "disk": lambda value: DiskSettings(**value.fields(_DISK)),
     "commands": _commands,
 }

@@ -101,7 +101,15 @@ def test_disks_that_are_full(used: int, free: int, total: int, full: bool) -> No
     disk = Disk(mount="/data", role="engine", used=used, total=total, free=free)
     problems = picture.disk_problems(BOX, [disk, replace(disk, role="root")])
     assert len(problems) == full, "once for each file system, whatever its roles"
-    assert all("/data" in each.message and "docker system df" in each.hint for each in problems)
+    assert all("/data" in each.message and "berth disk prune" in each.hint for each in problems)
+
+
+@pytest.mark.parametrize(("limit", "full"), [(90.0, True), (91.0, False)])
+def test_from_when_a_disk_is_full_can_be_chosen(limit: float, full: bool) -> None:
+    disk = Disk(mount="/data", role="home", used=90 * GIB, total=100 * GIB, free=10 * GIB)
+    problems = picture.disk_problems(replace(BOX, disk_full=limit), [disk])
+    assert [each.title for each in problems] == ["Disk full"] * full
+    assert all("berth disk top" in each.hint and "--path /data" in each.hint for each in problems)
 
 
 @given(st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1))
