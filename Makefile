@@ -26,7 +26,7 @@ lint: $(VENV)/.dev  ## style, types, arrows of import, Python 3.8 for the agent
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache 2>&1 | tail -n 4; test $${PIPESTATUS[0]} -eq 0
-	@$(BIN)/vermin -q -t=3.8- --no-tips --no-parse-comments backend/agent backend/sync/host $(wildcard backend/toolkit/[a-z]*.py)
+	@$(BIN)/vermin -q -t=3.8- --no-tips --no-parse-comments backend/agent backend/sync/host backend/disk/host $(wildcard backend/toolkit/[a-z]*.py)
 
 format: $(VENV)/.dev  ## let ruff mend what it can
 	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
