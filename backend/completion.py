@@ -1,7 +1,7 @@
 """Completion for shells, generated from the command line's own parser: what it knows is what is completed.
 
-Names of hosts and contexts are asked of `berth _hosts` and `berth _contexts` while the person types. They
-come from files, so they are never put where a shell would expand them.
+Names of hosts, containers, jobs and so on are asked of hidden verbs (`berth _hosts`, see `names`) while the
+person types. Some of them were chosen on hosts by others: they are never put where a shell would expand them.
 """
 
 from __future__ import annotations
@@ -11,21 +11,29 @@ import shlex
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from backend.arguments import CONTEXTS, HOSTS
+from backend.names import PLACES as ASKED
 
-ASKED = {"HOST": HOSTS, "CONTEXT": CONTEXTS, "HOST/NAME": CONTEXTS}
-"""What may stand in a place, by its metavar, and the hidden verb that lists it: a container may also be
-named by its context, without asking any host for its containers."""
 DIRECTORY = "DIR"
+FILES = ("FILE", "PATH")
+"""Places of files; where a shell knows nothing better it offers files anyway."""
 
 
 class Option(NamedTuple):
     """A flag of a verb."""
 
     flag: str
+    """The long one: the one that is offered."""
     help: str
     takes: str
     """What has to follow it: nothing, a key of `ASKED`, `DIR` or something that cannot be completed."""
+
+    short: str = ""
+    """`-g`, where it has one."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that may be typed for it."""
+        return (self.flag, self.short) if self.short else (self.flag,)
 
 
 class Verb(NamedTuple):
@@ -50,7 +58,8 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
 
 def _verbs(parser: argparse.ArgumentParser) -> list[Verb]:
     """Berth itself, then all verbs, those of several words after their first."""
-    return list(_walk("", "", parser))
+    root, *verbs = _walk("", "", parser)
+    return [root, *(verb._replace(words=root.words) if verb.name == "help" else verb for verb in verbs)]
 
 
 def _walk(name: str, help: str, parser: argparse.ArgumentParser) -> Iterator[Verb]:
@@ -69,7 +78,9 @@ def _walk(name: str, help: str, parser: argparse.ArgumentParser) -> Iterator[Ver
             continue
         takes = "" if action.nargs in (0, "?") else str(action.metavar or "VALUE")
         flag = max(action.option_strings, key=len)
-        options.append(Option(flag, (action.help or "").split(";")[0].split(" (")[0], takes))
+        short = next((name for name in action.option_strings if not name.startswith("--")), "")
+        about = (action.help or "").replace("%%", "%").split(";")[0].split(" (")[0]
+        options.append(Option(flag, about, takes, short if short != flag else ""))
     words += [word for word, _, _ in children]
     yield Verb(name, help, tuple(options), tuple(words), tuple(asks), bool(children))
     for word, about, child in children:
@@ -78,15 +89,17 @@ def _walk(name: str, help: str, parser: argparse.ArgumentParser) -> Iterator[Ver
 
 def _flags(verbs: list[Verb], takes: str) -> list[str]:
     """Flags followed by that, over all verbs."""
-    return list(dict.fromkeys(o.flag for verb in verbs for o in verb.options if o.takes == takes))
+    found = (o for verb in verbs for o in verb.options if o.takes == takes)
+    return list(dict.fromkeys(name for option in found for name in option.names))
 
 
 def _others(verbs: list[Verb]) -> list[str]:
     """Flags that are followed by something nobody can complete."""
-    known = {"", DIRECTORY, *ASKED}
-    some = {o.flag for verb in verbs for o in verb.options if o.takes in known}
-    flags = (o.flag for verb in verbs for o in verb.options if o.takes not in known)
-    return list(dict.fromkeys(flag for flag in flags if flag not in some))
+    known = {"", DIRECTORY, *FILES, *ASKED}
+    every = [option for verb in verbs for option in verb.options]
+    some = {name for option in every if option.takes in known for name in option.names}
+    others = (name for option in every if option.takes not in known for name in option.names)
+    return list(dict.fromkeys(name for name in others if name not in some))
 
 
 def _asking(verbs: list[Verb]) -> dict[str, list[str]]:
@@ -107,29 +120,42 @@ def _bash(verbs: list[Verb]) -> str:
     names = "|".join(verbs[0].words)
     cases = [
         f"        {shlex.quote(verb.name)}) "
-        f"words={shlex.quote(' '.join((*verb.words, *(o.flag for o in verb.options))))}; "
+        f"words={shlex.quote(' '.join(verb.words))}; "
+        f"flags={shlex.quote(' '.join(o.flag for o in verb.options))}; "
         f"asks={shlex.quote(' '.join(verb.asks))} ;;"
         for verb in verbs
     ]
-    asking = [f"        {'|'.join(flags)}) words= asks={verb} ;;" for verb, flags in _asking(verbs).items()]
+    asking = [
+        f"        {'|'.join(flags)}) words= flags= asks={verb} ;;" for verb, flags in _asking(verbs).items()
+    ]
     return f"""\
 # bash completion for berth
 _berth() {{
-    local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}} verb= words= asks= word
+    # words as they were typed: bash itself breaks `host:8` and `a=b` into several
+    local line=${{COMP_LINE:0:COMP_POINT}} verb= words= flags= asks= word before= value=
+    local cur=${{line##*[[:space:]]}} prev= config=
+    local -a typed
+    IFS=$' \\t\\n' read -r -a typed <<<"${{line%"$cur"}}"
     COMPREPLY=()
-    for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
+    for word in "${{typed[@]:1}}"; do
+        prev=$word
+        if [[ $word == -- ]]; then return; fi
+        if [[ $before == --config ]]; then config=$word; before=; continue; fi
+        before=$word
+        if [[ $value ]]; then continue; fi
         if [[ $verb ]]; then
             case "$verb $word" in {"|".join(map(shlex.quote, _several(verbs)))}) verb="$verb $word" ;; esac
-            break
+            value=1
+        else
+            case $word in {names}) verb=$word ;; esac
         fi
-        case $word in {names}) verb=$word ;; esac
     done
     case $prev in
         {"|".join(_flags(verbs, DIRECTORY))})
             compopt -o filenames 2>/dev/null
             while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -d -- "$cur")
             return ;;
-        {"|".join(_others(verbs))}) return ;;
+        {"|".join([*_others(verbs), *(flag for place in FILES for flag in _flags(verbs, place))])}) return ;;
     esac
     case $verb in
 {chr(10).join(cases)}
@@ -137,16 +163,23 @@ _berth() {{
     case $prev in
 {chr(10).join(asking)}
     esac
+    if [[ $cur == -* || ! $words$asks ]]; then words=$flags; fi
     for word in $words; do
         if [[ $word == "$cur"* ]]; then COMPREPLY+=("$word"); fi
     done
-    if [[ $asks ]]; then
-        while IFS= read -r word; do
-            if [[ $word && $word == "$cur"* ]]; then COMPREPLY+=("$(printf %q "$word")"); fi
-        done < <("${{COMP_WORDS[0]}}" "$asks" 2>/dev/null)
+    if [[ $asks && $cur != -* ]]; then
+        for value in $asks; do
+            while IFS= read -r word; do
+                if [[ $word && $word == "$cur"* ]]; then COMPREPLY+=("$(printf %q "$word")"); fi
+            done < <("${{COMP_WORDS[0]}}" ${{config:+--config "$config"}} "$value" 2>/dev/null)
+        done
+    fi
+    if [[ $cur == *[:=]* && $COMP_WORDBREAKS == *:* ]]; then  # what bash takes for another word stays
+        before=${{cur%"${{cur##*[:=]}}"}}
+        for value in "${{!COMPREPLY[@]}}"; do COMPREPLY[value]=${{COMPREPLY[value]#"$before"}}; done
     fi
 }}
-complete -F _berth berth
+complete -o bashdefault -o default -F _berth berth
 """
 
 
@@ -183,20 +216,28 @@ def _zsh(verbs: list[Verb]) -> str:
     return f"""\
 #compdef berth
 _berth_names() {{
-    compadd -- "${{(@f)$($words[1] $1 2>/dev/null)}}"
+    local kind
+    local -a given
+    local at=${{words[(I)--config]}}
+    (( at && at < CURRENT - 1 )) && given=(--config "${{(Q)words[at+1]}}")
+    for kind in $@; do
+        compadd -- "${{(@f)$($words[1] $given $kind 2>/dev/null)}}"
+    done
 }}
 _berth() {{
     local verb= word asks=
     local -a found flags
     for word in "${{(@)words[2,CURRENT-1]}}"; do
-        if [[ -n $verb ]]; then
+        [[ $word == -- ]] && {{ _files; return }}
+        if [[ -n $verb && $verb != *' '* ]]; then
             case "$verb $word" in ({"|".join(map(shlex.quote, _several(verbs)))}) verb="$verb $word" ;; esac
-            break
+        elif [[ -z $verb ]]; then
+            case $word in ({"|".join(verbs[0].words)}) verb=$word ;; esac
         fi
-        case $word in ({"|".join(verbs[0].words)}) verb=$word ;; esac
     done
     case ${{words[CURRENT-1]}} in
         ({"|".join(_flags(verbs, DIRECTORY))}) _files -/; return ;;
+        ({"|".join(flag for place in FILES for flag in _flags(verbs, place))}) _files; return ;;
         ({"|".join(_others(verbs))}) return ;;
 {chr(10).join(asking)}
     esac
@@ -204,27 +245,66 @@ _berth() {{
 {chr(10).join(cases)}
     esac
     (( $#found )) && _describe 'berth' found
-    [[ -n $asks ]] && _berth_names $asks
+    [[ -n $asks ]] && _berth_names ${{=asks}}
     _describe -o 'option' flags
+    (( compstate[nmatches] )) || _files
 }}
 if [[ $funcstack[1] == _berth ]]; then _berth "$@"; else compdef _berth berth; fi
 """
 
 
+_FISH_NAMES = """\
+# fish completion for berth
+function __berth_names
+    set -l typed (commandline -opc)
+    set -l given
+    if set -l at (contains -i -- --config $typed); and test $at -lt (count $typed)
+        set given --config $typed[(math $at + 1)]
+    end
+    $typed[1] $given $argv[1] 2>/dev/null
+end
+function __berth_at  # whether these are the words of the verb; --only: and nothing follows them yet
+    set -l typed (commandline -opc)
+    set -l found
+    set -l value 0
+    for word in $typed[2..-1]
+        if test $value = 1
+            set value 0
+            continue
+        end
+        switch $word
+            case --config
+                set value 1
+            case '-*'
+            case '*'
+                set -a found $word
+        end
+    end
+    if test "$argv[1]" = --only
+        set -e argv[1]
+        test (count $found) -eq (count $argv); or return 1
+    end
+    for at in (seq (count $argv))
+        test "$found[$at]" = "$argv[$at]"; or return 1
+    end
+end"""
+
+
 def _fish(verbs: list[Verb]) -> str:
-    out = ["# fish completion for berth", "complete -c berth -f"]
+    out = [_FISH_NAMES, "complete -c berth -f"]
     for verb in verbs:
-        seen = [f"__fish_seen_subcommand_from {word}" for word in verb.name.split()]
-        if verb.nested:
-            seen.append(f"not __fish_seen_subcommand_from {' '.join(verb.words)}")
-        start = f"complete -c berth -n {shlex.quote('; and '.join(seen))}"
+        only = "--only " if verb.nested else ""
+        start = f"complete -c berth -n {shlex.quote(f'__berth_at {only}{verb.name}'.strip())}"
         for word in verb.words:
             out.append(f"{start} -a {word} -d {shlex.quote(_helps(verbs, verb).get(word, ''))}")
         for hidden in verb.asks:
-            out.append(f"{start} -a '(berth {hidden} 2>/dev/null)'")
+            out.append(f"{start} -a '(__berth_names {hidden})'")
         for option in verb.options:
             takes = {"": "", DIRECTORY: " -x -a '(__fish_complete_directories)'"}
-            takes |= {place: f" -x -a '(berth {hidden} 2>/dev/null)'" for place, hidden in ASKED.items()}
+            takes |= {place: f" -x -a '(__berth_names {hidden})'" for place, hidden in ASKED.items()}
+            takes |= dict.fromkeys(FILES, " -r -F")
             end = takes.get(option.takes, " -x")
-            out.append(f"{start} -l {option.flag.removeprefix('--')}{end} -d {shlex.quote(option.help)}")
+            short = f" -s {option.short[1:]}" if option.short else ""
+            long = option.flag.removeprefix("--")
+            out.append(f"{start} -l {long}{short}{end} -d {shlex.quote(option.help)}")
     return "\n".join(out) + "\n"

@@ -420,10 +420,11 @@ def test_help_names_verbs_and_the_configuration(berth: Berth) -> None:
 
 def complete(berth: Berth, *words: str) -> list[str]:
     """What bash offers for the last of `words`, through the script that berth prints."""
-    quoted = " ".join(f"'{word}'" for word in ("berth", *words))
+    line = " ".join(("berth", *words))
     script = (
         f'berth() {{ "{sys.executable}" -m tui "$@"; }}\n. <(berth completion bash)\n'
-        f"COMP_WORDS=({quoted}); COMP_CWORD={len(words)}; _berth; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        f"COMP_WORDS=(berth); COMP_LINE='{line}'; COMP_POINT=${{#COMP_LINE}}; COMP_WORDBREAKS=':= '\n"
+        "_berth; printf '%s\\n' \"${COMPREPLY[@]}\""
     )
     done = subprocess.run(
         ["bash", "-c", script], capture_output=True, text=True, env=berth.environment, timeout=60, check=True
