@@ -81,6 +81,10 @@ def _act(argv: list[str]) -> int:
         from backend.sync import spelled_out
 
         argv = spelled_out(argv, len(argv) - len(words(argv)))
+    if words(argv)[:1] == ["disk"]:
+        from backend.disk import spelled_out as to_show
+
+        argv = to_show(argv, len(argv) - len(words(argv)))
     if words(argv)[:1] == ["do"]:
         from backend.actions.commands import prepare
 

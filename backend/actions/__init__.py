@@ -37,6 +37,8 @@ MODULES: tuple[str, ...] = (
     "jobs",
     "queues",
     "sync",
+    "disk",
+    "disk_prune",
     "everywhere",
 )
 """The files that declare actions, one per kind of target."""
@@ -44,6 +46,9 @@ MODULES: tuple[str, ...] = (
 
 ALONE: dict[str, str] = {
     "attach": "enter",
+    "disk show": "disk",
+    "disk top": "disk",
+    "disk tree": "disk",
     "do": "commands",
     "each": "everywhere",
     "enter": "enter",
