@@ -40,15 +40,21 @@ async def the_same(engine: EngineClient, row: ImageRow) -> str:
     return name
 
 
-async def check_keys(ctx: ActionContext, engine: EngineClient, name: str, kind: Any) -> list[Any]:
-    """Look for keys, report all finds, raise `Refused` for one that must not leave."""
+async def check_keys(
+    ctx: ActionContext, engine: EngineClient, name: str, kind: Any, shown: str = ""
+) -> list[Any]:
+    """Look for keys, report all finds, raise `Refused` for one that must not leave.
+
+    `shown` is what people call it, where `name` is an id or a temporary name.
+    """
     from backend.images import keys
 
-    ctx.report(f"looking for private keys in {name}")
+    shown = shown or name
+    ctx.report(f"looking for private keys in {shown}")
     finds = await keys.find(engine, name, kind, ctx.progress)
     for each in finds:
         ctx.report(str(each) + ("" if each.blocking else "  (noted only)"))
-    keys.refuse(finds, name)
+    keys.refuse(finds, shown)
     return finds
 
 
@@ -111,7 +117,7 @@ async def push_image(
                 engine, made, flat, clean=clean, report=ctx.report, again=lambda: ctx.engine(row.host)
             )
         if check:
-            await check_keys(ctx, engine, temporary[-1], "image")
+            await check_keys(ctx, engine, temporary[-1], "image", f"what was made of {row.name}")
         # Only now does it get its name: an image that had it before is lost to none that was refused.
         await engine.tag(temporary[-1], reference)
     finally:

@@ -62,7 +62,7 @@ async def remprivate(ctx: ActionContext, row: ContainerRow) -> str:
     done = await engine.exec(row.id, ["sh", "-c", toolkit.source("remprivate.sh"), "remprivate"], user="0")
     for line in (done.stdout + done.stderr).decode("utf-8", "replace").splitlines():
         ctx.report(printable(line, 300))
-    left = [each for each in await keys.find(engine, row.id, "container") if each.blocking]
+    left = [each for each in await keys.find(engine, row.id, "container", row.name) if each.blocking]
     if left or done.exit_code:
         raise ActionFailed(
             f"{row.name} on {row.host} still holds {'; '.join(map(str, left[:5])) or 'something'}.",
@@ -76,5 +76,5 @@ async def private_check(ctx: ActionContext, row: ContainerRow) -> str:
     """Look for private keys in the container's own files; fails naming them. Mounts are not looked at."""
     from backend.actions.images import check_keys
 
-    await check_keys(ctx, await ctx.engine(row.host), row.id, "container")
+    await check_keys(ctx, await ctx.engine(row.host), row.id, "container", row.name)
     return f"{row.name} on {row.host} holds no private key"
