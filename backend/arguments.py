@@ -131,7 +131,7 @@ def _jobs(to: argparse.ArgumentParser) -> None:
     which.add_argument("--ended", action="store_true", help="only those that have ended, newest first")
     to.add_argument("--owner", default="", metavar="USER", help="only those of this user")
     to.add_argument(
-        "-n", "--limit", type=_number(0, 1_000_000), default=0, metavar="N", help="of each queue; 0 is all"
+        "-n", "--limit", type=_number(0, 1_000_000), default=0, metavar="N", help="at most so many; 0 is all"
     )
 
 

@@ -16,7 +16,7 @@ from backend.listoutput import Output
 from backend.model import JobRow
 from backend.queues.base import QueueEngine, Which
 from backend.queues.choose import make, with_queue
-from backend.queues.describe import called, why
+from backend.queues.describe import called, wastes, why
 from backend.queues.measuring import Measuring
 
 if TYPE_CHECKING:
@@ -31,10 +31,6 @@ _STYLES = {
     "cancelled": "dim",
     "completed": "dim",
 }
-_IDLE = 2.0
-"""Percent up to which a GPU rests: a display or a health check is no work."""
-_JUST = 60.0
-"""Seconds for which that it rests means little: a single look has seen no more."""
 _ONCE = 0.5
 """Seconds between samples for a single look."""
 
@@ -47,7 +43,7 @@ class Request:
     which: Which = "unfinished"
     owner: str = ""
     limit: int = 0
-    """Of each queue; 0 is all."""
+    """Of all queues together; 0 is all."""
     json: bool = False
     watch: float | None = None
     """Seconds between two looks; None is a single one."""
@@ -62,20 +58,8 @@ def _time(row: JobRow) -> str | None:
     return f"{text.duration(took)}{limit}"
 
 
-def _wastes(row: JobRow) -> bool:
-    """Whether its GPUs do nothing."""
-    return row.ended_at is None and row.util_percent is not None and row.util_percent <= _IDLE
-
-
-def _why(row: JobRow) -> str:
-    idle = row.idle_since
-    if _wastes(row) and (idle is None or (datetime.now(UTC) - idle).total_seconds() < _JUST):
-        return f"GPU{'' if row.gpus == 1 else 's'} idle now"
-    return why(row)
-
-
 def _why_style(row: JobRow) -> str:
-    return "warn" if _wastes(row) else ""
+    return "warn" if wastes(row) else ""
 
 
 def _state(row: JobRow) -> str:
@@ -100,7 +84,7 @@ COLUMNS = (
     tables.Col("CPUS", lambda row: None if row.cpus is None else str(row.cpus), right=True, rank=4),
     tables.Col("MEM", lambda row: text.size(row.memory) if row.memory else None, right=True, rank=4),
     tables.Col("TIME/LIMIT", _time, right=True, rank=1),
-    tables.Col("WHY", _why, _why_style, flex=True, least=20),
+    tables.Col("WHY", why, _why_style, flex=True, least=20),
     tables.Col("NODE", lambda row: row.node, flex=True, rank=5),
     tables.Col("COMMAND", lambda row: row.command, flex=True, rank=3),
 )
@@ -123,6 +107,17 @@ async def show(config: Config, request: Request) -> int:
     return max((exit_code_for(error) for error in bad), default=0)
 
 
+def _first(rows: Sequence[JobRow], count: int) -> list[JobRow]:
+    """So many of all queues: those that run, those that wait in their turn, the newest of those that ended."""
+    order = {"running": 0, "starting": 0, "queued": 1, "held": 1}
+
+    def key(row: JobRow) -> tuple[int, float]:
+        ended = row.ended_at.timestamp() if row.ended_at else 0.0
+        return order.get(row.state, 2), -ended
+
+    return sorted(rows, key=key)[:count]
+
+
 class _Asking:
     """The queues that are asked, each kept open from one look to the next."""
 
@@ -140,6 +135,8 @@ class _Asking:
         """All rows by host and turn, and who did not answer."""
         answers = await asyncio.gather(*map(self._one, names))
         rows = [row for answer in answers if not isinstance(answer, BerthError) for row in answer]
+        if self._request.limit:
+            rows = _first(rows, self._request.limit)
         return rows, [answer for answer in answers if isinstance(answer, BerthError)]
 
     async def _one(self, name: str) -> list[JobRow] | BerthError:

@@ -175,13 +175,14 @@ def _arguments(parser: argparse.ArgumentParser, action: Action, separated: bool)
         metavar, about = TARGETS[action.on]
         several = action.bulk and (rest is None or separated)
         last = takes_last(action)
-        nargs: Any = ("*" if last else "+") if several else ("?" if last else 1)
+        default = "the one used last" if last else action.unnamed
+        nargs: Any = ("*" if default else "+") if several else ("?" if default else 1)
         about += _MANY if several else ""
         parser.add_argument(
             "targets",
             nargs=nargs,
             metavar=metavar,
-            help=about + ("; default: the one used last" if last else ""),
+            help=about + (f"; default: {default}" if default else ""),
         )
     if action.on is ImageRow:
         parser.add_argument(

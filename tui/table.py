@@ -6,7 +6,7 @@ rows. Here a line is drawn when it becomes visible or when what it says has chan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence, Set
 from time import monotonic
 from typing import Any, ClassVar
 
@@ -169,6 +169,10 @@ class FleetTable(Canvas, can_focus=True):
         """Put the cursor on the row with that key now, or when it comes if nobody moves it before."""
         if not self.select(key):
             self._awaited = key
+
+    def unmark(self, keys: Set[Hashable]) -> None:
+        """Unmark these."""
+        self._set_marks(self.marks - keys)
 
     def tell(self, message: Message) -> None:
         """Post a message that rises to the screen, whose turn it ever is: it would stop at its sender."""

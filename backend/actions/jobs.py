@@ -234,24 +234,35 @@ async def job_edit(
     from backend.queues import words
     from backend.queues.choose import queue_of
 
-    changes: dict[str, object] = {
-        key: value
-        for key, value in (("name", name), ("priority", priority), ("cpus", cpus), ("retries", retries))
-        if value is not None
-    }
-    if gpus is not None:
-        changes["gpus"], changes["gpu_ids"] = words.gpus(gpus)
-    if mem is not None:
-        changes["memory"] = 0 if mem == "0" else words.memory(mem)
-    if time is not None:
-        changes["time_limit"] = None if time == "0" else words.span(time)
-    if after is not None:
-        changes["after"] = [[int(number), kind] for number, kind in words.after([after] if after else [])]
+    asked = {
+        "name": name, "priority": priority, "gpus": gpus, "cpus": cpus, "mem": mem, "time": time,
+        "retries": retries, "after": after,
+    }  # fmt: skip
+    changes = words.changes(asked, job)
     if not changes:
+        if any(value is not None for value in asked.values()):
+            return f"job {job.id} on {job.host}: all of this is so already"
         raise UsageError("nothing is to be changed.", hint="For example: --priority 10, --gpus 2, --time 4h")
     async with queue_of(ctx.config, ctx.access, job.host) as queue:
         await queue.edit(job.id, changes)
     return f"job {job.id} on {job.host}: {', '.join(words.changed(changes))}"
+
+
+@action(
+    on=JobRow, name="job-forget", verb="job forget", title="forget", applies=_ended, group=GROUP,
+    danger="Forget job {0.id} ({0.name}) of {0.owner} on {0.host}, with its history and its output?",
+)  # fmt: skip
+async def job_forget(ctx: ActionContext, job: JobRow) -> str:
+    """Remove an ended job from its queue, with its history and its kept output.
+
+    Files that the job itself wrote stay. A job that others wait for stays as well.
+    """
+    from backend.queues import rules
+    from backend.queues.choose import queue_of
+
+    async with queue_of(ctx.config, ctx.access, job.host) as queue:
+        await rules.own(queue).forget([job.id])
+    return f"job {job.id} on {job.host} is forgotten"
 
 
 @action(on=JobRow, name="job-retry", verb="job retry", key="R", title="retry", applies=_ended, group=GROUP)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 from backend.actions.context import ActionContext
 from backend.actions.registry import Option, action
 from backend.errors import Refused, UsageError
 from backend.model import HostRow, HostState
-from backend.text import size
 
 GROUP = "Queue"
 Reason = Annotated[str, Option("why, for everybody to see", ask=True)]
@@ -21,35 +19,20 @@ def _has_queue(row: HostRow) -> bool:
 
 @action(
     on=HostRow, name="queue-status", verb="queue status", title="queue", applies=_has_queue,
-    changes=False, prints=True, group=GROUP,
+    changes=False, prints=True, streams="backend.queues.overview:status", unnamed="all with a queue",
+    group=GROUP,
 )  # fmt: skip
 async def queue_status(ctx: ActionContext, host: HostRow) -> str:
-    """Show the queue of a host: what runs, what waits, what is free, who paused it."""
+    """Show the queue of a host, or of all: what runs, what waits, what is free, who paused it."""
     from backend.queues.choose import queue_of
+    from backend.queues.overview import as_data, lines, state
 
     async with queue_of(ctx.config, ctx.access, host.name) as queue:
         found = await queue.status()
-    state = "paused" if found.paused else "drained" if found.draining else "open"
-    ctx.give(asdict(found) | {"state": state, "notes": list(found.notes)})
-    ctx.report(f"engine    {found.engine}")
-    ctx.report(f"running   {found.running}")
-    ctx.report(f"waiting   {found.waiting}")
-    for what, free, total in (
-        ("GPUs", found.gpus_free, found.gpus_total),
-        ("CPUs", found.cpus_free, found.cpus_total),
-    ):
-        if total is not None:
-            ctx.report(f"{what:<9} {free if free is not None else '?'} of {total} free")
-    if found.memory_total:
-        ctx.report(f"memory    {size(found.memory_free)} of {size(found.memory_total)} free to book")
-    if found.keeper is not None:
-        ctx.report(f"keeper    {'at work' if found.keeper else 'none (there is nothing to do)'}")
-    for word, why in (("paused", found.paused), ("drained", found.draining)):
-        if why:
-            ctx.report(f"{word:<9} {why}")
-    for note in found.notes:
-        ctx.report(f"note      {note}")
-    return f"queue of {host.name}: {state}, {found.running} running, {found.waiting} waiting"
+    ctx.give(as_data(found))
+    for line in lines(found):
+        ctx.report(line)
+    return f"queue of {host.name}: {state(found)}, {found.running} running, {found.waiting} waiting"
 
 
 @action(
@@ -88,6 +71,21 @@ async def queue_resume(ctx: ActionContext, host: HostRow) -> str:
     async with queue_of(ctx.config, ctx.access, host.name) as queue:
         await queue.resume()
     return f"the queue of {host.name} goes on"
+
+
+@action(on=HostRow, name="queue-wake", verb="queue wake", title="wake queue", applies=_has_queue, group=GROUP)
+async def queue_wake(ctx: ActionContext, host: HostRow) -> str:
+    """Start the keeper of a host's queue where jobs wait for one: for boot scripts.
+
+    After a boot nobody keeps the queue until somebody looks at it. A pause and a drain stay as they are.
+    """
+    from backend.queues import rules
+    from backend.queues.choose import queue_of
+
+    async with queue_of(ctx.config, ctx.access, host.name) as queue:
+        await rules.own(queue).wake()
+        found = await queue.status()
+    return f"queue of {host.name}: {'its keeper is at work' if found.keeper else 'there is nothing to do'}"
 
 
 @action(
@@ -143,15 +141,15 @@ async def queue_forget(
         raise UsageError(f"{days:g} days: allowed is 0 to 36500.")
     async with queue_of(ctx.config, ctx.access, host.name) as queue:
         mine = rules.own(queue)
-        old = rules.older(await mine.jobs("ended"), days)
+        old = await mine.forgettable(days)
         if not old:
             return f"queue of {host.name}: no job ended more than {days:g} days ago"
         if not await ctx.confirm(f"Forget {rules.named(old)} of {host.name}, with their output?"):
             raise Refused(f"queue of {host.name}: nothing was forgotten.", hint="It was not confirmed.")
-        gone = await mine.forget(days)
-    for line in rules.numbers(gone):
+        await mine.forget([row.id for row in old])
+    for line in rules.numbers([row.id for row in old]):
         ctx.report(line)
-    return f"queue of {host.name}: {len(gone)} job{'' if len(gone) == 1 else 's'} forgotten"
+    return f"queue of {host.name}: {len(old)} job{'' if len(old) == 1 else 's'} forgotten"
 
 
 def _refuse_read_only(ctx: ActionContext, host: HostRow) -> None:

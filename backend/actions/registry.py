@@ -109,6 +109,9 @@ class Action:
     streams: str = ""
     """`module:function` that the command line runs once for all targets, and that writes standard output by
     itself: `async (access, rows, *, json, **options) -> exit code`. The dashboard has a screen for it."""
+    unnamed: str = ""
+    """What the command line means where no target is named, for its help; empty: one has to be. What
+    `streams` names gets no targets then."""
     group: str = ""
     """Heading in menus and help."""
 
@@ -138,6 +141,7 @@ def action(
     page: bool = False,
     terminal: bool = False,
     streams: str = "",
+    unnamed: str = "",
     group: str = "",
 ) -> Callable[[Callable[..., Awaitable[Outcome]]], Callable[..., Awaitable[Outcome]]]:
     """Declare a coroutine function `(ctx, target, *, options)` as an action.
@@ -173,6 +177,7 @@ def action(
             page=page,
             terminal=terminal,
             streams=streams,
+            unnamed=unnamed,
             group=group,
         )
         return call

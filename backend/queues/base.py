@@ -186,10 +186,11 @@ class QueueEngine(Protocol):
         """The reverse of both; also starts whoever keeps the queue moving."""
 
     def follow(
-        self, job: str, *, to_the_end: bool = True, output: bool = True, tail: int = 0
+        self, job: str, *, to_the_end: bool = True, output: bool = True, tail: int = 0, first: int = 0
     ) -> AsyncIterator[JobRow | bytes | str]:
         """What happens to it until it has ended: its row whenever that changed, pieces of its output, and
-        sentences that people should know. Not `to_the_end`: what there is now."""
+        sentences that people should know. Not `to_the_end`: what there is now. `first`: the attempt whose
+        output comes first; 0 is the present one."""
 
     async def terminal(self, ctx: ActionContext, job: str) -> Terminal:
         """A terminal to the running job: its own where it has one, else a shell beside it."""

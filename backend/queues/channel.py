@@ -91,7 +91,7 @@ async def open_channel(link: Link, options: list[str]) -> Channel:
 async def follow(
     link: Link, options: list[str], body: Mapping[str, Any]
 ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
-    """The lines of `agent queue follow` about one job; see backend/agent/queue/output.py."""
+    """The lines of `agent queue follow` about one job; see backend/agent/queue/follower.py."""
     agent = await shipping.start(link, ["queue", "follow", *options])
     try:
         await agent.process.write(json.dumps(dict(body)).encode() + b"\n")

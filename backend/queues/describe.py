@@ -17,6 +17,18 @@ def called(row: JobRow) -> str:
     return f"{row.name}[{index}]" if index else row.name
 
 
+WASTE = 120.0
+"""Seconds for which all GPUs of a job do nothing until that is said: between two epochs they rest as well."""
+
+
+def wastes(row: JobRow, now: datetime | None = None) -> bool:
+    """Whether its GPUs have done nothing for so long that somebody should look."""
+    idle = row.idle_since
+    if idle is None or row.ended_at is not None:
+        return False
+    return ((now or datetime.now(UTC)) - idle).total_seconds() >= WASTE
+
+
 def expected(row: JobRow, now: datetime | None = None) -> str:
     """`#2, in 1 h`: its turn, and when it starts, where that is known."""
     if row.state != "queued":
@@ -34,7 +46,7 @@ def why(row: JobRow, now: datetime | None = None) -> str:
         return ", ".join(part for part in (outcome(row), when(row, now)) if part)
     if row.state == "queued":
         return ": ".join(part for part in (expected(row, now), row.reason) if part)
-    if row.idle_since is not None:
+    if wastes(row, now):
         return f"GPU{'' if row.gpus == 1 else 's'} idle for {age(row.idle_since, now)}"
     return row.reason
 

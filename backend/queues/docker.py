@@ -137,9 +137,18 @@ class DockerQueue:
         """What holds for everybody, after these changes; only root may make some."""
         return dict(await self._ask("settings", {"changes": dict(changes)}))
 
-    async def forget(self, days: float) -> list[str]:
-        """Remove jobs that ended before so many days, with their output; their numbers. Only root may."""
-        return [str(number) for number in (await self._ask("forget", {"days": days}))["ids"]]
+    async def wake(self) -> None:
+        """Start who keeps the queue moving, where jobs need it; nothing else changes."""
+        await self._ask("wake", {})
+
+    async def forgettable(self, days: float) -> list[JobRow]:
+        """The jobs that ended longer ago by the host's clock, and that nothing needs any more."""
+        found = await self._ask("forget", {"days": days, "look": True})
+        return job_rows(self.host, self._jobs(found["jobs"]))
+
+    async def forget(self, jobs: Sequence[str]) -> None:
+        """Remove ended jobs with their output. Of other people's only root may."""
+        await self._ask("forget", {"ids": [_number(job) for job in jobs]})
 
     async def estimate(self, job: Submission) -> Estimate:
         """When it would start; of a project's job too, whose image is not built yet."""
@@ -157,10 +166,12 @@ class DockerQueue:
     # ---------------------------------------------------------------------------- following
 
     async def follow(
-        self, job: str, *, to_the_end: bool = True, output: bool = True, tail: int = 0
+        self, job: str, *, to_the_end: bool = True, output: bool = True, tail: int = 0, first: int = 0
     ) -> AsyncIterator[JobRow | bytes | str]:
         """Its row whenever that changed, pieces of its output, and what people should know."""
-        body = {"id": _number(job), "to_the_end": to_the_end, "output": output, "tail": tail}
+        body = {
+            "id": _number(job), "to_the_end": to_the_end, "output": output, "tail": tail, "first": first
+        }  # fmt: skip
         link = await self._access.link(self.host)
         async with follow(link, self._options(), body) as lines:
             async for line in lines:
@@ -181,9 +192,20 @@ class DockerQueue:
             raise NoSuchTarget(
                 f"job {job} on {self.host} does not run: it is {row.state}.", hint=row.reason or ""
             )
-        if not row.interactive:
-            return visits.enter(ctx, visits.container_row(self.host, row.container), "none", None, None)
         again = f"berth job attach {self.host}/{job}"
+        if not row.interactive:
+            beside = visits.enter(ctx, visits.container_row(self.host, row.container), "none", None, None)
+            return replace(
+                beside,
+                title=f"shell beside job {job} on {self.host}",
+                before=(
+                    f"Job {job} ({row.name}) on {self.host} has no terminal of its own: this is a shell "
+                    "beside it, in its container.",
+                    f"Leaving it leaves the job alone. Its output: berth job logs -f {self.host}/{job}",
+                ),
+                lost=f"The job goes on. Again: {again}",
+                verb=tuple(again.split()),
+            )
         return Terminal(
             host=self.host,
             argv=scripts.attach(visits.engine_of(ctx, self.host), row.container),

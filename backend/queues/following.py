@@ -68,7 +68,7 @@ async def logs(
     async def one(job: JobRow) -> None:
         form = Lines(lambda line: pending.append(_as_json(job, line) if json else _as_text(job, line)))
         pending: list[bytes] = []
-        waits = _Waits()
+        waits, attempt = _Waits(), 0
         async with aclosing(_output(access, job, follow=follow, tail=tail)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, bytes):
@@ -82,8 +82,12 @@ async def logs(
                     _say(f"{piece.error} The job goes on; looking for it again.")
                 elif isinstance(piece, str):
                     _say(piece)
-                elif piece.state in ("queued", "held"):
-                    waits.tell(piece)
+                else:
+                    if 0 < attempt < piece.attempt:
+                        _say(f"{job.host}: job {job.id}: attempt {attempt} failed; {piece.attempt} begins")
+                    attempt = max(attempt, piece.attempt)
+                    if piece.state in ("queued", "held"):
+                        waits.tell(piece)
         form.end()
         async with turn:
             await writer.write(b"".join(pending))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from backend.errors import UsageError
@@ -66,12 +65,6 @@ def as_data(host: str, found: Mapping[str, Any], *, changed: bool) -> dict[str, 
     """The settings for programs: names with `_`, memory in bytes, 0 where nothing is said."""
     values = {name.replace("-", "_"): int(found.get(key) or 0) for name, key in _NAMES.items()}
     return {"host": host, "changed": changed, **values}
-
-
-def older(rows: Iterable[JobRow], days: float, now: datetime | None = None) -> list[JobRow]:
-    """Those that ended longer ago."""
-    before = (now or datetime.now(UTC)) - timedelta(days=days)
-    return [row for row in rows if row.ended_at is not None and row.ended_at < before]
 
 
 def named(rows: Sequence[JobRow]) -> str:

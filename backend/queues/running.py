@@ -122,7 +122,7 @@ async def _follow(access: StandaloneAccess, done: Submitted) -> int:
     (number,) = done.ids
     told = _Told(done)
     writer = Writer(sys.stdout.fileno())
-    happens = track(access.config, access, done.host, number, output=not done.to_file, patient=True)
+    happens = track(access.config, access, done.host, number, output=not done.to_file, first=1, patient=True)
     async with contextlib.aclosing(happens) as pieces:
         async for piece in pieces:
             if isinstance(piece, bytes):

@@ -46,22 +46,24 @@ async def track(
     *,
     output: bool = True,
     tail: int = 0,
+    first: int = 0,
     patient: bool = False,
 ) -> AsyncGenerator[Piece, None]:
     """What happens to a job until it has ended, however often the link is lost.
 
-    `tail`: only so many lines of what was written so far; 0 is all. `patient`: go on asking even where the
+    `tail`: only so many lines of what was written so far; 0 is all. `first`: the attempt whose output is
+    wanted first; 0 is the present one. `patient`: go on asking even where the
     host could not be reached the first time. Raises what `QueueEngine.follow` raises but for `HostError`
     once the host was reached; `NoSuchTarget` where the job was removed meanwhile.
     """
-    told = _Told(tail)
+    told = _Told(tail, first)
     failures = 0
     while True:
         lost: HostError | None = None
         try:
             async with queue_of(config, access, host) as queue:
                 told.link_up()
-                follow = queue.follow(job, output=output, tail=told.tail)
+                follow = queue.follow(job, output=output, tail=told.tail, first=told.attempt)
                 async with aclosing(follow) as pieces:  # type: ignore[type-var]
                     async for piece in pieces:
                         failures = 0
@@ -86,12 +88,15 @@ async def track(
 class _Told:
     """What was told of a job, and so what is new of what comes."""
 
-    def __init__(self, tail: int) -> None:
+    def __init__(self, tail: int, first: int) -> None:
         self.tail = tail
         self.ended = False
-        self._attempt = 0
+        self.attempt = first
+        """Whose output is told."""
+        self._file = False
+        """All attempts write to one file."""
         self._count = 0
-        """Bytes of the present attempt's output that were told."""
+        """Bytes of the present attempt's output, or of the file, that were told."""
         self._passed = 0
         """Bytes of it that came over the present link."""
         self._end = b""
@@ -115,9 +120,13 @@ class _Told:
         if isinstance(piece, bytes):
             return self._output(piece)
         found: list[JobRow | bytes | str] = []
-        if piece.attempt > self._attempt:
-            found += self.rest()
-            self._attempt, self._count, self._passed, self._end = piece.attempt, 0, 0, b""
+        if piece.ended_at is None and piece.log:
+            self._file = True
+        if piece.attempt > self.attempt:
+            self.attempt = piece.attempt
+            if not self._file:
+                found += self.rest()
+                self._count, self._passed, self._end = 0, 0, b""
         self.ended = piece.ended_at is not None
         return [*found, piece]
 

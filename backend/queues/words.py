@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backend.errors import UsageError
 from backend.text import duration, size
+
+if TYPE_CHECKING:
+    from backend.model import JobRow
 
 MAX_ARRAY = 10_000
 """Jobs that one submit may make."""
@@ -157,6 +160,57 @@ def place(words: Iterable[str], host: str) -> str:
     raise UsageError(
         f"{' '.join(found)!r} is no place.", hint="Say first, last, before NUMBER or after NUMBER."
     )
+
+
+def current(row: JobRow) -> dict[str, Any]:
+    """What of a job can be changed, as people write it: what a form is filled with."""
+    return {
+        "name": row.name,
+        "priority": row.priority,
+        "gpus": str(row.gpus),
+        "cpus": row.cpus,
+        "mem": _size(row.memory) if row.memory else "0",
+        "time": _span(row.time_limit) if row.time_limit else "0",
+        "retries": row.retries,
+        "after": ",".join(row.after) or None,
+    }
+
+
+def changes(asked: Mapping[str, Any], row: JobRow) -> dict[str, Any]:
+    """What is asked of a job and is not so already, as its queue takes it."""
+    now = current(row)
+    asked = {name: value for name, value in asked.items() if value is not None and value != now[name]}
+    found: dict[str, Any] = {
+        name: asked[name] for name in ("name", "priority", "cpus", "retries") if name in asked
+    }
+    if "gpus" in asked:
+        found["gpus"], found["gpu_ids"] = gpus(asked["gpus"])
+    if "mem" in asked:
+        found["memory"] = 0 if asked["mem"] == "0" else memory(asked["mem"])
+    if "time" in asked:
+        found["time_limit"] = None if asked["time"] == "0" else span(asked["time"])
+    if "after" in asked:
+        found["after"] = [
+            [int(number), kind] for number, kind in after([asked["after"]] if asked["after"] else [])
+        ]
+    return found
+
+
+def _size(amount: int) -> str:
+    """The reverse of `memory`: `12g`, `1536m`."""
+    for unit in "tgm":
+        if amount % _UNITS[unit] == 0:
+            return f"{amount // _UNITS[unit]}{unit}"
+    return f"{amount / _UNITS['m']:.3f}m"
+
+
+def _span(seconds: float) -> str:
+    """The reverse of `span`: `2h30m`."""
+    rest, out = round(seconds), ""
+    for unit in "dhms":
+        count, rest = divmod(rest, _SECONDS[unit])
+        out += f"{count}{unit}" if count else ""
+    return out or "1s"
 
 
 def changed(changes: Mapping[str, Any]) -> list[str]:

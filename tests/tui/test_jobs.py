@@ -131,7 +131,7 @@ async def test_the_output_of_a_job_is_followed_like_the_log_of_a_container(
         queue.pieces.put_nowait(None)
         await board.until(lambda: "job 42 ended, failed: exit code 3" in board.text)
         await board.until(lambda: "The job has ended." in board.text)
-        assert queue.asked == [("42", {"output": True, "tail": 500})]
+        assert queue.asked == [("42", {"output": True, "tail": 500, "first": 0})]
 
 
 async def test_the_output_of_marked_jobs_stands_side_by_side_and_has_no_times(
@@ -168,6 +168,50 @@ async def test_n_makes_a_job_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         await board.until(lambda: asked)
         assert asked[0].script == "train.sh 1"
         await board.until(lambda: "job 77 is queued on h100-1" in board.text)
+
+
+async def test_a_job_is_changed_from_what_it_is_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edited: list[tuple[str, dict[str, object]]] = []
+
+    class Queue(FakeQueue):
+        async def edit(self, job: str, changes: dict[str, object]) -> None:
+            edited.append((job, changes))
+
+    @asynccontextmanager
+    async def queue_of(*_: object) -> AsyncIterator[Queue]:
+        yield Queue()
+
+    monkeypatch.setattr("backend.queues.choose.queue_of", queue_of)
+    async with dashboard(showcase(), tmp_path, size=(120, 40)) as board:
+        await board.until(lambda: board.app.doing is not None)
+        await board.press("5")
+        row = next(row for row in board.app.desk.table.rows if row.state == "queued")
+        board.app.desk.table.select(("h100-1", "docker", row.id))
+        await board.press("E")
+        await board.until(lambda: isinstance(board.app.screen, Form))
+        values = {each.id: each.value for each in board.app.screen.query(Input)}
+        assert (values["f-name"], values["f-gpus"]) == (row.name, str(row.gpus))
+        assert values["f-cpus"] == str(row.cpus) and values["f-priority"] == str(row.priority)
+        board.app.screen.query_one("#f-time", Input).value = "3h"
+        await board.press("ctrl+s")
+        await board.until(lambda: edited)
+    assert edited == [(row.id, {"time_limit": 3 * 3600.0})]  # and nothing that is so already
+
+
+async def test_jobs_that_have_ended_are_marked_no_more(tmp_path: Path) -> None:
+    async with dashboard(showcase(), tmp_path, size=(160, 45)) as board:
+        await board.press("5", "asterisk")
+        table = board.app.desk.table
+        marked = {(row.host, row.engine, row.id) for row in table.rows}
+        assert table.marks == marked and len(marked) == 5
+        view = board.app.desk.view
+        rows = [
+            replace(row, state="cancelled", ended_at=NOW) if row.id == "45" else row
+            for row in view.make_rows()
+        ]
+        view.make_rows = lambda: rows
+        view.show_rows()
+        assert {key[2] for key in marked - table.marks} == {"45"}  # those marked after their end stay
 
 
 async def test_read_only_makes_no_job(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from backend import text as words
 from backend.gpurows import gpu_rows
 from backend.model import GpuRow, JobRow
-from backend.queues.describe import asks, called
+from backend.queues.describe import asks, called, wastes
 from backend.queues.ends import outcome
 from backend.rows import RowBuilder
 from tui import cells
@@ -75,7 +75,7 @@ def _said(sheet: Sheet, row: JobRow, view: View) -> None:
     elif row.reason:
         said = row.reason.startswith("waits ")
         sheet.text((("" if said else "Waits: ", "warn"), *cells.plain(row.reason)))
-    if row.idle_since is not None:
+    if row.idle_since is not None and wastes(row, view.now):
         idle = words.age(row.idle_since, view.now)
         sheet.text(((f"Its GPUs have done nothing for {idle}.", "idle"),))
     sheet.field("runs", cells.plain(row.command))

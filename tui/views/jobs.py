@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
 
 from backend.model import JobRow
-from backend.queues.describe import called, why
+from backend.queues.describe import called, wastes, why
+from backend.queues.words import current
 from backend.text import duration, printable
 from tui import cells
 from tui.canvas import Look
@@ -20,6 +21,9 @@ from tui.detail.job import state
 from tui.filter import Field
 from tui.views.base import ListView
 from tui.views.make import figures, words
+
+if TYPE_CHECKING:
+    from backend.actions.registry import Action
 
 _ORDER = {"running": 0, "starting": 0, "queued": 1, "held": 2}
 ONLY_MINE = "owner:{0}"
@@ -98,6 +102,22 @@ class JobsView(ListView):
         rows = self.sources.builder.jobs(self.sources.state)
         return sorted(rows, key=lambda row: _ORDER.get(row.state, 3))
 
+    def show_rows(self) -> None:
+        """Take the rows. Jobs that were marked and have ended since are marked no more: what they were marked
+        for is done."""
+        going = {self.KEY(row) for row in self._marked() if row.ended_at is None}
+        super().show_rows()
+        if going:
+            self.table.unmark(going & {self.KEY(row) for row in self._marked() if row.ended_at is not None})
+
+    def _marked(self) -> Sequence[JobRow]:
+        return self.table.targets() if self.table.marks else ()
+
+    def given(self, action: Action) -> Mapping[str, Any]:
+        """A job is changed from what it is now."""
+        rows = self.targets()
+        return current(rows[0]) if action.name == "job-edit" and len(rows) == 1 else {}
+
     def rank(self, row: JobRow) -> int:
         """Running, waiting, ended."""
         return _ORDER.get(row.state, 3)
@@ -108,13 +128,13 @@ class JobsView(ListView):
             return Look("dim")
         if row.state in ("failed", "timeout"):
             return Look("", "bad")
-        return Look("idle", "warn") if row.idle_since else Look()
+        return Look("idle", "warn") if wastes(row) else Look()
 
     def extra_fields(self) -> dict[str, Field]:
         """`ended:no`, `idle:>10m`, `partition:gpu`."""
         return {
             "ended": Field(lambda r: "yes" if r.ended_at else "no", lambda r: r.ended_at),
-            "idle": Field(lambda r: "yes" if r.idle_since else "no", lambda r: r.idle_since),
+            "idle": Field(lambda r: "yes" if wastes(r) else "no", lambda r: r.idle_since),
             "partition": Field(lambda r: r.partition),
             "project": Field(lambda r: r.project),
         }
@@ -157,7 +177,7 @@ def _why(row: JobRow) -> str:
 
 
 def _reason(row: JobRow) -> Cell:
-    style = "idle" if row.idle_since else "bad" if row.state in ("failed", "timeout") else "dim"
+    style = "idle" if wastes(row) else "bad" if row.state in ("failed", "timeout") else "dim"
     return ((_why(row), style),)
 
 

@@ -107,8 +107,8 @@ def batch(options: Options) -> int:
 
 
 def follow(options: Options) -> int:
-    """`{"id", "to_the_end", "output", "tail"}` on the first line: what happens to that job."""
-    from .output import Follower
+    """`{"id", "to_the_end", "output", "tail", "first"}` on the first line: what happens to that job."""
+    from .follower import Follower
 
     failed = 0
 
@@ -118,8 +118,9 @@ def follow(options: Options) -> int:
 
     try:
         asked = _object(sys.stdin.buffer.readline(65536))
-        fields = Fields(asked, "follow", ("id", "to_the_end", "output", "tail"))
+        fields = Fields(asked, "follow", ("id", "to_the_end", "output", "tail", "first"))
         number, tail = fields.job(), fields.whole("tail", 0, 0, 10**9)
+        first = fields.whole("first", 0, 0, 10**6)
         to_the_end = fields.flag("to_the_end") or not fields.has("to_the_end")
         output = fields.flag("output") or not fields.has("output")
         with _place(options, create=False) as place:
@@ -127,8 +128,8 @@ def follow(options: Options) -> int:
             with Store.open(place, create=False) as store:
                 if store.get(number) is None:
                     raise MissingError(f"there is no job {number}.", "See: berth jobs")
-                Follower(store.get, place.socket, number, write, tail).run(
-                    to_the_end=to_the_end, output=output
+                Follower(store.get, store.events, place.socket, number, write).run(
+                    to_the_end=to_the_end, output=output, tail=tail, first=first
                 )
     except QueueError as error:
         write({"error": error.wire()})
@@ -180,6 +181,7 @@ _NOTHING: Dict[str, Callable[[], Answer]] = {
     "resume": _empty,
     "wake": _empty,
     "events": lambda: {"events": []},
+    "forget": lambda: {"jobs": Listed(), "ids": []},
 }
 """What there is to say of a queue that nobody has used yet."""
 

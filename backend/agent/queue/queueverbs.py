@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from .asked import jobs_of
-from .desk import Answer, Desk
+from .desk import Answer, Desk, Listed
 from .errors import RefusedError
 from .fields import Fields
 from .jobs import QUEUED
@@ -101,13 +101,22 @@ def events(desk: Desk, body: Any) -> Answer:
 
 
 def forget(desk: Desk, body: Any) -> Answer:
-    """`days`: jobs that ended before are removed, with their logs. For root."""
-    fields = Fields(body, "forget", ("days",))
+    """`days`: jobs that ended before are removed, with their logs; for root. `look`: which, and nothing is
+    removed. Or `ids`: these, for who may change them."""
+    fields = Fields(body, "forget", ("days", "look", "ids"))
+    if fields.has("ids"):
+        numbers = fields.numbers()
+        desk.own(numbers, "forget")
+        remove(desk.place, desk.store.remove(numbers))
+        return {"ids": numbers}
     days = fields.number("days", 0, 36500)
     if days is None:
         raise fields.wrong("days", "a number of days")
+    before = time.time() - days * 86400
+    if fields.flag("look"):
+        return {"jobs": Listed(desk.store.listing(numbers=desk.store.forgettable(before)))}
     if not desk.who.root:
         raise RefusedError("only root may forget everybody's jobs.", "Use sudo there.")
-    numbers, logs = desk.store.forget(time.time() - days * 86400)
+    numbers, logs = desk.store.forget(before)
     remove(desk.place, logs)
     return {"ids": numbers}

@@ -216,9 +216,10 @@ class SlurmQueue(Cluster):
     # -------------------------------------------------------------------------------- following
 
     async def follow(
-        self, job: str, *, to_the_end: bool = True, output: bool = True, tail: int = 0
+        self, job: str, *, to_the_end: bool = True, output: bool = True, tail: int = 0, first: int = 0
     ) -> AsyncIterator[JobRow | bytes | str]:
-        """Its row whenever that changed, pieces of its output."""
+        """Its row whenever that changed, pieces of its output. All attempts write to one file."""
+        _ = first
         async for piece in following.follow(self, job, to_the_end=to_the_end, output=output, tail=tail):
             yield piece
 

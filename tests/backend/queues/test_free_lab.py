@@ -38,6 +38,7 @@ async def test_gpus_that_others_asked_for_are_not_free_and_a_lost_answer_makes_n
         with running(lab.host("h1"), "--gpus", "device=1", "sleep 300"):
             assert (await queue.status()).gpus_free == 7
             assert (await queue.estimate(job)).start != 0.0
+        await queue.close()
 
         real, lost = Channel.ask, []
 

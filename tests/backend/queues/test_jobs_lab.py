@@ -104,15 +104,23 @@ def test_an_array_runs_so_many_at_a_time_and_names_its_indices(berth: Berth) -> 
 
 
 def test_a_job_that_fails_is_tried_again_and_told_so(berth: Berth) -> None:
-    berth(*RUN, "--retries", "1", "--", "sh", "-c", "exit 4", code=4)
+    tries = "echo try $BERTH_JOB_ATTEMPT; exit 4"
+    out = berth(*RUN, "--retries", "3", "--", "sh", "-c", tries, code=4)
+    assert out == "try 1\ntry 2\ntry 3\ntry 4\n"  # however short each of them was
     assert "attempt 1 failed; attempt 2 begins" in berth.said
     assert "failed: exit code 4" in berth.said
     row = next(job for job in berth.jobs("--all", "--host", "q1", "-n", "1") if job["ended_at"])
-    assert (row["attempt"], row["retries"]) == (2, 1)
+    assert (row["attempt"], row["retries"]) == (4, 3)
+    assert berth("job", "logs", f"q1/{row['id']}") == "try 4\n"
     assert "exit code 4" in berth("job", "show", f"q1/{row['id']}")
-    again = berth("job", "retry", f"q1/{row['id']}")
-    assert "was queued again" in again
-    berth("job", "wait", f"q1/{row['id']}", code=4)
+    place = f"q1/{row['id']}"
+    assert "was queued again" in berth("job", "retry", place)
+    berth("job", "wait", place, code=4)
+    berth("job", "forget", place, code=5)
+    assert "nobody to ask" in berth.said
+    until(lambda: not row_of(berth, place)["container"])
+    assert "is forgotten" in berth("job", "forget", place, "--yes")
+    berth("job", "show", place, code=4)
 
 
 def test_time_that_is_up_is_said_at_the_end(berth: Berth) -> None:
@@ -191,7 +199,8 @@ def test_what_the_gpus_of_a_running_job_do_is_measured(berth: Berth, cluster: La
         measured = until(lambda: (now := row_of(berth, place))["util_percent"] == 61 and now)
         assert measured["gpu_mem_used"] >= 3 << 30
         gpus.set(index, util=0)
-        until(lambda: "GPU idle" in berth("jobs", "--host", "q1"))
+        until(lambda: row_of(berth, place)["util_percent"] == 0)
+        assert "idle" not in berth("jobs", "--host", "q1")  # one look cannot tell a pause from waste
     finally:
         berth("job", "kill", place)
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from backend import joblist
 from backend.model import JobRow
+from backend.queues import describe
 from backend.queues.measuring import with_samples
 from tests.tui.fakes import showcase
 
@@ -39,12 +40,17 @@ def test_a_running_job_is_shown_with_what_its_gpus_do() -> None:
     assert gone.util_percent is None
 
 
-def test_waste_is_said_with_its_time_where_that_is_known() -> None:
+def test_waste_is_said_once_it_is_no_pause() -> None:
     now = datetime.now(UTC)
     idle = row(util_percent=0.0, idle_since=now - timedelta(minutes=40))
-    assert joblist._why(idle) == "GPU idle for 40 m"
-    assert joblist._why(replace(idle, idle_since=now)) == "GPU idle now"
-    assert joblist._why(replace(idle, idle_since=None, gpus=2)) == "GPUs idle now"
-    assert joblist._why(row(util_percent=97.0)) == ""
+    assert describe.why(idle) == "GPU idle for 40 m"
     assert joblist._why_style(idle) == "warn"
-    assert joblist._why_style(row(util_percent=97.0)) == ""
+    pauses = (
+        replace(idle, idle_since=now - timedelta(seconds=describe.WASTE - 5)),  # between two epochs
+        replace(idle, idle_since=None, gpus=2),  # a single look has seen no more
+        row(util_percent=97.0),
+        replace(idle, ended_at=now, state="completed"),
+    )
+    for pause in pauses:
+        assert not describe.wastes(pause) and "idle" not in describe.why(pause)
+        assert joblist._why_style(pause) == ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -226,6 +228,12 @@ def test_a_paused_queue_starts_nothing_and_says_who_paused_it(berth: Berth) -> N
     waiting = until(lambda: [job for job in berth.jobs("--host", "q2") if job["reason"]])
     assert "alice" in waiting[0]["reason"]
     assert "new disk" in waiting[0]["reason"]
+    assert re.search(r"^q2\tdocker\tpaused\t0\t1\t.*alice: new disk", berth("queue", "status"), re.MULTILINE)
+    told = {each["host"]: each for each in json.loads(berth("queue", "status", "--json"))}
+    assert (told["q1"]["state"], told["q2"]["state"], told["q2"]["waiting"]) == ("open", "paused", 1)
+    assert [each["host"] for each in json.loads(berth("queue", "status", "q2", "--json"))] == ["q2"]
+    assert "queue of q2: its keeper is at work" in berth("queue", "wake", "q2") + berth.said
+    assert "paused    alice: new disk" in berth("queue", "status", "q2")
     berth("queue", "resume", "q2")
     until(lambda: f"q2/{waiting[0]['id']}" == place and not berth.jobs("--host", "q2"))
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from backend.agent.queue.plan import Limits
 from backend.config import Config, HostConfig
 from backend.errors import UsageError
+from backend.joblist import _first
 from backend.model import JobRow
-from backend.queues import placement, rules, words
-from backend.queues.base import Detail, Estimate, Submission
+from backend.queues import overview, placement, rules, words
+from backend.queues.base import Detail, Estimate, QueueStatus, Submission
 from backend.queues.describe import called, described, why
 from backend.queues.ends import ended, exit_code
 from tests.tui.fakes import NOW
@@ -100,8 +102,6 @@ def test_rules_are_read_and_said_in_the_same_words() -> None:
 
 def test_what_will_be_forgotten_is_named() -> None:
     old = [over("failed", id=str(number), owner="bob" if number == 3 else "ann") for number in (12, 3, 9)]
-    assert rules.older([*old, over("failed"), row()], 0, NOW)[:3] == old
-    assert rules.older(old, 1, NOW) == []
     assert rules.named(old) == "3 ended jobs of ann and bob (3, 9, 12)"
     many = [over("failed", id=str(number)) for number in range(40)]
     assert rules.named(many) == "40 ended jobs of ann (0 to 39)"
@@ -157,3 +157,36 @@ def test_the_rules_of_a_queue_as_data_have_every_name_every_time() -> None:
         "host": "h", "changed": False, "jobs_per_user": 8, "gpus_per_user": 0, "reserved_cpus": 0,
         "reserved_memory": 2**30, "keep_days": 0, "keep_jobs": 0,
     }  # fmt: skip
+
+
+def test_every_rule_that_a_queue_has_can_be_read_and_set() -> None:
+    of_people = {name for name in Limits._fields if not name.startswith(("paused", "draining"))}
+    names = [line.split()[0] for line in rules.said(Limits()._asdict())]
+    assert rules.read(f"{name}=0" for name in names) == dict.fromkeys(of_people, 0)
+    assert [line.split(None, 1)[1] for line in rules.said(Limits()._asdict())][-2:] == ["30", "10000"]
+
+
+def test_so_many_jobs_of_all_hosts_are_those_that_matter_most() -> None:
+    rows = [
+        row(host="a", id="3", state="queued"),
+        over("failed", host="a", id="1"),
+        row(host="b", id="2"),
+        row(host="b", id="4", state="completed", ended_at=NOW),
+    ]
+    assert [each.id for each in _first(rows, 10)] == ["2", "3", "4", "1"]
+    assert [each.id for each in _first(rows, 3)] == ["2", "3", "4"]
+
+
+def test_queues_are_told_as_lines_as_cells_and_as_data() -> None:
+    found = QueueStatus(
+        "h", "docker", 1, 2, paused="ann: new disk", keeper=True, gpus_free=3, gpus_total=4,
+        memory_free=2**30, memory_total=2**31, notes=["full"],
+    )  # fmt: skip
+    lines = list(overview.lines(found))
+    assert "GPUs      3 of 4 free" in lines and "paused    ann: new disk" in lines
+    cells = {column.title: column.cell(found) for column in overview.COLUMNS}
+    assert (cells["STATE"], cells["GPUS FREE"], cells["CPUS FREE"]) == ("paused", "3/4", "-")
+    assert (cells["MEM FREE"], cells["WHY"]) == ("1.0 G/2.0 G", "ann: new disk; full")
+    told = overview.as_data(found)
+    assert (told["state"], told["cpus_free"], told["notes"]) == ("paused", None, ["full"])
+    assert overview.state(QueueStatus("h", "slurm", 0, 0, draining="ann")) == "drained"

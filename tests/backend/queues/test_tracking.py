@@ -24,6 +24,8 @@ def row(**more: Any) -> JobRow:
 
 
 END = row(state="completed", exit_code=0, ended_at=NOW)
+asked: list[int] = []
+"""The attempts that links were asked to begin with."""
 Link = Callable[[int], list[Any]]
 """What a link brings, by how many last lines were asked for; an exception breaks it off."""
 
@@ -32,9 +34,11 @@ Link = Callable[[int], list[Any]]
 def links(monkeypatch: pytest.MonkeyPatch) -> list[Link]:
     """The links one after the other; without waiting between them."""
     coming: list[Link] = []
+    asked.clear()
 
     class Queue:
-        async def follow(self, job: str, *, output: bool, tail: int) -> AsyncIterator[Any]:
+        async def follow(self, job: str, *, output: bool, tail: int, first: int) -> AsyncIterator[Any]:
+            asked.append(first)
             for piece in coming.pop(0)(tail):
                 if isinstance(piece, Exception):
                     raise piece
@@ -119,6 +123,14 @@ async def test_so_many_new_lines_that_the_place_is_not_among_them(links: list[Li
 async def test_the_next_attempt_begins_its_output_anew(links: list[Link]) -> None:
     links.append(lambda tail: [row(), b"first try\n", row(attempt=2), b"second", Unreachable("gone")])
     links.append(lambda tail: [row(attempt=2), b"second", b" try\n", END])
+    assert output(await told(first=1)) == b"first try\nsecond try\n"
+    assert asked == [1, 2]  # whichever attempts come meanwhile
+
+
+async def test_attempts_that_write_to_one_file_are_one_output(links: list[Link]) -> None:
+    file = {"log": "/home/ann/out"}
+    links.append(lambda tail: [row(**file), b"first try\n", row(attempt=2, **file), b"sec", Unreachable("")])
+    links.append(lambda tail: [row(attempt=2, **file), b"first try\nsecond", b" try\n", END])
     assert output(await told()) == b"first try\nsecond try\n"
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from backend.errors import UsageError
+from backend.model import JobRow
 from backend.queues import words
 
 GB = 1024**3
@@ -123,3 +125,25 @@ def test_any_text_is_read_or_refused(text: str) -> None:
             read(text)
         except UsageError:
             continue
+
+
+def test_what_a_job_asks_for_is_written_as_it_is_read() -> None:
+    row = JobRow(
+        host="h", engine="docker", id="7", name="x", owner="ann", state="queued", gpus=2, cpus=3,
+        memory=1536 * 1024**2, time_limit=93_784.0, after=("5", "6"), priority=-3, retries=1,
+    )  # fmt: skip
+    now = words.current(row)
+    assert (now["mem"], now["time"], now["gpus"], now["after"]) == ("1536m", "1d2h3m4s", "2", "5,6")
+    assert (words.memory(now["mem"]), words.span(now["time"])) == (row.memory, row.time_limit)
+    assert words.changes(now, row) == {}
+    asked = {**now, "mem": "0", "time": "0", "gpus": "3", "name": "y", "after": "", "cpus": None}
+    assert words.changes(asked, row) == {
+        "name": "y", "gpus": 3, "gpu_ids": (), "memory": 0, "time_limit": None, "after": []
+    }  # fmt: skip
+
+
+@given(st.integers(1, 2**20), st.integers(1, 366 * 86400))
+def test_any_size_and_any_time_are_written_as_they_are_read(megabytes: int, seconds: int) -> None:
+    row = JobRow(host="h", engine="docker", id="7", name="x", owner="ann", state="queued")
+    now = words.current(replace(row, memory=megabytes * 1024**2, time_limit=float(seconds)))
+    assert (words.memory(now["mem"]), words.span(now["time"])) == (megabytes * 1024**2, seconds)

@@ -202,10 +202,13 @@ class Base:
         except sqlite3.Error as error:
             raise self._failed(error) from None
 
-    def _each(self, statement: str) -> Iterator[Tuple[Any, ...]]:
+    def _each(self, statement: str, values: Sequence[Any] = ()) -> Iterator[Tuple[Any, ...]]:
         """The rows of one statement, one at a time: ten thousand at once would stay in memory for good."""
+        connection = self._connection
+        if connection is None or not connection.in_transaction:
+            connection = self._ready()
         try:
-            yield from self._ready().execute(statement)
+            yield from connection.execute(statement, values)
         except sqlite3.Error as error:
             raise self._failed(error) from None
 

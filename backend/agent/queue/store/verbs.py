@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from ..errors import UsageError
 from ..jobs import ACTIVE, CANCELLED, ENDED, HELD, QUEUED, WAITING, Job
@@ -192,26 +192,54 @@ class Verbs(Submits):
         Left are those that unfinished jobs wait for, and those whose output is still in a container. `most`:
         the oldest so many. 0 is without limit.
         """
-        logs: List[str] = []
         with self._change() as connection:
-            before = max(older_than, self._newest(keep)) if keep else older_than
-            wanted = {one for job in self.unfinished() for one, _ in job.after}
-            gone: List[int] = []
-            columns = "SELECT id, doc FROM jobs WHERE ended_at < ? ORDER BY ended_at, id"
-            for number, doc in connection.execute(columns, (before,)):
-                if number not in wanted and not json.loads(doc).get("container"):
-                    gone.append(number)
-                    if len(gone) == most:
-                        break
-            for number in gone:
-                texts = self._sql("SELECT data FROM events WHERE job = ?", (number,))
-                logs += {path for (text,) in texts for path in [json.loads(text).get("log")] if path}
-            connection.executemany("DELETE FROM jobs WHERE id = ?", [(number,) for number in gone])
+            gone = self._forgettable(older_than, keep, most)
+            logs = self._remove(gone)
             connection.execute("DELETE FROM events WHERE job IS NULL AND at < ?", (older_than,))
-            if gone:
-                connection.execute("DELETE FROM specs WHERE id NOT IN (SELECT spec FROM jobs)")
-                self._specs.clear()
         return gone, logs
+
+    def forgettable(self, older_than: float) -> List[int]:
+        """Those that `forget` would remove."""
+        self._ready()
+        return self._forgettable(older_than, 0, 0)
+
+    def remove(self, numbers: Sequence[int]) -> List[str]:
+        """Remove these jobs; their logs. Raises IllegalError for what has to stay, and removes none then."""
+        with self._change():
+            wanted = {one: job.id for job in self.unfinished() for one, _ in job.after}
+            for number in numbers:
+                job, _, _ = self._one(number)
+                if job.state not in ENDED:
+                    raise IllegalError(f"job {number} has not ended: it is {job.state}.")
+                if number in wanted:
+                    raise IllegalError(f"job {wanted[number]} waits for job {number}.")
+                if job.container:
+                    raise IllegalError(f"the output of job {number} is only in its container yet.")
+            return self._remove(numbers)
+
+    def _forgettable(self, older_than: float, keep: int, most: int) -> List[int]:
+        before = max(older_than, self._newest(keep)) if keep else older_than
+        wanted = {one for job in self.unfinished() for one, _ in job.after}
+        found: List[int] = []
+        for number, doc in self._each(
+            "SELECT id, doc FROM jobs WHERE ended_at < ? ORDER BY ended_at, id", (before,)
+        ):
+            if number not in wanted and not json.loads(doc).get("container"):
+                found.append(number)
+                if len(found) == most:
+                    break
+        return found
+
+    def _remove(self, numbers: Sequence[int]) -> List[str]:
+        logs: List[str] = []
+        for number in numbers:
+            texts = self._sql("SELECT data FROM events WHERE job = ?", (number,))
+            logs += {path for (text,) in texts for path in [json.loads(text).get("log")] if path}
+            self._sql("DELETE FROM jobs WHERE id = ?", (number,))
+        if numbers:
+            self._sql("DELETE FROM specs WHERE id NOT IN (SELECT spec FROM jobs)")
+            self._specs.clear()
+        return logs
 
     def _newest(self, count: int) -> float:
         """When the oldest of so many jobs ended that ended last; 0 where there are not so many."""

@@ -428,6 +428,28 @@ def test_where_the_output_is(ask, store, base):
         ask("log", {"id": 1})
 
 
+def test_people_forget_what_is_theirs_and_over(ask, store, folder):
+    for number, who in enumerate((ANN, BOB, ANN, ANN), 1):
+        assert submit(ask, body(), who=who) == [number]
+    submit(ask, body(after=[[3, "any"]]))
+    ask("cancel", {"ids": [1, 2, 3]}, ROOT)
+    assert [job["id"] for job in ask("forget", {"days": 0, "look": True})["jobs"]] == [1, 2]
+    assert ask("forget", {"days": 1, "look": True})["jobs"] == []
+    for number, error, words in (
+        (2, RefusedError, "only bob and root may forget it"),
+        (3, IllegalError, "job 5 waits for job 3"),
+        (4, IllegalError, "job 4 has not ended: it is queued"),
+        (9, MissingError, "no job 9"),
+    ):
+        with pytest.raises(error, match=words):
+            ask("forget", {"ids": [1, number]})
+    assert len(ask("list", {"which": "all"})["jobs"]) == 5  # all or none
+    assert ask("forget", {"ids": [1]}) == {"ids": [1]}
+    assert ask("forget", {"ids": [2]}, ROOT) == {"ids": [2]}
+    with pytest.raises(MissingError):
+        ask("show", {"id": 1})
+
+
 def test_forget_is_roots_and_takes_the_logs(ask, store, folder):
     submit(ask, body(), body())
     store.book([Start(1, (), (0,), 0)], 1.0)
