@@ -1,0 +1,376 @@
+"""The disks of a host: how full, what the engine holds, a tree to walk; and what can be had back."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Input, Static
+
+from backend.disk import words
+from backend.model import HostState
+from backend.text import duration, printable
+from tui.disk import columns, doing
+from tui.disk.state import DiskLine, Looking, TreeLine
+from tui.filter import Field, FilterError, compile_filter
+from tui.header import KeyBar
+from tui.table import FleetTable, column_text
+
+if TYPE_CHECKING:
+    from tui.app import BerthApp
+
+_EVERY = 0.2
+"""Seconds between two looks at whether anything changed."""
+_ORDERS = ("", "name", "files", "owner", "newest")
+"""Columns of the tree in the order of the key `o`; the first is by size."""
+
+
+class DiskScreen(Screen[None]):
+    """One host's disks."""
+
+    BINDING_GROUP_TITLE = "Disk"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "leave", "back", id="disk-back"),
+        Binding("backspace,minus", "up", "up", id="disk-up", priority=True),
+        Binding("ctrl+d", "remove", "remove", id="disk-remove-marked"),
+        Binding("P", "prune", "prune", id="disk-prune-some"),
+        Binding("w", "owners", "whose", id="disk-owners"),
+        Binding("n", "tell", "tell users", id="disk-tell"),
+        Binding("o", "order", "order", id="disk-order"),
+        Binding("plus", "more", "read on", id="disk-more"),
+        Binding("r", "again", "read again", id="disk-again"),
+        Binding("S", "root", "as root", id="disk-root"),
+        Binding("H", "host", "host", id="disk-hosts"),
+        Binding("slash", "filter", "filter", id="disk-filter"),
+        Binding("ctrl+k", "cancel", "stop reading", id="disk-cancel"),
+        Binding("tab", "other", "disks / tree", show=False, id="disk-other", priority=True),
+    ]
+
+    def __init__(self, host: str = "") -> None:
+        """`host`: empty is that of the row under the cursor, else the first that is up."""
+        super().__init__()
+        self._host = host
+        self.looking: Looking | None = None
+        self._drawn = -1
+        self._came_from = ""
+
+    @property
+    def berth(self) -> BerthApp:
+        """The app, as what it is."""
+        return cast("BerthApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """File systems and engine, the folder, what is looked for, how it stands, and the keys."""
+        yield FleetTable(
+            columns.disks(),
+            key=attrgetter("key"),
+            look=columns.look_disk,
+            narrow=columns.disks_narrow(),
+            id="disk-disks",
+        )
+        yield Static("", id="disk-path", markup=False)
+        yield FleetTable(
+            columns.tree(),
+            key=attrgetter("key"),
+            look=columns.look,
+            narrow=columns.tree_narrow(),
+            id="disk-tree",
+        )
+        yield Input(placeholder="filter: words, size:>1G, owner:alice", id="disk-input", classes="-hidden")
+        yield Static("", id="disk-state", markup=False)
+        yield KeyBar(id="disk-keys")
+
+    @property
+    def disks(self) -> FleetTable:
+        """File systems, and what the engine holds."""
+        return self.query_one("#disk-disks", FleetTable)
+
+    @property
+    def entries(self) -> FleetTable:
+        """What is in the folder."""
+        return self.query_one("#disk-tree", FleetTable)
+
+    def on_mount(self) -> None:
+        """Look at the host at once."""
+        self.entries.focus()
+        host = self._host or self._usual_host()
+        if self.berth.access is None or not host:
+            self.notify("No host is connected.", markup=False, timeout=4)
+            self.dismiss(None)
+            return
+        self._open(host)
+        self.set_interval(_EVERY, self._update)
+
+    def _usual_host(self) -> str:
+        desk = self.berth.desk
+        row = desk.table.row
+        if row is not None and (name := desk.view.host_of(row)):
+            return name
+        hosts = self.berth.sources.state.hosts.values()
+        return next((each.name for each in hosts if each.state is HostState.UP), "")
+
+    def _open(self, host: str) -> None:
+        if self.looking is not None:
+            self.app.run_worker(self.looking.close(), group="disk-close", exit_on_error=False)
+        access = self.berth.access
+        assert access is not None
+        self.looking = Looking(self.berth.config, access, host)
+        self.looking.start()
+        self._drawn = -1
+        self._update()
+
+    # -------------------------------------------------------------------------------------- showing
+
+    def _update(self) -> None:
+        looking = self.looking
+        if looking is None or looking.changed == self._drawn:
+            return
+        self._drawn = looking.changed
+        self.disks.set_rows(looking.top())
+        self.entries.set_rows(looking.rows())
+        if self._came_from and self.entries.select(self._came_from):
+            self._came_from = ""
+        self._say(looking)
+        self.refresh_bindings()
+
+    def _say(self, looking: Looking) -> None:
+        head = [f"{looking.host}:{printable(looking.path, 300)}"]
+        if looking.sudo:
+            head.append("as root")
+        if looking.by_owner:
+            head.append("by owner")
+        if looking.listing is not None:
+            head.append(_itself(looking))
+        self.query_one("#disk-path", Static).update(Content.styled(" " + "  ".join(head), "$text-accent"))
+        said, style = _state(looking)
+        if self.entries.total != len(self.entries.rows):
+            said.append(f"{len(self.entries.rows):,} of {self.entries.total:,} shown")
+        text = printable(" · ".join(said), 500)
+        self.query_one("#disk-state", Static).update(Content.styled(f" {text}", style))
+
+    def on_fleet_table_moved(self, event: FleetTable.Moved) -> None:
+        """Another row: other keys."""
+        event.stop()
+        self.refresh_bindings()
+
+    def on_fleet_table_opened(self, event: FleetTable.Opened) -> None:
+        """Enter: into the folder, or to the file system's."""
+        event.stop()
+        looking = self.looking
+        if looking is None:
+            return
+        if event.table is self.disks:
+            line: DiskLine = event.row
+            if line.disk is not None:
+                looking.walk(line.disk.mount)
+                self.entries.focus()
+            elif not doing.refused(self, looking.host):
+                doing.prune(self, looking, line.sum.kind if line.sum else "")
+            return
+        self._into(looking, event.row)
+
+    def _into(self, looking: Looking, row: TreeLine) -> None:
+        if row.kind == "owner":
+            looking.by_owner = False
+            path = row.note.rpartition(" ")[0] and _first_holding(looking, row.key)
+            if path:
+                looking.walk(path)
+        elif row.kind in ("folder", "mount"):
+            self._drop_filter()
+            self.entries.clear_marks()
+            looking.walk(looking.whole_path(row))
+        looking.changed += 1
+
+    # ------------------------------------------------------------------------------------------- keys
+
+    def action_up(self) -> None:
+        """To the folder above, on the one that was left."""
+        looking = self.looking
+        if self.query_one("#disk-input", Input).has_focus:
+            return
+        if looking is not None and looking.path != "/":
+            self._drop_filter()
+            self.entries.clear_marks()
+            self._came_from = PurePosixPath(looking.path).name
+            looking.walk(str(PurePosixPath(looking.path).parent))
+
+    def action_owners(self) -> None:
+        """Who holds how much of the folder, or what is in it."""
+        if self.looking is not None:
+            self.looking.by_owner = not self.looking.by_owner
+            self.entries.clear_marks()
+            self.looking.walk(self.looking.path)
+
+    def action_order(self) -> None:
+        """By size, name, files, owner, newest."""
+        now = self.entries.sort_key if self.entries.sort_key in _ORDERS else ""
+        name = _ORDERS[(_ORDERS.index(now) + 1) % len(_ORDERS)]
+        column = next((each for each in self.entries.columns if each.key == name), None)
+        self.entries.sort_by(column, name in ("files", "newest"))
+
+    def action_more(self) -> None:
+        """Read on in this folder, for as long again."""
+        if self.looking is not None:
+            self.looking.walk(self.looking.path, more=True)
+
+    def action_again(self) -> None:
+        """Read everything again, and let the engine count."""
+        if self.looking is not None:
+            self.looking.disks_again()
+            self.looking.count()
+            self.looking.walk(self.looking.path, fresh=True)
+
+    def action_root(self) -> None:
+        """Read as root there, or not any more."""
+        if self.looking is not None:
+            self.looking.sudo = not self.looking.sudo
+            self.looking.walk(self.looking.path)
+
+    def action_cancel(self) -> None:
+        """Read no further."""
+        if self.looking is not None:
+            self.looking.cancel()
+
+    def action_remove(self) -> None:
+        """Remove the marked ones, or the one under the cursor; asked about with what goes."""
+        if self.looking is not None:
+            doing.remove(self, self.looking, self.entries.targets())
+
+    def action_prune(self) -> None:
+        """Choose what of the engine's is pruned."""
+        if self.looking is not None:
+            doing.prune(self, self.looking)
+
+    def action_tell(self) -> None:
+        """Tell users what they hold below this folder."""
+        if self.looking is not None:
+            rows = self.entries.targets() if self.looking.by_owner else []
+            doing.notify(self, self.looking, [row.owner for row in rows])
+
+    def action_host(self) -> None:
+        """Choose another host."""
+        from tui.dialogs import Choose
+
+        hosts = self.berth.sources.state.hosts.values()
+        options = [
+            (each.name, Content(printable(each.name, 60))) for each in hosts if each.state is HostState.UP
+        ]
+
+        def chosen(name: Any) -> None:
+            if name is not None:
+                self._open(name)
+
+        now = self.looking.host if self.looking is not None else ""
+        self.app.push_screen(Choose("Disks of", options, selected=now), chosen)
+
+    def action_other(self) -> None:
+        """From the disks to the tree and back."""
+        (self.entries if self.disks.has_focus else self.disks).focus()
+
+    def action_leave(self) -> None:
+        """Back; first out of marks and the filter. Nothing of ours stays on the host."""
+        field = self.query_one("#disk-input", Input)
+        if field.has_focus or field.value:
+            self._drop_filter()
+        elif self.entries.marks:
+            self.entries.clear_marks()
+        else:
+            self.dismiss(None)
+
+    def on_unmount(self) -> None:
+        """End what was begun."""
+        if self.looking is not None:
+            self.app.run_worker(self.looking.close(), group="disk-close", exit_on_error=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys are offered where they do something."""
+        looking = self.looking
+        if looking is None or not self.is_mounted:
+            return action == "leave"
+        if action in ("remove", "prune", "tell") and doing.refused(self, looking.host, quiet=True):
+            return False
+        if action == "remove":
+            return not looking.by_owner and any(doing.removable(row) for row in self.entries.targets())
+        if action == "up":
+            return looking.path != "/"
+        if action == "cancel":
+            return looking.running
+        if action == "more":
+            return looking.listing is not None and looking.listing.itself.sampled and not looking.running
+        return True
+
+    # ----------------------------------------------------------------------------------------- filter
+
+    def action_filter(self) -> None:
+        """Type what to show of the folder."""
+        field = self.query_one("#disk-input", Input)
+        field.remove_class("-hidden")
+        field.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter while it is typed."""
+        event.stop()
+        fields = {
+            each.key: Field(text=lambda row, each=each: column_text(each, row), value=each.sort)  # type: ignore[misc]
+            for each in columns.tree()
+        }
+        try:
+            self.entries.set_filter(compile_filter(event.value, fields, columns.search))
+        except FilterError as error:
+            self.query_one("#disk-state", Static).update(Content.styled(f" {error.message}", "$text-error"))
+            return
+        if self.looking is not None:
+            self._say(self.looking)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Keep the filter."""
+        event.stop()
+        self.query_one("#disk-input", Input).add_class("-hidden")
+        self.entries.focus()
+
+    def _drop_filter(self) -> None:
+        field = self.query_one("#disk-input", Input)
+        field.value = ""
+        field.add_class("-hidden")
+        self.entries.focus()
+
+
+def _itself(looking: Looking) -> str:
+    found = looking.listing
+    if found is None:
+        return ""
+    files = f"{found.itself.files:,}{'+' if found.itself.sampled else ''} files"
+    more = f", and {found.more:,} smaller ones" if found.more else ""
+    return f"{words.about(found.itself)}  {files}{more}"
+
+
+def _state(looking: Looking) -> tuple[list[str], str]:
+    """The line below: what went wrong, else how far it is."""
+    wrong = [each for each in (looking.problem, looking.disk_problem) if each]
+    if wrong:
+        return wrong, "$text-error"
+    said = []
+    found = looking.progress
+    if looking.running:
+        said.append(f"reading: {found.folders:,} folders, {found.files:,} files in {duration(found.seconds)}")
+    elif looking.listing is not None:
+        said.append(words.sure(looking.listing.scan))
+        said += words.unread(looking.listing.scan)
+    if looking.counting:
+        said.append("the engine counts")
+    elif looking.engine_problem and looking.use is None:
+        said.append(looking.engine_problem)
+    return said, "$text-muted"
+
+
+def _first_holding(looking: Looking, owner: str) -> str:
+    """The folder that holds most of what a user has."""
+    for each in looking.owners or ():
+        if each.owner == owner and each.holdings:
+            return each.holdings[0][0]
+    return ""
