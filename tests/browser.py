@@ -99,14 +99,18 @@ class Page:
     async def resize(self, width: int, height: int) -> None:
         """Pixels of the page."""
         await self.do(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
         )
 
     async def screen(self) -> str:
         """What the terminal in the page shows."""
         return str(await self.eval(_READ))
 
-    async def until(self, what: str | Callable[[str], object], *, seconds: float = 60) -> str:
+    async def until(self, what: str | Callable[[str], object], *, seconds: float = 20) -> str:
         """Wait until the terminal shows this; what it shows."""
         check = (lambda screen: what in screen) if isinstance(what, str) else what
         seen = ""
@@ -124,7 +128,10 @@ class Page:
         """Wait until a script gives what is true."""
         try:
             async with asyncio.timeout(seconds):
-                while not await self.eval(script):
+                # Between two pages there is no body yet.
+                while not await self.eval(
+                    f"(() => {{ try {{ return {script} }} catch {{ return false }} }})()"
+                ):
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise AssertionError(f"waited in vain for {script} in {self.complaints}") from None
@@ -209,7 +216,9 @@ class Browser:
         """One call of the protocol."""
         number = next(self._numbers)
         call = self._calls[number] = asyncio.get_running_loop().create_future()
-        said = {"id": number, "method": method, "params": params} | ({"sessionId": session} if session else {})
+        said = {"id": number, "method": method, "params": params} | (
+            {"sessionId": session} if session else {}
+        )
         await self._socket.send_str(json.dumps(said))
         async with asyncio.timeout(60):
             answer = await call

@@ -70,8 +70,8 @@ async def show(config: Config, request: Request) -> int:
         with _browser(url) if request.browser else contextlib.nullcontext():
             await asyncio.Event().wait()
     finally:
-        listening.close()
         await runner.cleanup()
+        listening.close()
     return 0
 
 

@@ -19,7 +19,7 @@ _HEARTBEAT = 15.0
 """Seconds after which a page that was left without a word is asked whether it is there."""
 _FAREWELL = 2.0
 """Seconds a page has to answer that it is closed."""
-_TURN = 5.0
+_TURN = 3.0
 """Seconds a new tab waits for one that is just being closed: a page that is loaded again is both."""
 _MESSAGE = 4 * 1024 * 1024
 """Bytes of one message from a page: what somebody pastes."""

@@ -41,3 +41,5 @@ async def save(app: App[Any], lines: Sequence[LogLine], targets: Sequence[Target
     else:
         said = f"{len(lines):,} line{'' if len(lines) == 1 else 's'} to {printable(str(path), 200)}"
         app.notify(said, title="Saved", markup=False, timeout=8)
+        if app.is_web:  # whoever sits before a page may have no other way to that file
+            app.deliver_binary(path, open_method="download", mime_type="text/plain")
