@@ -7,6 +7,7 @@ command lines side by side), so that each line is one write. It holds no option 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -69,7 +70,11 @@ class ActivityLog:
 
     def append(self, row: ActivityRow) -> None:
         """Put one ended run on record. A disk that is full or read-only loses the entry, never the action."""
-        line = msgspec.json.encode(row) + b"\n"
+        try:
+            line = msgspec.json.encode(row) + b"\n"
+        except UnicodeEncodeError:  # names of files may hold bytes that are no text
+            text = json.dumps(msgspec.to_builtins(row), ensure_ascii=False, default=str)
+            line = text.encode(errors="replace") + b"\n"
         with suppress(OSError), self._locked() as descriptor:
             os.write(descriptor, line)
             if os.fstat(descriptor).st_size > _TRIM_AT:
