@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from backend.errors import UsageError
-from backend.queues import words
+from backend.queues import sweeps, words
 from backend.queues.base import Submission
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ def read(asked: Asked, defaults: Defaults | None, *, interactive: bool = False) 
     indices, limit = words.array(asked.array) if asked.array else ((), 0)
     if asked.array and asked.sweep:
         raise UsageError("--array and --sweep exclude each other: a sweep is an array already.")
+    if asked.sweep:
+        sweeps.check(sweeps.sweep(asked.sweep), line)
     signal, before = _warning(asked.warn)
     return Submission(
         command=line,
@@ -121,7 +123,8 @@ def swept(job: Submission, asked: Asked) -> list[Submission]:
     if not asked.sweep:
         return [job]
     out = []
-    for point in words.sweep(asked.sweep):
+    points = sweeps.sweep(asked.sweep)
+    for point in points:
         command = point.fill(job.command)
         out.append(
             replace(
@@ -183,9 +186,15 @@ def _begin(text: str) -> datetime:
             here = now.astimezone()
             at = here.replace(hour=hour, minute=minute, second=0, microsecond=0)
             return (at if at > here else at + timedelta(days=1)).astimezone(UTC)
-        return datetime.fromisoformat(text).astimezone(UTC)
+        begin = datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise UsageError(f"begin {text!r} is no time.", hint="Write 2h, 22:00 or 2026-01-31T22:00.") from None
+    if begin <= now:
+        raise UsageError(
+            f"begin {text} is over already: here it is {now.astimezone():%Y-%m-%d %H:%M}.",
+            hint="Leave --begin out to let it start at once.",
+        )
+    return begin
 
 
 def _collisions(mounts: list[tuple[str, str, bool]]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from backend.projects import Project, Ready
 
 Say = Callable[[str], None]
+_SCRIPTS = (".sh", ".bash", ".py")
 _AGAIN = 1.0
 """Seconds until a host is asked once more that gave no answer."""
 
@@ -65,6 +66,8 @@ async def submit(
     if not job.command and not interactive and project is not None:
         raise UsageError("nothing to run is named.", hint='For example: berth run -- hello.sh "a b"')
     _check_files(asked, project, snapshot=snapshot)
+    if project is not None and not job.workdir:
+        _check_script(project, job.command)
     chosen, why = await placement.choose(config, access, host or default_host(config), job)
     if config.settings.read_only or config.host(chosen).read_only:
         raise Refused(f"run: host {chosen} is read-only.", hint="See read_only in hosts.yaml.")
@@ -119,6 +122,21 @@ async def _queued(
         "is not known.",
         hint=f"The same once more makes no second one if you add: --host {queue.host} --key {mine}",
     ) from why
+
+
+def _check_script(project: Project, command: tuple[str, ...]) -> None:
+    """A slip in a script's name is told before an image is built for it. What jobs themselves make (in
+    output/, .cache/ and the project's other folders) may be on the host alone."""
+    path = PurePosixPath(command[0]) if command else PurePosixPath()
+    if path.suffix not in _SCRIPTS or path.is_absolute():
+        return
+    made = {"output", ".cache", *(PurePosixPath(each).name for each in project.paths)}
+    if path.parts[0] in made or ".." in path.parts or (project.folder / path).exists():
+        return
+    raise NoSuchTarget(
+        f"there is no script {path} in {project.folder}.",
+        hint="It is named as it lies in the project, not in the current folder.",
+    )
 
 
 def _check_files(asked: Asked, project: Project | None, *, snapshot: bool) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from backend.errors import UsageError
 from backend.text import duration, size
@@ -22,7 +21,11 @@ _SPAN_PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw])", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604_800}
 _CLOCK = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d\d?))?(?::(\d\d?))?\Z", re.ASCII)
 _ARRAY = re.compile(r"(\d+)(?:-(\d+)(?::(\d+))?)?\Z", re.ASCII)
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z", re.ASCII)
+_OURS = frozenset(
+    f"BERTH_{name}" for name in ("JOB_ID", "JOB_NAME", "JOB_ATTEMPT", "ARRAY_ID", "ARRAY_INDEX")
+) | {"NVIDIA_VISIBLE_DEVICES"}
+"""Variables that a queue gives its jobs."""
 _AFTER = re.compile(r"(?:(ok|any|afterok|afterany):)?(\d+(?:_\d+)?)\Z", re.ASCII)
 
 
@@ -92,46 +95,6 @@ def array(text: str) -> tuple[tuple[int, ...], int]:
     if percent and not (limit.isdecimal() and 0 < int(limit) <= MAX_ARRAY):
         raise UsageError(f"array {text!r}: {limit!r} is no number of jobs at once.")
     return indices, int(limit or 0)
-
-
-class Point(NamedTuple):
-    """One combination of a sweep."""
-
-    values: tuple[tuple[str, str], ...]
-
-    def fill(self, words: Iterable[str]) -> tuple[str, ...]:
-        """`{name}` in the words of a command becomes the value."""
-        out = []
-        for word in words:
-            for name, value in self.values:
-                word = word.replace(f"{{{name}}}", value)
-            out.append(word)
-        return tuple(out)
-
-    @property
-    def label(self) -> str:
-        """`lr=0.1,seed=2`."""
-        return ",".join(f"{name}={value}" for name, value in self.values)
-
-
-def sweep(words: Sequence[str]) -> list[Point]:
-    """All combinations of `lr=0.1,0.01` `seed=1,2,3`, the last one changing fastest."""
-    axes: list[tuple[str, list[str]]] = []
-    for word in (part for each in words for part in each.split()):
-        name, equals, values = word.partition("=")
-        listed = [value for value in values.split(",") if value]
-        if not equals or not _NAME.match(name) or not listed:
-            raise UsageError(f"sweep {word!r} is not NAME=VALUE,VALUE...", hint="For example: lr=0.1,0.01")
-        if name in (each for each, _ in axes):
-            raise UsageError(f"sweep: {name} is given twice.")
-        axes.append((name, listed))
-    points = [
-        Point(tuple(zip((name for name, _ in axes), chosen, strict=True)))
-        for chosen in itertools.islice(itertools.product(*(values for _, values in axes)), MAX_ARRAY + 1)
-    ]
-    if len(points) > MAX_ARRAY:
-        raise UsageError(f"the sweep has more than {MAX_ARRAY} jobs.")
-    return points
 
 
 def after(words: Iterable[str]) -> tuple[tuple[str, str], ...]:
@@ -236,19 +199,33 @@ def _changed(key: str, value: Any) -> str:
     return f"{key} {value}"
 
 
+def variable(name: str, what: str) -> str:
+    """The name of a variable that a job may be given."""
+    if not _VARIABLE.match(name):
+        raise UsageError(
+            f"{what}: {name!r} is no name of a variable.", hint="Letters, digits and _, and no digit first."
+        )
+    if name in _OURS:
+        raise UsageError(f"{what}: {name} is set by the queue itself.", hint="Give yours another name.")
+    return name
+
+
 def pairs(words: Iterable[str]) -> dict[str, str]:
-    """`NAME=VALUE` words; `NAME` alone takes the value from berth's own environment, as docker does."""
+    """`NAME=VALUE` words; `NAME` alone takes the value from berth's own environment, where it has to be."""
     import os
 
     found: dict[str, str] = {}
     for word in words:
         name, equals, value = word.partition("=")
-        if not name or "\0" in word:
-            raise UsageError(f"env {word!r} is not NAME=VALUE.")
-        if equals:
-            found[name] = value
-        elif name in os.environ:
-            found[name] = os.environ[name]
+        variable(name, "env")
+        if "\0" in word:
+            raise UsageError(f"env {name}: no variable can hold a NUL.")
+        if not equals and name not in os.environ:
+            raise UsageError(
+                f"env {name}: it is not set here, so there is nothing to pass on.",
+                hint=f"Write {name}=VALUE.",
+            )
+        found[name] = value if equals else os.environ[name]
     return found
 
 

@@ -94,6 +94,8 @@ def test_a_warning_signal() -> None:
         Asked(command=("x",), warn="SIGKILL"),
         Asked(command=("x",), begin="later"),
         Asked(command=("x",), begin="25:00"),
+        Asked(command=("x",), begin="2020-01-31T22:00"),
+        Asked(command=("x", "{seed}"), sweep=("lr=1,2",)),
     ],
 )
 def test_what_makes_no_sense(asked: Asked) -> None:

@@ -66,6 +66,8 @@ def test_what_can_never_run_is_refused_before_its_image_is_built(berth: Berth, p
     berth("run", "--host=q1", "--gpu=9", "--script=hello.sh x", code=2)
     assert "this host can never run hello.sh: asks for 9 GPUs; this host has 4" in berth.said
     assert "building" not in berth.said
+    berth("run", "--host=q1", "--script=helo.sh x", code=4)
+    assert "there is no script helo.sh in" in berth.said and "building" not in berth.said
     berth("queue", "drain", "q1", "--yes", "--reason", "moving")
     try:
         berth("run", "--host=q1", "--gpu=0", "--script=hello.sh x", code=5)

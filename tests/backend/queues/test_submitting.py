@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from backend.errors import UsageError
+from backend.errors import NoSuchTarget, UsageError
+from backend.projects import Defaults, Project
 from backend.queues import submitting
 from backend.queues.asking import Asked
 from backend.queues.base import Unanswered
@@ -38,6 +39,33 @@ class Queue:
         if len(self.asked) <= self.lost:
             raise self.error
         return self.jobs[key]
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        ("train.sh", True),
+        ("sub/eval.py", True),
+        ("eval.py", False),
+        ("output/made_by_a_job.sh", True),
+        ("data/x.sh", True),
+        ("/opt/tool.sh", True),
+        ("nvidia-smi", True),
+        ("tran.sh", False),
+    ],
+)
+def test_a_slip_in_a_scripts_name_is_told_before_anything_is_built(
+    command: str, found: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("train.sh", "sub/eval.py"):
+        (tmp_path / name).touch()
+    project = Project(tmp_path, "p", "rp", "p", Defaults(), paths=("/mnt/data",))
+    if found:
+        submitting._check_script(project, (command, "x"))
+    else:
+        with pytest.raises(NoSuchTarget, match=f"no script {command}"):
+            submitting._check_script(project, (command,))
 
 
 async def ask(monkeypatch: pytest.MonkeyPatch, queue: Queue, said: list[str], **how: Any) -> Submitted:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from backend.errors import UsageError
 from backend.model import JobRow
-from backend.queues import words
+from backend.queues import sweeps, words
 
 GB = 1024**3
 
@@ -58,7 +58,7 @@ def test_arrays(text: str, indices: tuple[int, ...], limit: int) -> None:
 
 
 def test_a_sweep_is_every_combination() -> None:
-    points = words.sweep(["lr=0.1,0.01", "seed=1,2,3"])
+    points = sweeps.sweep(["lr=0.1,0.01", "seed=1,2,3"])
     assert [point.label for point in points] == [
         f"lr={lr},seed={seed}" for lr in ("0.1", "0.01") for seed in (1, 2, 3)
     ]
@@ -68,7 +68,34 @@ def test_a_sweep_is_every_combination() -> None:
         "1",
         "{other}",
     )
-    assert words.sweep(["a=1 b=2"])[0].values == (("a", "1"), ("b", "2"))
+    assert sweeps.sweep(["a=1 b=2"])[0].values == (("a", "1"), ("b", "2"))
+
+
+def test_what_looks_like_a_place_for_a_value_and_is_none() -> None:
+    (point, _) = sweeps.sweep(["lr=0.1,0.2"])
+    told = ["${lr}", "{{lr}}", "{{print}}", "awk '{print $1}'", '{"a": 1}', "{lr}{lr}"]
+    assert point.fill(told) == ("${lr}", "{lr}", "{print}", "awk '{print $1}'", '{"a": 1}', "0.10.1")
+    sweeps.check([point], told)
+    with pytest.raises(UsageError, match=r"\{y\} in '--seed=\{y\}' gets no value: there is lr"):
+        sweeps.check([point], ["train.sh", "--seed={y}"])
+
+
+def test_variables_of_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "secret")
+    monkeypatch.delenv("TOKNE", raising=False)
+    assert words.pairs(["A=1=2", "my.opt-x=", "TOKEN"]) == {"A": "1=2", "my.opt-x": "", "TOKEN": "secret"}
+    for said, why in (
+        ("1A=x", "no name of a variable"),
+        ("a b=x", "no name of a variable"),
+        ("=x", "no name of a variable"),
+        ("", "no name of a variable"),
+        ("TOKNE", "not set here"),
+        ("A=\0", "NUL"),
+        ("BERTH_ARRAY_INDEX=3", "set by the queue itself"),
+        ("NVIDIA_VISIBLE_DEVICES=all", "set by the queue itself"),
+    ):
+        with pytest.raises(UsageError, match=why):
+            words.pairs([said])
 
 
 def test_after_names_jobs_and_how_they_have_to_end() -> None:
@@ -110,12 +137,13 @@ def test_what_makes_no_sense_is_a_usage_error_with_a_way_out(read: object, text:
         ["lr="],
         ["1x=2"],
         ["a=1", "a=2"],
+        ["BERTH_JOB_ID=1,2"],
         ["a=" + ",".join("1" * 200)] * 1 + ["b=" + ",".join("1" * 200)],
     ],
 )
 def test_sweeps_that_are_none(said: list[str]) -> None:
     with pytest.raises(UsageError):
-        words.sweep(said)
+        sweeps.sweep(said)
 
 
 @given(st.text(max_size=30))
