@@ -49,14 +49,25 @@ async def images_build(
     lost: Annotated[
         Literal["", "go-on", "stop"], Option("what a build does when its berth is gone; else as in settings")
     ] = "",
+    sqsh: Annotated[
+        str,
+        Option("on a cluster: file or folder there that gets image.sqsh, with env.toml"),
+    ] = "",
+    job: Annotated[bool, Option("on a cluster: by a job, also where its login node has an engine")] = False,
+    partition: Annotated[str, Option("partition of the job", short="p")] = "",
+    time: Annotated[str | None, Option("how long the job may run: 2h30m")] = None,
+    cpus: Annotated[int | None, Option("logical CPUs of the job", short="c")] = None,
+    mem: Annotated[str | None, Option("memory of the job: 8 or 8g is 8 GB", short="m")] = None,
     detach: Annotated[bool, Option("do not wait: it goes on by itself", short="d")] = False,
 ) -> str:
     """Build images of recipes and of all they stand on, parents first, only what has changed.
 
-    Recipes that do not need each other are built side by side, on all hosts at once. Ctrl+C ends the builds
-    on their hosts; what was built stays, and the same again goes on from there.
+    Recipes that do not need each other are built side by side, on all hosts at once. A cluster whose login
+    node has no engine builds by a job, with the engine of a node. Ctrl+C ends the builds on their hosts; what
+    was built stays, and the same again goes on from there.
     """
     from backend.building.asking import arguments, hosts
+    from backend.building.byjob import wanted
     from backend.building.model import Request
 
     if not names:
@@ -84,6 +95,8 @@ async def images_build(
         jobs=jobs,
         builder=builder,
         lost=lost,
+        sqsh=sqsh,
+        job=wanted(partition=partition, time=time, cpus=cpus, memory=mem, job=job),
     )
     return await carry_out(ctx, request, detach=detach)
 

@@ -66,8 +66,11 @@ def arguments(words: Sequence[str]) -> dict[str, str]:
 
 def check(config: Config, request: Request) -> None:
     """Raise `Refused` for a host that is read-only, `NoSuchTarget` for a context that is not there."""
+    from backend.building import byjob
+
     for name in request.hosts:
         writable(config, config.host(name).name)
+    byjob.check(config, request)
     if request.up:
         context = config.context(request.up)
         if context.host not in request.hosts:
@@ -135,10 +138,14 @@ def told(builds: Sequence[Build]) -> str:
     done = [each for each in builds if each.state is BuildState.DONE]
     if not done:
         return f"nothing to do: {len(builds)} images are fresh"
-    names = ", ".join(f"{each.images[0]} on {each.host}" for each in done[-4:])
+    names = ", ".join(f"{each.images[0]} on {_place(each)}" for each in done[-4:])
     more = f" and {len(done) - 4} more" if len(done) > 4 else ""
     fresh = f"; {len(builds) - len(done)} were fresh" if len(builds) > len(done) else ""
     return f"built {names}{more}{fresh}"
+
+
+def _place(build: Build) -> str:
+    return f"{build.node} of {build.host}" if build.node else build.host
 
 
 async def afterwards(ctx: ActionContext, request: Request, builds: Sequence[Build]) -> None:
@@ -185,11 +192,15 @@ def table(builds: Sequence[Build]) -> list[str]:
 
 async def find_again(ctx: ActionContext) -> None:
     """Ask hosts how builds ended that nobody follows; what cannot be asked stays as it is."""
+    from backend.building import jobs
     from backend.building.following import state_of
 
     left = [each for each in records.listed(10 * records.KEPT, active=True) if _left(each)]
 
     async def one(build: Build) -> None:
+        if jobs.job_of(build) is not None:
+            await _find_job(ctx, build)
+            return
         try:
             async with asyncio.timeout(_CANCEL):
                 known = await state_of(ctx.access, build)
@@ -206,6 +217,19 @@ async def find_again(ctx: ActionContext) -> None:
     await asyncio.gather(*map(one, left))
 
 
+async def _find_job(ctx: ActionContext, build: Build) -> None:
+    """How a job ended that built; one that goes on is left alone."""
+    from backend.building import jobs
+
+    try:
+        async with asyncio.timeout(_CANCEL):
+            over = await jobs.has_ended(ctx.config, ctx.access, build)
+    except (BerthError, TimeoutError):
+        return
+    if over:
+        await follow(ctx, build, say=lambda line: None)
+
+
 def _left(build: Build) -> bool:
     return build.state is BuildState.DETACHED and bool(build.run) and not records.owned(build.order)
 
@@ -218,6 +242,7 @@ def _write(build: Build) -> None:
 
 async def follow(ctx: ActionContext, build: Build, say: Callable[[str], None] | None = None) -> Build:
     """A build until its end: by its record where a berth works on it, else from its host."""
+    from backend.building import jobs
     from backend.building.following import Following
 
     if not build.active:
@@ -233,6 +258,9 @@ async def follow(ctx: ActionContext, build: Build, say: Callable[[str], None] | 
         record.keep()
         following = Following(record, "", say or ctx.report)
         try:
+            if jobs.job_of(build) is not None:
+                await jobs.follow(ctx.config, ctx.access, record, say or ctx.report)
+                return record.build
             await following.again(ctx.access, build.host, build.run)
             end = following.outcome()
             record.update(record.build.to(BuildState.DONE, image_id=end.image))
@@ -273,7 +301,7 @@ async def _watch(ctx: ActionContext, build: Build) -> Build:
 
 async def cancel(ctx: ActionContext, build: Build) -> Build:
     """End a build, whoever works on it; how it is then. Raises `ActionFailed` where it does not end."""
-    from backend.building import remote
+    from backend.building import jobs, remote
 
     if records.owned(build.order):
         records.ask_cancel(build.id)
@@ -288,6 +316,9 @@ async def cancel(ctx: ActionContext, build: Build) -> Build:
     if not build.run:
         _write(build.to(BuildState.LOST, error="the berth that began it was killed"))
         return records.find(build.id)
+    if (found := jobs.job_of(build)) is not None:
+        await jobs.cancel(ctx.config, ctx.access, build.host, found[0])
+        return await follow(ctx, build, say=lambda line: None)
     end = await remote.cancel(await ctx.link(build.host), build.run)
     if end is None:
         raise ActionFailed(f"{build.host} does not say that build {build.id} has ended.")

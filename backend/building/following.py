@@ -64,16 +64,25 @@ class Following:
     async def events(self, conversation: remote.Remote) -> None:
         """Take in all that happens until it ends."""
         async for event in conversation.events():
-            if isinstance(event, remote.Running):
-                self._set(state=BuildState.BUILDING, run=event.id, builder=self._builder)
-                if event.joined:
-                    self.say("it is built already, for another berth of yours: joined")
-            elif isinstance(event, remote.Output):
-                for at, line in event.lines:
-                    self._hear(at, line)
-                await asyncio.sleep(0)
-            elif isinstance(event, remote.End):
-                self.end = event
+            await self.take(event)
+
+    async def take(self, event: remote.Event) -> None:
+        """One thing that happens."""
+        if isinstance(event, remote.Running):
+            self._set(state=BuildState.BUILDING, run=event.id, builder=self._builder)
+            if event.joined:
+                self.say("it is built already, for another berth of yours: joined")
+        elif isinstance(event, remote.Output):
+            for at, line in event.lines:
+                self._hear(at, line)
+            await asyncio.sleep(0)
+        elif isinstance(event, remote.End):
+            self.end = event
+
+    def replay(self) -> None:
+        """All that was heard will be heard again, from the first line on."""
+        self._again = self._seen
+        self._progress = Progress(self._builder)
 
     async def again(self, access: Access, host: str, run: str, patience: float = PATIENCE) -> None:
         """Follow a build that goes on there, over a new connection as often as one is lost."""
@@ -81,8 +90,7 @@ class Following:
         while self.end is None:
             try:
                 link = await access.link(host)
-                self._again = self._seen
-                self._progress = Progress(self._builder)
+                self.replay()
                 async with remote.talk(link, ["follow", run]) as conversation:
                     conversation.beat()
                     await self.events(conversation)

@@ -76,6 +76,8 @@ class Build(Struct, frozen=True, kw_only=True, omit_defaults=True):
     order: str
     """The builds that were asked for together have the same one."""
     host: str
+    node: str = ""
+    """Where the host is a cluster: the node whose engine has the image."""
     recipe: str
     images: tuple[str, ...] = ()
     """References it yields, the first is the one that others stand on."""
@@ -133,6 +135,17 @@ class Build(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return replace(self, state=state, **changes)
 
 
+class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the job of a cluster asks for that builds."""
+
+    partition: str = ""
+    time: float = 0.0
+    """Seconds; 0: what the partition gives."""
+    cpus: int = 1
+    memory: int = 0
+    """Bytes; 0: what the partition gives."""
+
+
 class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What `berth images build` is asked for."""
 
@@ -168,6 +181,10 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Builds on one host at a time; 0: what settings say."""
     up: str = ""
     """Context that is started again with what was built."""
+    job: Job | None = None
+    """How a cluster builds; None: by a job with what the queue gives by default, where it has no engine."""
+    sqsh: str = ""
+    """File or folder of the cluster that gets image.sqsh of the one image."""
     lost: str = ""
     """`go-on` or `stop`: what a build does when its berth is gone; empty: what settings say."""
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from backend.building import records
 from backend.building.bases import Bases, Confirm
+from backend.building.byjob import by_job
 from backend.building.glance import Glance, glance
 from backend.building.model import Build, BuildState, Request
 from backend.building.one import One
@@ -94,6 +95,8 @@ class Order:
 
     async def _glance(self, host: str) -> Glance | None:
         """Connect while recipes are read."""
+        if by_job(self._config.host(host), self.request):
+            return None
         return await glance(self._access, self._config.host(host))
 
     async def _carry_out(self, looking: Mapping[str, asyncio.Task[Glance | None]]) -> None:
@@ -140,6 +143,9 @@ class Order:
         """All recipes on one host."""
         here = {recipe.name: Record(self._build(host, recipe)) for recipe in recipes}
         self.records += here.values()
+        if by_job(self._config.host(host), self.request):
+            await self._cluster(host, recipes, list(here.values()), rendering)
+            return
         gate = asyncio.Semaphore(self._jobs if self._config.host(host).local else min(self._jobs, _CHANNELS))
         try:
             self._looks[host] = await asyncio.shield(self._looking[host])
@@ -170,6 +176,24 @@ class Order:
         for task in tasks.values():
             if not task.cancelled():
                 task.result()  # a bug is not hidden
+
+    async def _cluster(
+        self, host: str, recipes: list[Recipe], records: list[Record], rendering: Rendering
+    ) -> None:
+        """All recipes on a cluster: they are one job, and end together."""
+        from backend.building.cluster import ClusterBuild
+
+        built = ClusterBuild(self._config, self._access, self.request, self.id, host, say=self._say)
+        task = asyncio.create_task(built.run(recipes, records, rendering), name=f"build on {host}")
+        for record in records:
+            self._tasks[record.build.id] = task
+        try:
+            await asyncio.wait({task})
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        if not task.cancelled():
+            task.result()  # a bug is not hidden
 
     def _build(self, host: str, recipe: Recipe) -> Build:
         return Build(

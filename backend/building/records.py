@@ -119,7 +119,7 @@ def _now(build: Build, held: dict[str, bool]) -> Build:
         held[build.order] = owned(build.order)
     if held[build.order]:
         return build
-    if build.run and build.state in (BuildState.BUILDING, BuildState.DETACHED, BuildState.CHECKING):
+    if build.run and build.active:
         return build.to(BuildState.DETACHED)
     return build.to(BuildState.LOST, error="the berth that began it was killed", ended_at=build.created_at)
 

@@ -62,6 +62,8 @@ class End(Struct, frozen=True):
     cancelled: bool = False
     image: str = ""
     builder: str = ""
+    fresh: bool = False
+    """Nothing had to be done."""
 
 
 class Known(Struct, frozen=True):
@@ -94,8 +96,8 @@ class Remote:
             if not isinstance(found, dict):
                 continue
             if "failed" in found:
-                raise _failed(self._link.name, found["failed"])
-            if (event := _event(found)) is not None:
+                raise failure(self._link.name, found["failed"])
+            if (event := event_of(found)) is not None:
                 yield event
                 if isinstance(event, End):
                     return
@@ -207,7 +209,8 @@ async def cancel(link: Link, run: str) -> End | None:
     return None
 
 
-def _event(found: dict[str, Any]) -> Event | None:
+def event_of(found: dict[str, Any]) -> Event | None:
+    """What a line of the agent tells; None for one that makes no sense."""
     try:
         if "waiting" in found:
             return Waiting(printable(str(found["waiting"]), 100))
@@ -232,10 +235,12 @@ def _end(found: Any) -> End:
         cancelled=bool(found.get("cancelled")),
         image=str(found.get("image") or "")[:200],
         builder=str(found.get("builder") or "")[:20],
+        fresh=bool(found.get("fresh")),
     )
 
 
-def _failed(host: str, said: Any) -> ActionFailed:
+def failure(host: str, said: Any) -> ActionFailed:
+    """What the agent says went wrong, as one of our errors."""
     found: dict[str, Any] = said if isinstance(said, dict) else {}
     why = printable(str(found.get("message") or "no reason was given"), 400)
     hint = "The host's disk is full: free some room there first." if found.get("full") else ""

@@ -59,21 +59,29 @@ def secret(name: str, told: Secret) -> bytes:
 
 
 async def bring(
-    link: Link, folder: Path, to: str, *, there: bool, say: Callable[[str], None], linked: bool = False
+    link: Link,
+    folder: Path,
+    to: str,
+    *,
+    there: bool,
+    say: Callable[[str], None],
+    linked: bool = False,
+    before: str = "",
 ) -> int:
     """Make the folder `to` of a host the same as `folder`; how many bytes travelled.
 
-    `there`: whether the host has rsync. `linked`: absolute links in it stand for what they lead to. Raises
-    `ActionFailed` where a step fails, a full disk for one.
+    `there`: whether the host has rsync. `linked`: absolute links in it stand for what they lead to. `before`:
+    a folder of the host that stays as it is; what it holds already is not sent. Raises `ActionFailed` where a
+    step fails, a full disk for one.
     """
     if there and shutil.which("rsync"):
-        return await _rsync(link, folder, to, linked)
+        return await _rsync(link, folder, to, linked, (f"--link-dest={before}",) if before else ())
     missing = "this machine" if there else link.name
     say(f"{missing} has no rsync: the whole context is sent")
     return await _tar(link, folder, to, linked)
 
 
-async def _rsync(link: Link, folder: Path, to: str, linked: bool) -> int:
+async def _rsync(link: Link, folder: Path, to: str, linked: bool, more: tuple[str, ...]) -> int:
     """Compared by content, not by time: what is staged may have the size and the time of what was before.
 
     What was sent gets the time of its coming, since BuildKit takes a file of the same size and time to be the
@@ -81,7 +89,7 @@ async def _rsync(link: Link, folder: Path, to: str, linked: bool) -> int:
     """
     compress = () if link.local else ("--compress",)
     follow = ("--copy-unsafe-links",) if linked else ()
-    each = ("-rlp", "--stats", *compress, *follow)
+    each = ("-rlp", "--stats", *compress, *follow, *more)
     if await asyncio.to_thread(_large, folder, linked) <= _COMPARED:
         return await _pass(link, folder, to, *each, "--checksum", "--delete")
     small = await _pass(link, folder, to, *each, "--checksum", "--delete", f"--max-size={_SMALL}")

@@ -14,6 +14,7 @@
 
 `agent build follow RUN` goes on where somebody broke off: everything from the first line on.
 `agent build cancel RUN` ends a build. `agent build list` prints one line per build that is remembered.
+`agent build job VERB`: builds as jobs of a cluster, see `job`.
 
 What a build needs lies in ~/.cache/berth/builds, for its user alone:
     contexts/KEY/tree        the context as it was sent last: the next time only changes travel

@@ -143,14 +143,15 @@ def _message(body: bytes, status: int) -> str:
         return f"the engine answered with status {status}"
 
 
-def ask(socket: str, method: str, path: str) -> Any:
-    """The engine's answer to a small question; None for an error. Never raises."""
+def ask(socket: str, method: str, path: str, body: Any = None) -> Any:
+    """The engine's answer to a small question; None for an error, or where it says nothing. Never raises."""
     connection = EngineHttp(socket, timeout=60.0)
     try:
-        connection.request(method, path)
+        data = None if body is None else json.dumps(body)
+        connection.request(method, path, body=data, headers={"Content-Type": "application/json"})
         response = connection.getresponse()
-        data = response.read(1 << 24)
-        return json.loads(data) if response.status == 200 else None
+        answer = response.read(1 << 24)
+        return json.loads(answer) if answer and response.status in (200, 201) else None
     except (OSError, http.client.HTTPException, ValueError):
         return None
     finally:

@@ -2,7 +2,8 @@
 
 buildx      `docker buildx build`: BuildKit, with progress as JSON from 0.13 on
 buildkit    `docker build` with DOCKER_BUILDKIT=1: command lines before 23, which speak BuildKit themselves
-podman      `podman build`
+podman      `podman build`: our own, where the service works on our own images, since that can be ended in the
+            middle of a step; else through the service
 classic     the engine's own API (see `api`), which needs no program at all
 """
 
@@ -12,6 +13,8 @@ import os
 import re
 import subprocess
 from typing import Any, Dict, List, Optional, Tuple
+
+from . import api
 
 _LOOK = 10.0
 """Seconds a program has to tell its version."""
@@ -23,8 +26,12 @@ BUILDKIT = ("buildx", "buildkit")
 class Builder:
     """A way to build."""
 
-    def __init__(self, kind: str, program: str = "", json: bool = False, attests: bool = False) -> None:
+    def __init__(
+        self, kind: str, program: str = "", json: bool = False, attests: bool = False, own: bool = False
+    ) -> None:
         self.kind = kind
+        self.own = own
+        """It builds itself; else whoever listens on the socket does."""
         self.program = program
         self.json = json
         """It reports in JSON."""
@@ -37,8 +44,8 @@ class Builder:
         return self.kind != CLASSIC
 
 
-def find(engine: str, wanted: str) -> Builder:
-    """The builder to use. `engine` is docker or podman; `wanted`: auto, buildkit or classic.
+def find(engine: str, wanted: str, socket: str = "") -> Builder:
+    """The builder to use. `engine` is docker or podman, behind `socket`; `wanted`: auto, buildkit or classic.
 
     Raises LookupError where `wanted` is not here.
     """
@@ -47,7 +54,7 @@ def find(engine: str, wanted: str) -> Builder:
     if engine == "podman":
         program = next(_programs("podman"), "")
         if program:
-            return Builder("podman", program)
+            return Builder("podman", program, own=_is_own(program, socket))
         if wanted == "buildkit":
             raise LookupError("podman is not on the PATH here, which could build with secrets and mounts")
         return Builder(CLASSIC)
@@ -66,6 +73,25 @@ def _buildkit() -> Optional[Builder]:
         if own is not None and (18, 9) <= own < (23, 0):
             return Builder("buildkit", program)
     return None
+
+
+def _is_own(program: str, socket: str) -> bool:
+    """Whether podman itself works on the images that the service behind the socket has: those of one user."""
+    try:
+        if os.stat(socket).st_uid != os.getuid():
+            return False
+        done = subprocess.run(
+            [program, "info", "--format", "{{.Store.GraphRoot}}"],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_LOOK,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    root = (api.ask(socket, "GET", "/info") or {}).get("DockerRootDir")
+    return bool(root) and done.stdout.decode(errors="replace").strip() == root
 
 
 def _programs(name: str) -> Any:
@@ -102,8 +128,9 @@ def command(
     tree, dockerfile = os.path.join(spec["folder"], "tree"), os.path.join(spec["folder"], "Dockerfile")
     environment = {"DOCKER_HOST": f"unix://{socket}"}
     if builder.kind == "podman":
-        argv = [builder.program, "--url", f"unix://{socket}", "build", "--format", "docker", "--force-rm"]
-        argv += ["--pull=never"]
+        argv = [builder.program, *([] if builder.own else ["--url", f"unix://{socket}"])]
+        argv += ["build", "--format", "docker", "--force-rm", f"--pull={spec.get('pull') or 'never'}"]
+        argv += [f"--cgroup-parent=/{spec['group']}"] if spec.get("group") else []
         environment = {}
     elif builder.kind == "buildx":
         argv = [builder.program, "buildx", "build", "--builder", "default", "--load"]

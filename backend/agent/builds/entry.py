@@ -85,6 +85,10 @@ def main(words: List[str]) -> int:
             return _list()
         if len(words) == 2 and words[0] in ("follow", "cancel"):
             return _follow(Run(words[1]), Asked(), cancel=words[0] == "cancel", mode="go-on")
+        if words[:1] == ["job"]:
+            from . import job
+
+            return job.main(words[1:], _say)
     except Gone:
         return 0
     except BrokenPipeError:
@@ -106,7 +110,7 @@ def _run(asked: Asked) -> int:
         _say(run={"id": joined.name, "joined": True})
         return _follow(joined, asked, cancel=False, mode=mode)
     folder = folders.context(image)
-    builder = builders.find(str(head["kind"]), str(head.get("builder") or "auto"))
+    builder = builders.find(str(head["kind"]), str(head.get("builder") or "auto"), socket)
     _say(send={"folder": folder, "rsync": shutil.which("rsync") is not None, "builder": builder.kind})
     while True:
         found = asked.next()

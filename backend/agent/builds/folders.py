@@ -38,12 +38,16 @@ def top() -> str:
 
 def context(image: str) -> str:
     """Folder of the context of an image, made where it is missing. Raises OSError."""
-    plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", image)[:60].lstrip(".-") or "image"
-    digest = hashlib.sha256(image.encode(errors="replace")).hexdigest()[:12]
-    folder = os.path.join(top(), "contexts", f"{plain}-{digest}")
+    folder = os.path.join(top(), "contexts", key(image))
     os.makedirs(os.path.join(folder, "tree"), mode=0o700, exist_ok=True)
     os.utime(folder)  # in use: not old
     return folder
+
+
+def key(image: str) -> str:
+    """A name of a file that is this image's alone."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", image)[:60].lstrip(".-") or "image"
+    return f"{plain}-{hashlib.sha256(image.encode(errors='replace')).hexdigest()[:12]}"
 
 
 class Run:

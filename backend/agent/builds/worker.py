@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import base64
-import ctypes
 import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import threading
+import time
 from contextlib import suppress
 from typing import Any, Dict, List, Optional
 
 from ..queue.detached import detach, settle
-from . import api, builders, folders, lock
+from . import api, builders, folders, lock, service, steps
 from .builders import CLASSIC, Builder
 from .output import Output
 
 _GRACE = 10.0
 """Seconds a builder has to end by itself once it is told to."""
-_DIE_WITH_PARENT = 1
-"""prctl(2): PR_SET_PDEATHSIG."""
+_LOOK = 0.1
 _LABEL = "berth.recipe"
 _IDENTITY = re.compile(rb"^\{?.*? ---(?:>|\\u003e) ([0-9a-f]{12,64})")
 
@@ -52,16 +50,17 @@ class Worker:
         code = 1
         try:
             settle("berth-build", [held, *lock.descriptors()])
-            signal.signal(signal.SIGTERM, self._stop)
+            signal.signal(signal.SIGTERM, self.stop)
             self._run.note(pid=os.getpid())
-            end = self._build()
+            end = self.build()
             self._run.finish(end)
             folders.sweep(lambda image: api.remove_dangling(self._socket, image))
             code = 0
         finally:
             os._exit(code)  # nothing of this process belongs to who started it
 
-    def _build(self) -> Dict[str, Any]:
+    def build(self) -> Dict[str, Any]:
+        """Build, in this process; how it ended."""
         before = {tag: api.image(self._socket, tag) for tag in self._spec["tags"]}
         output = Output(self._run.output)
         secrets = ""
@@ -99,10 +98,24 @@ class Worker:
                 self._last = found[1] if found else self._last
 
             return api.build(self._socket, self._spec, say)
-        argv, environment = builders.command(self._builder, self._socket, self._spec, secrets)
+        spec = self._spec
+        if self._by_service:
+            spec = {**spec, "group": self._group}
+        argv, environment = builders.command(self._builder, self._socket, spec, secrets)
         return self._run_program(argv, environment, output)
 
+    @property
+    def _by_service(self) -> bool:
+        """Whether Podman's service builds, which goes on with a step when its client goes away."""
+        return self._builder.kind == "podman" and not self._builder.own
+
+    @property
+    def _group(self) -> str:
+        """The control group that the service shall build in."""
+        return f"berth-build-{self._run.name}"
+
     def _run_program(self, argv: List[str], environment: Dict[str, str], output: Output) -> str:
+        steps.adopt()
         try:
             self._child = child = subprocess.Popen(
                 argv,
@@ -111,11 +124,13 @@ class Worker:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **environment},
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  # this process has one thread
+                preexec_fn=service.die_with_parent,  # noqa: PLW1509  # this process has one thread
             )
         except OSError as error:
             return f"{argv[0]} cannot be started: {error.strerror or error}"
         assert child.stdout is not None
+        if self._cancelled:  # it was told to end while it was being started
+            self.stop()
         while True:
             data = os.read(child.stdout.fileno(), 65536)
             if not data:
@@ -123,10 +138,11 @@ class Worker:
             output.feed(data)
         code = child.wait()
         if self._cancelled:
+            self._end_step()
             return "cancelled"
         return f"exit status {code}" if code else ""
 
-    def _stop(self, *_: object) -> None:
+    def stop(self, *_: object) -> None:
         """SIGTERM: the builder is told to end, and soon made to. The API's ends with its connection."""
         self._cancelled = True
         if self._builder.kind == CLASSIC:
@@ -137,8 +153,18 @@ class Worker:
         child = self._child
         if child is None:
             return
-        _signal(child, signal.SIGINT)
+        if self._builder.kind == "podman" and self._builder.own:
+            threading.Thread(target=_end_steps, args=(child,), daemon=True).start()
+        else:
+            _signal(child, signal.SIGINT)
         threading.Timer(_GRACE, lambda: _signal(child, signal.SIGKILL)).start()
+
+    def _end_step(self) -> None:
+        """Nothing of a build that was cancelled goes on."""
+        if self._by_service:
+            steps.end_in(self._socket, self._group)
+        elif self._builder.kind == "podman":
+            steps.end_below(os.getpid())
 
     def _tidy(self, before: Dict[str, Dict[str, Any]], found: Dict[str, Any], failed: bool) -> None:
         """Remove what this build replaced, and what failed ones before it left; only what is ours."""
@@ -172,14 +198,16 @@ def _written(folder: str, secrets: Dict[str, str]) -> Dict[str, str]:
     return paths
 
 
+def _end_steps(child: subprocess.Popen[bytes]) -> None:
+    """Whatever step our own builder runs is killed: it fails, and cleans up. What goes on is told to end."""
+    until = time.monotonic() + _GRACE / 2
+    while child.returncode is None and time.monotonic() < until:
+        steps.end_steps(child.pid)
+        time.sleep(_LOOK)
+    _signal(child, signal.SIGINT)
+
+
 def _signal(child: subprocess.Popen[bytes], number: int) -> None:
     if child.poll() is None:
         with suppress(OSError):
             os.killpg(child.pid, number)
-
-
-def _die_with_parent() -> None:
-    """In the child: whoever kills the build's process kills the builder."""
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)

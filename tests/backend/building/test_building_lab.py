@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from backend import bundle
 from tests.backend.building.conftest import World, busy, ended, steps
 from tests.lab.machine import wait_for
 
@@ -125,16 +126,42 @@ def test_a_cancel_ends_the_build_on_its_host(world, host, builder):
     assert machine.docker("ps", "-aq") == ""
 
 
-def test_podmans_service_ends_a_cancelled_build_with_the_step_that_runs(world):
+def test_cancelled_on_podman_a_step_ends_at_once_whoever_runs_it(world):
     p1 = world.lab.host("p1")
-    world.recipe("slow", f"FROM busybox\nRUN {steps(12)}\nRUN echo after\n", berth_yaml="name: team/slow\n")
-    process = world.start("images", "build", "slow", "--host", "p1")
+    world.recipe("slow", f"FROM busybox\nRUN {steps(600)}\nRUN echo after\n", berth_yaml="name: team/slow\n")
+    process = world.start("images", "build", "slow", "--host", "p1")  # by the service, which is root's
     wait_for(lambda: any("echo t $i" in each for each in busy(p1)), "the step to run", seconds=60)
     process.send_signal(signal.SIGINT)
     ended(process)
     assert world.state_of("slow", "p1") == "cancelled"
     wait_for(lambda: not busy(p1), "the step to end", seconds=60)
-    assert "team/slow" not in p1.docker("images", "--format", "{{.Repository}}")
+
+    p1.put("/root/agent.pyz", bundle.agent_zipapp()[0])  # by Podman itself: the images are our own
+    with p1.popen(["python3", "/root/agent.pyz", "build", "run"]) as agent:
+        say(
+            agent, engine="podman", kind="podman", socket="/run/podman/podman.sock", image="own:1", digest="1"
+        )
+        heard(agent, b'"send"')
+        spec = {"tags": ["own:1"], "target": "", "platform": "", "no_cache": True}
+        spec |= {"args": {}, "labels": {}, "secrets": {}, "dockerfile": f"FROM busybox\nRUN {steps(600)}\n"}
+        say(agent, build=spec)
+        heard(agent, b'"t 1"')
+        say(agent, cancel=1)
+        assert json.loads(heard(agent, b'"end"'))["end"]["cancelled"]
+        agent.stdin.close()
+    assert not busy(p1)
+    assert p1.docker("ps", "-aq", "--external") == ""  # nothing that a build began in is left
+    assert not {"team/slow", "own"} & set(p1.docker("images", "--format", "{{.Repository}}").split())
+
+
+def say(agent, **what):
+    agent.stdin.write(json.dumps(what).encode() + b"\n")
+    agent.stdin.flush()
+
+
+def heard(agent, word):
+    """The first line with that word."""
+    return next(line for line in agent.stdout if word in line)
 
 
 def test_a_build_is_cancelled_from_elsewhere_and_listed_while_it_runs(world):
