@@ -42,6 +42,7 @@ class Tab(AppService):
         )
         self._program = program
         self._websocket = websocket
+        self._ending = False
 
     async def _open_app_process(self, width: int = 80, height: int = 24) -> Process:
         environment = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
@@ -103,9 +104,10 @@ class Tab(AppService):
 
     async def stop(self) -> None:
         """End the dashboard and all that it started: asked first, and by force where that does not help."""
-        process, self._process = self._process, None
-        if process is None:
+        process = self._process
+        if process is None or self._ending:
             return
+        self._ending = True
         try:
             async with asyncio.timeout(GRACE):
                 await self._download_manager.cancel_app_downloads(app_service_id=self.app_service_id)

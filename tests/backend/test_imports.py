@@ -13,7 +13,7 @@ import pytest
 
 import backend
 
-HEAVY = {"textual", "rich", "asyncssh", "docker", "plotext", "cryptography", "requests"}
+HEAVY = {"textual", "rich", "asyncssh", "docker", "plotext", "cryptography", "requests", "aiohttp"}
 
 
 def loaded(script: str, folder: Path) -> set[str]:
