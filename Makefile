@@ -8,7 +8,7 @@ ARGS   ?=
 # Tests at a time: they mostly wait for hosts, engines and terminals. One file stays with one worker.
 JOBS   ?= 3
 
-.PHONY: run test lab screenshots bench lint format constraints clean help
+.PHONY: run test lab screenshots bench lint format docs constraints clean help
 
 help:            ## show this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -26,7 +26,7 @@ lint: $(VENV)/.dev  ## style, types, arrows of import, Python 3.8 for the agent
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache 2>&1 | tail -n 4; test $${PIPESTATUS[0]} -eq 0
-	@$(BIN)/vermin -q -t=3.8- --no-tips --no-parse-comments backend/agent backend/sync/host backend/disk/host $(wildcard backend/toolkit/[a-z]*.py)
+	@$(BIN)/vermin -q -t=3.8- --no-tips --no-parse-comments backend/agent backend/sync/host backend/disk/host backend/ownership/host $(wildcard backend/toolkit/[a-z]*.py)
 
 format: $(VENV)/.dev  ## let ruff mend what it can
 	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
@@ -42,6 +42,9 @@ screenshots: $(VENV)/.dev  ## make screenshots/ from the lab
 bench: $(VENV)/.dev  ## our figures beside peers', measured in the same run
 	@tests/lab/setup.sh
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+docs: $(VENV)/.dev  ## write what follows from the code: docs/keys.md, docs/berth.1, tables of docs/json.md
+	@$(BIN)/python -m docs.generate
 
 constraints:     ## pin again: constraints.txt (what berth needs), constraints-dev.txt (and what working on it needs)
 	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \

@@ -73,6 +73,17 @@ def _act(argv: list[str]) -> int:
     from backend.verbrun import run_verb
     from backend.verbs import split
 
+    argv = spelled(argv)
+    _short_run()
+    verb = next((said for many in (2, 1) if (said := " ".join(words(argv)[:many])) in ALONE), None)
+    argv, rest = split(argv, words(argv), load(verb))
+    options = parser(separated=rest is not None, verb=verb).parse_args(argv)
+    gc.enable()
+    return ending.run(run_verb(options, _prepare(options), rest or ()))
+
+
+def spelled(argv: list[str]) -> list[str]:
+    """A command line with what people may leave out, and rp's words for things, as the parser wants them."""
     if words(argv)[:1] in (["run"], ["shell"], ["kill"], ["enter"]):
         from backend.projects.rpargs import translate
 
@@ -89,12 +100,11 @@ def _act(argv: list[str]) -> int:
         from backend.actions.commands import prepare
 
         prepare(argv)
-    _short_run()
-    verb = next((said for many in (2, 1) if (said := " ".join(words(argv)[:many])) in ALONE), None)
-    argv, rest = split(argv, words(argv), load(verb))
-    options = parser(separated=rest is not None, verb=verb).parse_args(argv)
-    gc.enable()
-    return ending.run(run_verb(options, _prepare(options), rest or ()))
+    if words(argv)[:1] == ["tunnel"]:
+        from backend.tunnels import spelled_out as to_hold
+
+        argv = to_hold(argv, len(argv) - len(words(argv)))
+    return argv
 
 
 def _short_run() -> None:
@@ -200,9 +210,19 @@ def _jobs(options: argparse.Namespace) -> int:
     return ending.run(show(config, request))
 
 
+def _tunnels(options: argparse.Namespace) -> int:
+    from backend import ending
+    from backend.tunnels.lists import show
+
+    config = _prepare(options)
+    watch = config.settings.interval if options.watch == 0 else options.watch
+    return ending.run(show(config, hosts=options.host, json=options.json, watch=watch))
+
+
 _RUN: dict[str, Callable[[argparse.Namespace], int]] = {
     **dict.fromkeys(LISTS, _list),
     "jobs": _jobs,
+    "tunnels": _tunnels,
     "activity": _activity,
     "doctor": _doctor,
     "serve": _serve,

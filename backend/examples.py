@@ -51,7 +51,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     # ------------------------------------------------------------------------------------- containers
     "start": (("berth start h100-1/train", "one that exists and is stopped"),),
     "stop": (
-        ("berth stop h100-1/train --grace 60", "give it a minute to end by itself"),
+        ("berth stop h100-1/train --timeout 60", "give it a minute to end by itself"),
         ("berth stop 'h100-1/eval-*' --yes", "all of a name, without asking"),
     ),
     "restart": (("berth restart work", "the container of a context"),),

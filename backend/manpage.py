@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ def roff(parser: argparse.ArgumentParser) -> str:
 def _lines(parser: argparse.ArgumentParser) -> Iterator[str]:
     every = list(pages(parser))
     first, verbs = every[0], every[1:]
-    yield ".TH BERTH 1"
+    yield '.TH BERTH 1 "" berth'
     yield ".SH NAME"
     yield "berth \\- hosts, GPUs and containers of many servers on one screen"
     yield ".SH SYNOPSIS"
@@ -65,7 +66,7 @@ def _lines(parser: argparse.ArgumentParser) -> Iterator[str]:
     yield ".SH EXIT STATUS"
     yield from _entries(_CODES)
     yield ".SH EXAMPLES"
-    yield from _examples(GENERAL)
+    yield from _examples(GENERAL, first=True)
 
 
 def _groups(parser: argparse.ArgumentParser) -> list[tuple[str, str, str]]:
@@ -82,7 +83,7 @@ def _chapter(chapter: Chapter, verbs: Sequence[Page]) -> Iterator[str]:
 
 
 def _verb(page: Page) -> Iterator[str]:
-    yield f".SS {_text(page.usage)}"
+    yield f".SS {_word(page.usage)}"
     yield from _paragraphs(page.about)
     if page.verbs:
         yield _text(f"Verbs: {', '.join(name for name, _ in page.verbs)}.")
@@ -98,9 +99,11 @@ def _entries(entries: Sequence[tuple[str, str]]) -> Iterator[str]:
         yield _text(about or "-")
 
 
-def _examples(examples: Sequence[tuple[str, str]]) -> Iterator[str]:
-    for command, what in examples:
-        yield ".PP"
+def _examples(examples: Sequence[tuple[str, str]], *, first: bool = False) -> Iterator[str]:
+    """`first`: nothing stands before them in the section."""
+    for place, (command, what) in enumerate(examples):
+        if place or not first:
+            yield ".PP"
         yield f"{_text(what[:1].upper() + what[1:])}:"
         yield ".PP"
         yield ".nf"
@@ -114,7 +117,7 @@ def _paragraphs(text: str) -> Iterator[str]:
             yield ".PP"
         lines = paragraph.split("\n")
         if any(line.startswith(" ") for line in lines):
-            yield from (".nf", *map(_text, lines), ".fi")
+            yield from (".nf", *(f"\\&{_escaped(line)}" for line in lines), ".fi")
         else:
             yield _text(" ".join(lines))
 
@@ -125,9 +128,9 @@ def _word(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """As a line of its own: a dot or a quote at its beginning is no request."""
-    escaped = _escaped(text)
-    return f"\\&{escaped}" if escaped[:1] in (".", "'") else escaped
+    """As lines of their own: a dot or a quote at the beginning of one is no request."""
+    lines = textwrap.wrap(_escaped(text), 78, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(f"\\&{line}" if line[:1] in (".", "'") else line for line in lines)
 
 
 def _escaped(text: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from backend.actions.registry import Action, Param
-from backend.model import ContainerRow, ContextRow, GpuRow, HostRow, ImageRow, JobRow, SessionRow
+from backend.model import ContainerRow, ContextRow, GpuRow, HostRow, ImageRow, JobRow, SessionRow, TunnelRow
 
 TARGETS: dict[Any, tuple[str, str]] = {
     ContainerRow: (
@@ -25,6 +25,7 @@ TARGETS: dict[Any, tuple[str, str]] = {
     JobRow: ("HOST/NUMBER", "job as HOST/NUMBER, or NUMBER where only one host has it"),
     GpuRow: ("HOST/INDEX", "GPU as HOST/INDEX"),
     ImageRow: ("IMAGE", "image by name or id, with --host where several hosts have it; or HOST/IMAGE"),
+    TunnelRow: ("ID", "tunnel by its id in berth tunnels, or by its port here"),
 }
 """How a target of each kind is written."""
 BRANCHES = {

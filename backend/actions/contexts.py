@@ -62,6 +62,10 @@ async def drift(ctx: ActionContext, row: ContextRow) -> str:
 
     engine = await ctx.engine(row.host)
     found = await bring_up.drifted(ctx, _context(ctx, row), await engine.inspect(row.container))
+    differences = [
+        {"what": each.what, "context": each.context, "container": each.container} for each in found
+    ]
+    ctx.give({"context": row.name, "container": row.container, "differences": differences})
     for each in found:
         ctx.report(f"{each.what:14} context: {each.context}   container: {each.container}")
     return f"{len(found)} differences" if found else f"{row.container} is as the context says"
@@ -153,9 +157,12 @@ async def context_use(ctx: ActionContext, row: ContextRow) -> str:
 @action(on=ContextRow, verb="context history", key="H", changes=False, bulk=False, group=GROUP)
 async def context_history(ctx: ActionContext, row: ContextRow) -> str:
     """Earlier versions of its file, and the commands that made its containers."""
+    from msgspec import to_builtins
+
     from backend.contexts import files
 
     versions = files.history(ctx.config, row.name)
+    ctx.give([to_builtins(version) for version in versions])
     for version in versions:
         ctx.report(f"{version.at:%Y-%m-%d %H:%M:%S}  {version.kind:9} {version.summary or version.path}")
     return f"{len(versions)} entries"
@@ -203,6 +210,7 @@ async def report(ctx: ActionContext, target: None) -> str:
     async with asyncio.TaskGroup() as group:
         hosts = {name: group.create_task(_on_host(ctx, name)) for name in {each.host for each in contexts}}
     wide = max((len(each.name) for each in contexts), default=0)
+    ctx.give([_as_data(context, hosts[context.host].result()) for context in contexts])
     for context in contexts:
         found = hosts[context.host].result()
         ctx.report(f"{context.name:{wide}}  {context.host:12}  {_line(context, found)}")
@@ -219,6 +227,26 @@ async def _on_host(ctx: ActionContext, host: str) -> tuple[dict[str, Any], dict[
     by_tag = {whole(tag): image for image in images for tag in image.get("RepoTags") or ()}
     by_name = {name.lstrip("/"): each for each in containers for name in each.get("Names") or ()}
     return by_tag, by_name
+
+
+def _as_data(context: Context, found: tuple[dict[str, Any], dict[str, Any]] | BerthError) -> dict[str, Any]:
+    """What the report says of one context; null where its host does not tell."""
+    from datetime import UTC, datetime
+
+    failed = isinstance(found, BerthError)
+    images, containers = ({}, {}) if isinstance(found, BerthError) else found
+    image, container = images.get(whole(context.image)), containers.get(context.container)
+    made = datetime.fromtimestamp(image["Created"], UTC) if image else None
+    return {
+        "context": context.name,
+        "host": context.host,
+        "image": context.image,
+        "image_there": None if failed else image is not None,
+        "image_created_at": made.isoformat().replace("+00:00", "Z") if made else None,
+        "container": context.container,
+        "state": "unknown" if failed else container.get("State", "unknown") if container else "missing",
+        "error": str(found) if failed else None,
+    }
 
 
 def _line(context: Context, found: tuple[dict[str, Any], dict[str, Any]] | BerthError) -> str:
