@@ -78,7 +78,7 @@ class BerthApp(App[int]):
         self._fleet_factory = fleet_factory
         self._notices: JobNotices | None = None
         self._garbage: Garbage | None = None
-        self._key_at = float("-inf")
+        self._pressed_at = float("-inf")
         self._toasts = Folding()
         self._successors = Successors()
         self.keyboard = Keyboard(self, super().on_event)
@@ -142,7 +142,7 @@ class BerthApp(App[int]):
         except Exception as error:
             self.report(error)
         if self._garbage is not None:
-            self._garbage.tidy(time.monotonic() - self._key_at)
+            self._garbage.tidy(time.monotonic() - self._pressed_at)
 
     async def on_event(self, event: events.Event) -> None:
         """Keys one after the other; remember when the last one was pressed."""
@@ -152,7 +152,7 @@ class BerthApp(App[int]):
             ):  # the last keys may outlive all screens
                 await super().on_event(event)
             return
-        self._key_at = time.monotonic()
+        self._pressed_at = time.monotonic()
         if self._garbage is not None:
             self._garbage.key_pressed()
         if self._furnished.is_set() or event.key in _ALWAYS:
@@ -215,11 +215,14 @@ class BerthApp(App[int]):
         """From now on there are connections that actions can use. After the first rows: they matter more."""
         if self.doing is not None:
             return
+        from backend.actions import commands
         from tui.access import FleetAccess
-        from tui.doing import Doing
+        from tui.doing import Doing, declared
         from tui.notices import JobNotices
         from tui.views.activity import ActivityView
 
+        declared()
+        commands.declare(self.config.settings)
         self._notices = JobNotices(self, self.config)
         self._notices.feed(self.sources.state)
         self.access = FleetAccess(fleet, self.config)
@@ -279,7 +282,7 @@ class BerthApp(App[int]):
     async def _let_keys_go_first(self) -> None:
         """While keys come one after another, numbers may wait for a moment; no key waits for numbers."""
         for _ in range(KEYS_FIRST):
-            if time.monotonic() - self._key_at > 0.06:
+            if time.monotonic() - self._pressed_at > 0.06:
                 return
             await asyncio.sleep(0.05)
 
@@ -393,10 +396,12 @@ class BerthApp(App[int]):
 
 def _keymap(config: Config) -> dict[str, str]:
     """Textual's keymap of the settings, checked against all that can be active at the same time."""
-    if not config.settings.keys:
+    if not config.settings.keys and not config.settings.commands:
         return {}
+    from backend.actions import commands
     from tui import doing, keys
     from tui.detail.lines import Lines
+    from tui.everywhere.screen import EverywhereScreen
     from tui.logs.screen import LogScreen
     from tui.logs.view import LogView
     from tui.output import OutputScreen
@@ -404,6 +409,8 @@ def _keymap(config: Config) -> dict[str, str]:
     from tui.views import all_views
     from tui.wall.screen import WallScreen
 
+    doing.declared()
+    commands.declare(config.settings)
     fleet = doing.bindings(None)
     return keys.keymap(
         config.settings.keys,
@@ -416,7 +423,9 @@ def _keymap(config: Config) -> dict[str, str]:
             (OutputScreen,),
             (WallScreen,),
             (Lines,),
+            (EverywhereScreen, Lines),
         ],
+        own=commands.OWN,
     )
 
 

@@ -3,6 +3,7 @@
 :ps @h100-1 /train   a view, of one host (or of all with a tag), filtered
 :@h100-1   :/train   the same for the view that is shown
 :sort -cpu           :columns host,name,cpu      :theme berth-light
+:each uptime         :each @gpu nvidia-smi -L
 :help   :q
 """
 
@@ -15,12 +16,13 @@ from typing import Literal
 
 from backend.errors import UsageError
 
-Verb = Literal["view", "page", "sort", "columns", "theme", "help", "quit"]
+Verb = Literal["view", "page", "sort", "columns", "theme", "help", "quit", "each"]
 
 VERBS: dict[str, tuple[Verb, str]] = {
     "sort": ("sort", "order by a column: `sort cpu`, `sort -cpu`; without one: the view's own order"),
     "columns": ("columns", "choose columns: `columns host,name,cpu`; without any: a list to choose from"),
     "theme": ("theme", "change the colours"),
+    "each": ("each", "run a command on all hosts: `each uptime`, `each @TAG uptime`"),
     "help": ("help", "all keys and commands"),
     "q": ("quit", "leave"),
     "quit": ("quit", "leave"),
@@ -54,7 +56,7 @@ class Command:
 
     verb: Verb
     argument: str = ""
-    """The view (empty: the one that is shown), the page, the column, the theme."""
+    """The view (empty: the one that is shown), the page, the column, the theme; what to run."""
     host: str | None = None
     """A host or a tag; None: not said."""
     filter: str | None = None
@@ -78,6 +80,8 @@ def parse(line: str, words: Vocabulary) -> Command:
         return Command("page", name)
     if name not in VERBS:
         raise CommandError(f"no command {name!r}{_meant(name, [*words.views, *words.pages, *VERBS])}")
+    if VERBS[name][0] == "each":
+        return Command("each", line.strip()[len(name) :].strip())
     return _verb(VERBS[name][0], line.strip().split()[1:], words)
 
 

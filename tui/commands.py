@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.content import Content
 
+from backend.errors import UsageError
 from backend.text import printable
 from tui.command_line import Command, Vocabulary, complete, parse
 from tui.keys import is_shown
@@ -19,6 +20,7 @@ from tui.views import LISTED, all_views, view_class
 
 if TYPE_CHECKING:
     from backend.actions import Action
+    from tui.app import BerthApp
     from tui.desk import Desk
 
 
@@ -75,6 +77,8 @@ def hosts_of(desk: Desk, name: str) -> frozenset[str]:
 async def _verb(desk: Desk, command: Command) -> None:
     if command.verb == "page":
         desk.app.push_screen(make(PAGES[command.argument]))
+    elif command.verb == "each":
+        _each(desk, command.argument)
     elif command.verb == "sort":
         name = command.argument
         desk.table.sort_by(desk.view.column(name.lstrip("-")) if name else None, name.startswith("-"))
@@ -92,6 +96,14 @@ async def _verb(desk: Desk, command: Command) -> None:
         show_help(desk)
     elif command.verb == "quit":
         await desk.app.action_quit()
+
+
+def _each(desk: Desk, text: str) -> None:
+    if not desk.can_act:
+        raise UsageError("not connected yet.")
+    from tui.everywhere.open import open_everywhere
+
+    open_everywhere(cast("BerthApp", desk.app), text=text)
 
 
 def palette(desk: Desk) -> Iterator[SystemCommand]:

@@ -154,6 +154,11 @@ class Doing:
         `given`: what the form is filled with.
         """
         targets = self._targets(action, rows)
+        if action.name == "each":
+            from tui.everywhere.open import open_everywhere
+
+            open_everywhere(self._app, rows)
+            return
         options = await self._options(action, targets, given)
         if options is None or not await self._agreed(action, targets):
             return
@@ -167,6 +172,11 @@ class Doing:
             return
         if action.name in BY_ACTION:
             self._app.push_screen(make(BY_ACTION[action.name]))
+            return
+        if action.on is None and action.page and action.group == OWN:
+            from tui.everywhere.open import open_own
+
+            open_own(self._app, action, options)
             return
         if action.group == "Sync" and action.name in SYNC_SCREEN:
             from tui.sync.open import open_sync
@@ -245,6 +255,14 @@ class Doing:
         self._app.run_worker(self._tell(action, [run]), group="actions", exit_on_error=False)
         return run
 
+    def begin_as(self, action: Action, options: Mapping[str, Any]) -> Run:
+        """Do something to the fleet that has a screen of its own, which says how it ends."""
+        return self.runs.start(action, None, options, ask=self, changed=self._changed)
+
+    def tell_later(self, run: Run) -> None:
+        """A toast at the end of what nobody looks at any more."""
+        self._app.run_worker(self._tell(run.action, [run]), group="actions", exit_on_error=False)
+
     def _changed(self, run: Run) -> None:
         self._app.post_message(_message(run))
 
@@ -278,6 +296,8 @@ class Doing:
         await self.runs.close()
 
 
+OWN = "Your commands"
+"""The group of what stands in settings.yaml; those for all hosts have a screen of their own."""
 SYNC_SCREEN = frozenset(
     {"sync-host", "sync-context", "push-files", "pull-files", "sync-files", "pushdir", "pulldir"}
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from textual.binding import Binding
@@ -23,11 +23,17 @@ Owner = type[Any] | Sequence[Binding]
 """A class that declares bindings, or bindings that come from elsewhere (what can be done to rows)."""
 
 
-def keymap(keys: Mapping[str, Sequence[str]], scopes: Iterable[Sequence[Owner]]) -> dict[str, str]:
+_BERTHS = frozenset({"ctrl+c", "ctrl+q", "ctrl+p"})
+"""Keys that mean the same on every screen."""
+
+
+def keymap(
+    keys: Mapping[str, Sequence[str]], scopes: Iterable[Sequence[Owner]], *, own: Collection[str] = ()
+) -> dict[str, str]:
     """Textual's keymap for the `keys` of settings.yaml: binding id to its keys, joined by commas.
 
     Each of `scopes` lists whose bindings are active at the same time. `ConfigError` names an id that is none,
-    and both actions where a changed key is already taken.
+    and both actions where a changed key, or one of the user's `own` actions, is already taken.
     """
     declared = [
         [binding for owner in scope for binding in (bindings_of(owner) if isinstance(owner, type) else owner)]
@@ -44,11 +50,11 @@ def keymap(keys: Mapping[str, Sequence[str]], scopes: Iterable[Sequence[Owner]])
         name: _normalize_key_list(",".join(given)) if given else NO_KEY + name for name, given in keys.items()
     }
     for scope in declared:
-        _check(scope, chosen)
+        _check(scope, chosen, own)
     return chosen
 
 
-def _check(scope: Sequence[Binding], chosen: Mapping[str, str]) -> None:
+def _check(scope: Sequence[Binding], chosen: Mapping[str, str], own: Collection[str]) -> None:
     """Refuse a key that two actions of one scope have, if settings brought it there."""
     taken: dict[str, str] = {}
     for binding in scope:
@@ -56,10 +62,15 @@ def _check(scope: Sequence[Binding], chosen: Mapping[str, str]) -> None:
         keys = chosen.get(name, _normalize_key_list(binding.key)).split(",")
         for key in keys:
             other = taken.setdefault(key, name)
-            if other != name and (other in chosen or name in chosen):
+            if other != name and {other, name} & (chosen.keys() | own):
                 raise ConfigError(
                     f"settings.yaml: keys: {key!r} is the key of both {other!r} and {name!r}.",
                     hint="Give one of them another key, or none: `[]`.",
+                )
+            if name in own and key in _BERTHS:
+                raise ConfigError(
+                    f"settings.yaml: keys: {key!r} of {name!r} means something else everywhere.",
+                    hint="Give it another key.",
                 )
 
 

@@ -1,0 +1,1 @@
+"""One command on many hosts, beside each other."""
