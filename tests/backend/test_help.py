@@ -55,7 +55,6 @@ def test_nothing_of_argparse_shows_through() -> None:
         text = shown(page, 80)
         for noise in ("positional arguments", "show this help message", "{auto,", "==SUPPRESS=="):
             assert noise not in text, page.words
-            )
 
 
 def test_the_overview_has_each_verb_once_in_a_chapter() -> None:
