@@ -49,6 +49,10 @@ def parser(
         from backend.verbs import add_verbs, overview
 
         declared = load(verb)
+        if verb is None:
+            from backend.actions.commands import offer
+
+            offer()
         add_verbs(verbs, declared, separated=separated, common=lambda made: _common(made, again=True))
         own = {fixed.name: fixed for fixed in VERBS}
         below = {name: short for _, name, short in overview(declared)}
@@ -256,6 +260,13 @@ VERBS = (
         "lists",
         "the tmux sessions of all hosts",
         "List all tmux sessions with what runs in them.",
+        _list,
+    ),
+    Verb(
+        "tunnels",
+        "lists",
+        "the tunnels that are open: where they lead, and what goes through",
+        "List all tunnels of this user on this machine, whichever berth holds them.",
         _list,
     ),
     Verb(

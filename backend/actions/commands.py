@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.actions.registry import ACTIONS, Action, Option, Param
-from backend.errors import UsageError
+from backend.errors import ConfigError, UsageError
 from backend.model import ContainerRow, ContextRow, GpuRow, HostRow, HostState, ImageRow, JobRow, SessionRow
 
 if TYPE_CHECKING:
@@ -90,6 +91,16 @@ def shown(command: str | tuple[str, ...]) -> str:
     import shlex
 
     return command if isinstance(command, str) else shlex.join(command)
+
+
+def offer() -> None:
+    """Declare the commands of the usual configuration, for help and completion; nothing where it is wrong."""
+    from backend.config.paths import config_dir
+    from backend.config.settings import FILE, read_settings
+
+    if not OWN:
+        with contextlib.suppress(ConfigError):
+            declare(read_settings(config_dir() / FILE), printing=True)
 
 
 def _action(name: str, own: OwnCommand, *, printing: bool) -> Action:
