@@ -43,6 +43,26 @@ unshare --map-root-user chroot "$root/r" /bin/sh /etc/rc {0}
 """What enroot does, as far as a node without it can: the root of the image, entered by its /etc/rc."""
 
 
+PYXIS = """\
+#!/bin/bash
+words=() image=''
+while [ "$1" != -- ]; do
+    case $1 in
+    --container-image=*) image=${1#*=} ;;
+    --container-*) ;;
+    *) words+=("$1") ;;
+    esac
+    shift
+done
+shift
+inside='root=$(mktemp -d); unsquashfs -quiet -no-progress -dest "$root/r" "$0"; '
+inside+='unshare --map-root-user /usr/sbin/chroot "$root/r" /bin/sh /etc/rc "$@"; rm -rf "$root"'
+[ -z "$image" ] || set -- sh -c "$inside" "$image" "$@"
+exec /usr/bin/srun "${words[@]}" -- "$@"
+"""
+"""srun as it is with the pyxis plugin: the command runs in the root of the image."""
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     parts.require("sqfstar", "unsquashfs")
@@ -125,6 +145,19 @@ def only(lab: Lab, node: str) -> None:
         lab.host("c1").run(["scontrol", "update", f"NodeName={each}", *state], check=False)
 
 
+def shell(lab: Lab, env: dict[str, str], words: str, image: str) -> str:
+    """What a shell says that is opened as a job, in an image file or an image of the node."""
+    lab.host("c1").put("/usr/local/bin/srun", PYXIS, mode=0o755)
+    where = "/home/alice/imgs/image.sqsh" if image == "sqsh" else image
+    asked = [sys.executable, "-m", "tui", "shell", "--host", "c1", "--image", where, "--time", "10m"]
+    done = subprocess.run(
+        ["script", "--quiet", "--return", "--flush", "--command", shlex.join(asked), "/dev/null"],
+        env=env, input=f"{words}; exit\n", capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    lab.host("c1").run(["rm", "/usr/local/bin/srun"])
+    return done.stdout.replace("\r\n", "\n")
+
+
 def records(env: dict[str, str], recipe: str) -> list[dict]:
     """Of builds of a recipe, the newest first."""
     files = sorted((Path(env["BERTH_STATE_DIR"]) / "builds").glob("*.json"), reverse=True)
@@ -155,6 +188,9 @@ def test_a_cluster_builds_by_a_job(
     assert "echo project" in berth(env, "images", "log", built["id"]).stdout
     if node == "n2":
         return
+    assert "entered /workspace" in (said := shell(lab, env, "echo $0; cat /tool /layers", "sqsh")), said
+    assert "tool\nbase\nproject\n" in said
+    assert "tool\nbase\nproject\n" in shell(lab, env, "cat /tool /layers", NAME)
 
     # what is fresh on the node is left alone; what changed sends only that
     done = berth(env, "images", "build", NAME, "--host", "c1")

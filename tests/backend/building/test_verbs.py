@@ -31,6 +31,9 @@ class Context:
     def report(self, line: str) -> None:
         self.said.append(line)
 
+    def give(self, data: Any) -> None:
+        self.data = data
+
 
 @pytest.fixture(autouse=True)
 def kept(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> str:
