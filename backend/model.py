@@ -697,6 +697,43 @@ class ContextRow(Struct, frozen=True, kw_only=True, gc=False):
     """Whether it is the context that was used last."""
 
 
+class TunnelRow(Struct, frozen=True, kw_only=True, gc=False):
+    """`berth tunnels`: a port of this machine that leads to one of a host, a container or a service."""
+
+    id: str
+    """Short, unique on this machine: what `berth tunnel stop` takes."""
+    host: str
+    name: str
+    """Of the container; empty: it leads to the host itself."""
+    context: str | None = None
+    service: str
+    """Its name, or the port's number."""
+    address: str
+    """`127.0.0.1:8888`, here."""
+    port: int
+    """At the other end."""
+    url: str = ""
+    """Of its page, without the token that it may need; empty where it is no page."""
+    state: str
+    """`up`, `reconnecting`, or `silent` where the berth that holds it does not answer."""
+    note: str = ""
+    """Why it is not up, or what is odd about it."""
+    received: int = 0
+    """Bytes that came from the other end."""
+    sent: int = 0
+    connections: int = 0
+    """Open now."""
+    served: int = 0
+    """Connections so far that reached the other end."""
+    failed: int = 0
+    """Connections so far that did not."""
+    since: datetime
+    holder: str = ""
+    """`dashboard` or `shell`: what kind of berth holds it."""
+    pid: int = 0
+    """Of that berth."""
+
+
 class SessionRow(Struct, frozen=True, kw_only=True, gc=False):
     """`berth sessions`."""
 

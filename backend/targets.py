@@ -30,6 +30,7 @@ from backend.model import (
     ImageRow,
     JobRow,
     SessionRow,
+    TunnelRow,
 )
 from backend.rows import RowBuilder, container_row, context_row
 from backend.text import printable
@@ -74,6 +75,8 @@ async def resolve(
         return await images(text, config, access, hosts)
     if kind is GpuRow:
         return await _seen(text, config, RowBuilder.gpus, _gpu_names)
+    if kind is TunnelRow:
+        return await _tunnels(text)
     raise UsageError(f"{text}: nothing can be done to a {kind.__name__} by name.")
 
 
@@ -303,6 +306,19 @@ async def _queue(host: HostConfig, number: str | None, config: Config, access: A
         if number is None:
             return await queue.jobs("unfinished")
         return [(await queue.detail(number)).row]
+
+
+async def _tunnels(text: str) -> list[TunnelRow]:
+    """By id, by the port here, or by a pattern of ids."""
+    from backend.tunnels import book
+
+    rows = await book.rows()
+    found = [row for row in rows if text in (row.id, row.address, row.address.rpartition(":")[2])]
+    found = found or [row for row in rows if is_pattern(text) and fnmatchcase(row.id, text)]
+    if not found:
+        known = [f"{row.id} ({row.service} of {row.context or row.host})" for row in rows]
+        raise NoSuchTarget(f"there is no tunnel {text!r}.", hint=_choices("There are", known))
+    return found
 
 
 # ------------------------------------------------------------------------------ sessions and GPUs

@@ -29,9 +29,11 @@ MODULES: tuple[str, ...] = (
     "repository",
     "private",
     "ports",
+    "tunnels",
     "environment",
     "prepare",
     "mounts",
+    "ownership",
     "run",
     "projects",
     "jobs",
@@ -65,6 +67,9 @@ ALONE: dict[str, str] = {
     "sh": "enter",
     "shell": "run",
     "sync": "sync",
+    "tunnel hold": "tunnels",
+    "tunnel open": "tunnels",
+    "tunnel stop": "tunnels",
 }
 """Verbs that people wait for, by one word or two, and the one file that declares each: the command line then
 loads no other. A test holds it against what is declared."""

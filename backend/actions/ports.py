@@ -10,9 +10,7 @@ from backend.model import ContainerRow
 
 if TYPE_CHECKING:
     from backend.actions.context import ActionContext
-
-WEB = {80, 443, 3000, 5000, 6006, 7860, 8000, 8080, 8265, 8501, 8888, 9999}
-"""Ports that usually speak HTTP: their address is shown as a link."""
+    from backend.tunnels.tunnel import Tunnel
 
 
 @action(
@@ -36,38 +34,32 @@ async def open_port(
 ) -> str:
     """Reach a port of the container from this machine, through its own host, until cancelled.
 
-    A published port is reached where the host published it, any other one at the container's own address.
-    It is bound to 127.0.0.1 here.
+    A published port is reached where the host published it, any other one at the container's own address, or
+    inside of it. It is bound to 127.0.0.1 here, and survives a lost connection. See `berth tunnel` for more.
     """
+    from backend.tunnels import asking
+
     engine = await ctx.engine(row.host)
-    address, outside, inside = where(await engine.inspect(row.id), port, row.name)
-    link = await ctx.link(row.host)
-    async with link.forward_port(address, outside, local) as here:
-        scheme = "http://" if inside in WEB else ""
-        ctx.notes["address"] = f"127.0.0.1:{here}"
-        ctx.report(
-            f"{scheme}127.0.0.1:{here} is port {inside} of {row.name} on {row.host}; cancel to close it"
-        )
-        lost = await link.closed
-    if lost is not None:
-        raise ActionFailed(
-            f"the link to {row.host} was lost: {lost}", hint="Open it again when the host is back."
-        )
-    return f"closed 127.0.0.1:{here}"
+    inside = where_inside(await engine.inspect(row.id), port, row.name)
+    target = asking.of_container(ctx.config, row.host, row.name)
+
+    def told(tunnel: Tunnel) -> None:
+        here = tunnel.row("").address
+        ctx.notes["address"] = here
+        scheme = "http://" if inside in asking.WEB else ""
+        ctx.report(f"{scheme}{here} is port {inside} of {row.name} on {row.host}; cancel to close it")
+
+    keeper = asking.keeper(ctx, target, asking.Wish(port=inside, local=local))
+    await keeper.keep(local=local, exact=bool(local), told=told)
+    return f"closed port {inside} of {row.name} on {row.host}"
 
 
-def where(found: dict[str, Any], port: int | None, name: str) -> tuple[str, int, int]:
-    """Address and port on the host that lead to a container's port, and that port.
+def where_inside(found: dict[str, Any], port: int | None, name: str) -> int:
+    """The port of a container that is meant. `found` is the engine's inspect.
 
-    `found` is the engine's inspect. Raises `UsageError` where it has to be said which one.
+    Raises `UsageError` where it has to be said which one.
     """
-    network = found.get("NetworkSettings") or {}
-    published = {
-        int(key.partition("/")[0]): bindings[0]
-        for key, bindings in (network.get("Ports") or {}).items()
-        if bindings and key.endswith("/tcp")
-    }
-    exposed = {int(key.partition("/")[0]) for key in (found.get("Config") or {}).get("ExposedPorts") or {}}
+    published, exposed = _published(found), _exposed(found)
     if port is None:
         choices = sorted(published or exposed)
         if len(choices) != 1:
@@ -76,7 +68,39 @@ def where(found: dict[str, Any], port: int | None, name: str) -> tuple[str, int,
         port = choices[0]
     if not 0 < port < 65536:
         raise UsageError(f"{port} is no port.", hint="Ports are 1 to 65535.")
-    if binding := published.get(port):
+    return port
+
+
+def known(found: dict[str, Any]) -> list[int]:
+    """The TCP ports of a container that are published, then those that its image exposes."""
+    return list(dict.fromkeys([*sorted(_published(found)), *sorted(_exposed(found))]))
+
+
+def _published(found: dict[str, Any]) -> dict[int, dict[str, str]]:
+    ports = (found.get("NetworkSettings") or {}).get("Ports") or {}
+    return {
+        int(key.partition("/")[0]): bindings[0]
+        for key, bindings in ports.items()
+        if bindings and key.endswith("/tcp")
+    }
+
+
+def _exposed(found: dict[str, Any]) -> set[int]:
+    return {
+        int(key.partition("/")[0])
+        for key in (found.get("Config") or {}).get("ExposedPorts") or {}
+        if not key.endswith(("/udp", "/sctp"))
+    }
+
+
+def where(found: dict[str, Any], port: int | None, name: str) -> tuple[str, int, int]:
+    """Address and port on the host that lead to a container's port, and that port.
+
+    `found` is the engine's inspect. Raises `UsageError` where it has to be said which one.
+    """
+    port = where_inside(found, port, name)
+    network = found.get("NetworkSettings") or {}
+    if binding := _published(found).get(port):
         address = binding.get("HostIp") or "127.0.0.1"
         return ("127.0.0.1" if address in ("0.0.0.0", "::") else address), int(binding["HostPort"]), port  # noqa: S104
     if (found.get("HostConfig") or {}).get("NetworkMode") == "host":

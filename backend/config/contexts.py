@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.config.schema import Context, HostConfig, RuntimeOptions
+from backend.config.services import services, tunnel
 from backend.config.values import (
     Value,
     choice,
@@ -211,4 +212,6 @@ _CONTEXT: dict[str, Callable[[Value], Any]] = {
     "options": lambda value: RuntimeOptions(**value.fields(_OPTIONS)),
     "profile": choice("tuned", "raw"),
     "sync": name,
+    "services": services,
+    "tunnels": list_of(tunnel),
 }

@@ -85,6 +85,22 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
     sysctls: dict[str, str] = {}
 
 
+class Service(Struct, frozen=True, kw_only=True):
+    """Something that runs in a container and is opened by a tunnel."""
+
+    command: tuple[str, ...] = ()
+    """Run without a shell; `{port}`, `{address}` and `{token}` in it are replaced. None: it is there by
+    itself, and berth starts nothing."""
+    port: int
+    """Inside the container."""
+    user: str = ""
+    """Who runs it; empty: the context's user."""
+    path: str = "/"
+    """Of its page: what is opened in a browser."""
+    ready: str = ""
+    """A path that answers once it is ready; empty: it is when it listens."""
+
+
 class Context(Struct, frozen=True, kw_only=True):
     """A host, an image, a container, and how to run it: `contexts/NAME.yaml`."""
 
@@ -125,6 +141,10 @@ class Context(Struct, frozen=True, kw_only=True):
     """Whether shells inside load the tuned environment."""
     sync: str | None = None
     """Name of a sync profile."""
+    services: dict[str, Service] = {}
+    """By name; they win over those that berth knows by itself."""
+    tunnels: tuple[str, ...] = ()
+    """What is opened with it: names of services, `PORT` or `LOCAL:PORT`."""
 
 
 class Folders(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from backend.config.schema import Service
+from backend.config.services import service
 from backend.config.values import (
     Value,
     content,
@@ -21,7 +23,7 @@ from backend.config.values import (
     word,
 )
 from backend.recipes import naming
-from backend.recipes.model import Output, RecipeConfig, Secret, Service, Staged, User
+from backend.recipes.model import Output, RecipeConfig, Secret, Staged, User
 
 FILE = "berth.yaml"
 MOST_ID = 2**32 - 2
@@ -208,10 +210,11 @@ def _secret(value: Value) -> Secret:
 
 
 def _service(value: Value) -> Service:
-    found = value.fields({"command": list_of(content), "port": port, "user": word, "path": word})
-    if missing := next((key for key in ("command", "port") if not found.get(key)), ""):
-        raise value.fail(f"`{missing}` is missing.", hint="Write `command: [...]` and `port: 8080`.")
-    return Service(**found)
+    """What a recipe declares is started by berth: nothing else runs in its container."""
+    found = service(value)
+    if not found.command:
+        raise value.fail("`command` is missing.", hint="Write `command: [...]` and `port: 8080`.")
+    return found
 
 
 def _output(value: Value) -> Output:

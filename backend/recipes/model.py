@@ -21,6 +21,8 @@ from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
+from backend.config.schema import Service
+
 PRE_RUN = "/usr/local/lib/berth/pre-run"
 """In the image of a workspace with such a hook: what runs as root whenever a container of it starts."""
 DIGEST_LABEL = "berth.recipe.digest"
@@ -97,19 +99,6 @@ class Secret(Struct, frozen=True, kw_only=True):
     """On this machine."""
     env: str = ""
     """Name of a variable of the environment of berth."""
-
-
-class Service(Struct, frozen=True, kw_only=True):
-    """Something that runs in a container of the image and is opened by a tunnel."""
-
-    command: tuple[str, ...]
-    """Run without a shell; `{port}` and `{token}` in it are replaced."""
-    port: int
-    """Inside the container."""
-    user: str = ""
-    """Who runs it; empty: the image's own user."""
-    path: str = "/"
-    """Of its page: what is opened in a browser."""
 
 
 class Output(Struct, frozen=True, kw_only=True):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from backend.config import Context
-from backend.errors import ActionFailed, NoSuchTarget
-from backend.recipes.model import Service
+from backend.config.schema import Service
+from backend.errors import ActionFailed, NoSuchTarget, Refused
 from backend.text import printable
 from backend.workspaces import kept, services
 
@@ -44,8 +44,14 @@ class Place(Struct, frozen=True):
     service: Service
     container: str
     """Its id."""
-    shares_network: bool = False
-    """Whether the container has the network of its host: then a service listens on loopback alone."""
+    loopback: bool = False
+    """Whether it is to listen on loopback alone: where that of the host is the container's too, and where the
+    tunnel reaches into the container anyway."""
+
+    @property
+    def process(self) -> str:
+        """The service that it is a page of."""
+        return services.SAME.get(self.name, self.name)
 
     @property
     def user(self) -> str:
@@ -62,16 +68,24 @@ class Ended(ActionFailed):
         """Its last lines, printable."""
 
 
-async def begin(engine: EngineClient, place: Place) -> Running:
-    """The service as it runs, started where it does not. Raises `ActionFailed` with its last lines."""
+async def begin(engine: EngineClient, place: Place, *, start: bool = True) -> Running:
+    """The service as it runs, started where it does not. Raises `ActionFailed` with its last lines.
+
+    Without `start`, `Refused` where it does not run.
+    """
     found = await _ask(engine, place, "find", str(place.service.port))
     words = _answer(found, place)
     if words[0] == "runs":
-        token = words[3] if len(words) > 3 else kept.token(place.context, place.name)
+        token = words[3] if len(words) > 3 else kept.token(place.context, place.process)
         return Running(int(words[1]), int(words[2]), token, new=False)
+    if not start:
+        raise Refused(
+            f"{place.name} does not run in {place.context.container}, and starting it is not allowed here.",
+            hint="berth or the host is read-only.",
+        )
     token, port = secrets.token_urlsafe(24), int(words[1])
-    kept.keep(place.context, place.name, token)
-    address = "127.0.0.1" if place.shares_network else "0.0.0.0"  # noqa: S104  # of the container alone
+    kept.keep(place.context, place.process, token)
+    address = "127.0.0.1" if place.loopback else "0.0.0.0"  # noqa: S104  # of the container alone
     values = {"port": str(port), "address": address, "token": token}
     command = [services.filled(word, values) for word in place.service.command]
     env = {"BERTH_PORT": str(port), "BERTH_ADDRESS": address, "BERTH_TOKEN": token, "JUPYTER_TOKEN": token}
@@ -99,7 +113,7 @@ async def end(engine: EngineClient, place: Place) -> None:
 async def _ask(
     engine: EngineClient, place: Place, verb: str, *words: str, env: dict[str, str] | None = None
 ) -> ExecResult:
-    argv = ["sh", "-c", services.script("service"), "berth-service", verb, place.name, *words]
+    argv = ["sh", "-c", services.script("service"), "berth-service", verb, place.process, *words]
     return await engine.exec(place.container, argv, user=place.user, workdir=place.context.workdir, env=env)
 
 

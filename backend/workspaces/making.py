@@ -90,7 +90,7 @@ async def write(
     """Make the context. `data`: full path on the host; `owner`: UID:GID there; `count`: its GPUs."""
     name = name_for(config, recipe, link.name, asked.context)
     inner = list(dict.fromkeys([*_tcp(recipe), *(each.port for each in recipe.config.services.values())]))
-    inner = inner or [each.port for each in services.usual().values()]
+    inner = inner or list(dict.fromkeys(each.port for each in services.usual().values()))
     outer = await free_ports(config, link, inner)
     labels = {WORKSPACE_LABEL: recipe.name, SERVICES_LABEL: services.label(recipe.config.services)}
     values: dict[str, Any] = {

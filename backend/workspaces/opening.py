@@ -2,49 +2,44 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from backend import backoff
-from backend.actions.ports import where
-from backend.errors import (
-    ActionFailed,
-    BerthError,
-    EngineError,
-    HostError,
-    HostKeyChanged,
-    HostKeyUnknown,
-    LoginRefused,
-    NoSuchTarget,
-)
+from msgspec.structs import replace
+
+from backend.errors import ActionFailed, BerthError, EngineError, NoSuchTarget
+from backend.tunnels import ways
+from backend.tunnels.keeping import SAME_CAUSE, Keeper, Reached, Told, reached_by
+from backend.tunnels.tunnel import Far, Tunnel
 from backend.workspaces import inside, kept, services
 from backend.workspaces.inside import Place, Running
 
 if TYPE_CHECKING:
     from backend.actions.context import ActionContext
     from backend.config import Context
-    from backend.link import Link
-
-_FINAL = (LoginRefused, HostKeyChanged, HostKeyUnknown)
-_SAME_CAUSE = 3.0
-"""Seconds between the end of a command and that of the link, or the container, which ended it."""
+    from backend.engine import EngineClient
 
 
 async def look(ctx: ActionContext, context: Context, name: str) -> tuple[Place, dict[str, Any]]:
     """The service's place, and the engine's inspect. Raises `ActionFailed` where no container runs."""
     service = services.find(context, name)
     engine = await ctx.engine(context.host)
-    where_ = f"{context.container} on {context.host}"
+    where = f"{context.container} on {context.host}"
+    again = f"berth up {context.name}" if _is_kept(ctx, context) else ""
     try:
         found = await engine.inspect(context.container)
     except NoSuchTarget:
-        raise NoSuchTarget(f"{where_} is not there.", hint=f"Make it with: berth up {context.name}") from None
+        raise NoSuchTarget(f"{where} is not there.", hint=f"Make it with: {again}" if again else "") from None
     if not (found.get("State") or {}).get("Running"):
-        raise ActionFailed(f"{where_} does not run.", hint=f"Start it with: berth up {context.name}")
+        start = again or f"berth start {context.host}/{context.container}"
+        raise ActionFailed(f"{where} does not run.", hint=f"Start it with: {start}")
     shares = (found.get("HostConfig") or {}).get("NetworkMode") == "host"
     return Place(context, name, service, found["Id"], shares), found
+
+
+def _is_kept(ctx: ActionContext, context: Context) -> bool:
+    """Whether it is one of the configuration, and not made up for a container that has none."""
+    return any(each.name == context.name for each in ctx.config.contexts)
 
 
 async def end(ctx: ActionContext, context: Context, name: str) -> str:
@@ -55,130 +50,116 @@ async def end(ctx: ActionContext, context: Context, name: str) -> str:
 
 
 async def hold(ctx: ActionContext, context: Context, name: str, *, local: int, browser: bool) -> str:
-    """Start or find the service, and forward it until cancelled or until it ends. It outlives us."""
-    opening = _Opening(ctx, context, name, local, browser)
-    attempt = 0
-    while True:
-        lost: BerthError
-        try:
-            lost = await opening.once()
-            attempt = 0
-        except _FINAL:
-            raise
-        except inside.Ended as error:
-            for line in error.said:
-                ctx.report(line)
-            raise
-        except (HostError, EngineError) as error:
-            if not opening.began:
-                raise
-            lost = error
-        attempt += 1
-        if attempt == 1:
-            ctx.report(f"{context.host} is lost: {lost.message} {name} is opened again when it is back.")
-        cause = lost if isinstance(lost, HostError) else HostError(lost.message)
-        await asyncio.sleep(backoff.delay(cause, attempt))
+    """Start or find the service, and forward it until it is stopped or ends. It outlives us."""
+
+    def told(tunnel: Tunnel) -> None:
+        ctx.report(tunnel.url)
+        ctx.notes["address"] = tunnel.row("").address
+        if browser and not keeper.began:
+            show(tunnel)
+
+    keeper = ServiceKeeper(ctx, context, name)
+    try:
+        await keeper.keep(local=local, told=told)
+    except inside.Ended as error:
+        for line in error.said:
+            ctx.report(line)
+        raise
+    return f"{name} of {context.name} is closed here; it runs on in its container"
 
 
-class _Opening:
-    """One service that is held open, over one link after another."""
+def show(tunnel: Tunnel) -> None:
+    """Open its page in the browser; the token is not in the browser's arguments."""
+    import webbrowser
 
-    def __init__(self, ctx: ActionContext, context: Context, name: str, local: int, browser: bool) -> None:
-        self._ctx = ctx
-        self._context = context
-        self._name = name
-        self._local = local
-        self._browser = browser
-        self.began = False
-        """Whether it was open once: from then on a lost host is waited for."""
-        self._url = ""
+    webbrowser.open(tunnel.page or f"http://{tunnel.row('').address}/")
+
+
+class ServiceKeeper(Keeper):
+    """A tunnel to a service, which is started in its container where it does not run."""
+
+    def __init__(self, ctx: ActionContext, context: Context, name: str) -> None:
+        service = services.find(context, name)
+        kept_context = context.name if _is_kept(ctx, context) else None
+        far = Far(host=context.host, service=name, container=context.container, context=kept_context)
+        super().__init__(ctx, far, service.port)
+        self.path, self.ready_path = service.path, service.ready
+        self._context, self._service = context, service
+        self._place: Place | None = None
         self._running: Running | None = None
 
-    async def once(self) -> HostError:
-        """Forward over one link; why that was lost. Raises `ActionFailed` when the service ends."""
-        place, found = await look(self._ctx, self._context, self._name)
-        engine = await self._ctx.engine(self._context.host)
-        running = await self._begin(place)
-        address, outside, _ = where(found, running.port, self._context.container)
-        link = await self._ctx.link(self._context.host)
-        async with _reached(link, address, outside, self._wanted(place), self._ctx) as here:
-            self._tell(place, running, here)
-            end = asyncio.create_task(inside.ended(engine, place, running))
-            closed = asyncio.ensure_future(link.closed)
-            try:
-                await asyncio.wait({end, closed}, return_when=asyncio.FIRST_COMPLETED)
-                if not closed.done() and end.exception() is not None:
-                    await asyncio.wait({closed}, timeout=_SAME_CAUSE)
-                if closed.done():
-                    return closed.result() or HostError(f"the link to {link.name} was closed.")
-            finally:
-                for task in (end, closed):
-                    task.cancel()
-                await asyncio.gather(end, closed, return_exceptions=True)
-        raise await self._ended(end)
-
-    async def _begin(self, place: Place) -> Running:
-        """The service; after a lost link only the same one counts."""
-        engine = await self._ctx.engine(self._context.host)
-        running = await inside.begin(engine, place)
+    async def reach(self) -> Reached:
+        """Start or find the service, and the way to it."""
+        place, found = await look(self.ctx, self._context, self.far.service)
+        engine = await self.ctx.engine(self.far.host)
+        if not place.loopback and await _only_inside(engine, found, place):
+            place = replace(place, loopback=True)
+        running = await inside.begin(engine, place, start=self._may_start())
         if running.token:
-            self._ctx.secrets.add(running.token)
+            self.ctx.secrets.add(running.token)
+        self._tell(running)
+        link = await self.ctx.link(self.far.host)
+        way = ways.ContainerWay(link, engine, found, running.port, self.far.container)
+        await way.find()
+        self._place, self._running = place, running
+        return reached_by(way, link, running.port, running.token)
+
+    def _may_start(self) -> bool:
+        config = self.ctx.config
+        return not (config.settings.read_only or config.host(self.far.host).read_only)
+
+    def _tell(self, running: Running) -> None:
+        """After a lost link only the same one counts."""
         if self._running is not None and running.new:
-            self._ctx.report(f"{self._name} had ended meanwhile, and was started again")
+            self.ctx.report(f"{self.far.service} had ended meanwhile, and was started again")
         elif self._running is None:
             said = "started" if running.new else "runs already: found"
-            self._ctx.report(f"{self._name} in {self._context.container}: {said}")
-        self._running = running
-        return running
+            self.ctx.report(f"{self.far.service} in {self.far.container}: {said}")
 
-    def _wanted(self, place: Place) -> int:
-        return self._local or place.service.port
+    def address(self, tunnel: Tunnel, reached: Reached) -> str:
+        """Of its page, with its token where it takes one."""
+        values = {"token": reached.token, "port": str(reached.port), "address": ways.LOOPBACK}
+        path = services.filled(self._service.path, values)
+        url = f"http://{ways.LOOPBACK}:{tunnel.local_port}/{path.lstrip('/')}"
+        if (
+            reached.token
+            and reached.token not in url
+            and services.wants_token(self.far.service, self._service)
+        ):
+            url += f"{'&' if '?' in url else '?'}token={reached.token}"
+        return url
 
-    def _tell(self, place: Place, running: Running, here: int) -> None:
-        path = services.filled(
-            place.service.path, {"token": running.token, "port": str(running.port), "address": "127.0.0.1"}
-        )
-        url = f"http://127.0.0.1:{here}/{path.lstrip('/')}"
-        if running.token and running.token not in url and services.wants_token(place.name, place.service):
-            url += f"{'&' if '?' in url else '?'}token={running.token}"
-        if url != self._url:
-            self._ctx.report(url)
-            self._ctx.notes["address"] = f"127.0.0.1:{here}"
-        else:
-            self._ctx.report(f"{place.name} is open again")
-        self._local, self._url = here, url
-        if self._browser and not self.began:
-            import webbrowser
+    def page(self, url: str) -> str:
+        """A file that only this user can read, as all can see a browser's arguments."""
+        return kept.page(self._context, self.far.service, url)
 
-            webbrowser.open(kept.page(self._context, place.name, url))
-        self.began = True
-
-    async def _ended(self, end: asyncio.Task[str | None]) -> BerthError:
-        """Why it is over: the container was stopped, or the service ended by itself."""
-        error = end.exception()
-        if error is not None or end.result() is None:
-            engine = await self._ctx.engine(self._context.host)
-            with suppress(BerthError):  # a moment passes between the end of its processes and its own
-                await engine.wait(self._context.container, timeout=_SAME_CAUSE)
-        await look(self._ctx, self._context, self._name)
-        if error is not None:
-            return error if isinstance(error, BerthError) else EngineError(str(error))
-        where_ = f"{self._context.container} on {self._context.host}"
-        return inside.Ended(f"{self._name} in {where_} has ended.", said=end.result() or "")
-
-
-@asynccontextmanager
-async def _reached(
-    link: Link, address: str, port: int, wanted: int, ctx: ActionContext
-) -> AsyncIterator[int]:
-    """A port here: the one that is wanted, else a free one; on this machine the published one itself."""
-    if link.local and address == "127.0.0.1":
-        yield port
-        return
-    async with AsyncExitStack() as stack:
+    async def ended(self, reached: Reached) -> BerthError | None:
+        """The service ended by itself, or its container was stopped."""
+        assert self._place is not None and self._running is not None
+        engine = await self.ctx.engine(self.far.host)
+        last: str | None = None
+        error: BaseException | None = None
         try:
-            here = await stack.enter_async_context(link.forward_port(address, port, wanted))
-        except ActionFailed as error:
-            ctx.report(f"{error.message} Another one is used.")
-            here = await stack.enter_async_context(link.forward_port(address, port, 0))
-        yield here
+            last = await inside.ended(engine, self._place, self._running)
+        except BerthError as failed:
+            error = failed
+        if last is None:
+            with suppress(BerthError):  # a moment passes between the end of its processes and its own
+                await engine.wait(self._context.container, timeout=SAME_CAUSE)
+        await look(self.ctx, self._context, self.far.service)
+        if error is not None:
+            raise error if isinstance(error, BerthError) else EngineError(str(error))
+        where = f"{self.far.container} on {self.far.host}"
+        return inside.Ended(f"{self.far.service} in {where} has ended.", said=last or "")
+
+
+async def _only_inside(engine: EngineClient, found: dict[str, Any], place: Place) -> bool:
+    """Whether the tunnel reaches into the container anyway: then nobody else needs to reach the service."""
+    ports = (found.get("NetworkSettings") or {}).get("Ports") or {}
+    if ports.get(f"{place.service.port}/tcp"):
+        return False
+    probed = await ways.probe(engine, place.container, place.service.port)
+    return bool(probed.tool)
+
+
+__all__ = ["ServiceKeeper", "Told", "end", "hold", "look", "show"]

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import msgspec
 
 from backend.config import Context
+from backend.config.schema import Service
 from backend.errors import NoSuchTarget, UsageError
-from backend.recipes.model import Service
 
 WORKSPACE_LABEL = "berth.workspace"
 SERVICES_LABEL = "berth.services"
@@ -36,21 +36,32 @@ def usual() -> dict[str, Service]:
     """What is there without being declared."""
     return {
         "jupyter": _usual("jupyter", 8888),
+        "lab": _usual("lab", 8888, "/lab"),
         "airflow": _usual("airflow", 8080),
         "tensorboard": _usual("tensorboard", 6006),
     }
 
 
+def _missing(package: str) -> str:
+    return f"Put it there: pip install {package}. Of a workspace, requirements.txt needs the line: {package}"
+
+
+SAME = {"lab": "jupyter"}
+"""Services that are pages of another one: there is one process for both."""
 MISSING = {
-    "jupyter": "requirements.txt needs the line: jupyterlab",
-    "airflow": "requirements.txt needs the line: apache-airflow",
-    "tensorboard": "requirements.txt needs the line: tensorboard",
+    "jupyter": _missing("jupyterlab"),
+    "lab": _missing("jupyterlab"),
+    "airflow": _missing("apache-airflow"),
+    "tensorboard": _missing("tensorboard"),
 }
 """What to do where the program of a usual service is not in the image."""
 
 
 def of(context: Context) -> dict[str, Service]:
-    """The services of a context: the usual ones, and those that its label declares, which win."""
+    """The services of a context: the usual ones, those that its label declares, and those of its file.
+
+    The latter win.
+    """
     text = context.options.labels.get(SERVICES_LABEL, "")
     try:
         declared = _DECODER.decode(text) if text else {}
@@ -59,7 +70,7 @@ def of(context: Context) -> dict[str, Service]:
             f"context {context.name}: its label {SERVICES_LABEL} cannot be read: {error}.",
             hint="Mend it with: berth context edit",
         ) from None
-    return usual() | declared
+    return usual() | declared | context.services
 
 
 def find(context: Context, name: str) -> Service:
@@ -68,7 +79,8 @@ def find(context: Context, name: str) -> Service:
     if name not in known:
         raise NoSuchTarget(
             f"{context.name} has no service {name!r:.60}.",
-            hint=f"It has: {', '.join(known)}. Others are declared in container/berth.yaml: `services:`.",
+            hint=f"It has: {', '.join(known)}. Others are declared under `services:` in its file, or in "
+            "container/berth.yaml.",
         )
     if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii() or len(name) > 60:
         raise UsageError(f"a service cannot be called {name!r:.80}.", hint="Letters, digits, - and _.")
@@ -83,7 +95,11 @@ def label(services: Mapping[str, Service]) -> str:
 def wants_token(name: str, service: Service) -> bool:
     """Whether its page is opened with the token."""
     words = " ".join(service.command)
-    return name == "jupyter" or any(each in words for each in _TOKENS) or "jupyter" in service.command[0]
+    return (
+        SAME.get(name, name) == "jupyter"
+        or any(each in words for each in _TOKENS)
+        or "jupyter" in words.split(" ")[0]
+    )
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:

@@ -1,6 +1,7 @@
 # A service in a container, asked for as whoever runs it.
 #
-#   find NAME PORT              prints "runs PID PORT TOKEN" or "free PORT", the next one that nobody has
+#   find NAME PORT              prints "runs PID PORT TOKEN" or "free PORT", the next one that nobody has;
+#                               Jupyter is found too where somebody started it by hand
 #   start NAME PORT COMMAND...  starts it; prints its PID once it listens. 3: it ended; 4: it does not listen
 #   watch NAME PID              waits for its end; prints the end of what it said
 #   stop NAME                   ends it. 5: it does not run
@@ -37,7 +38,21 @@ pause() {
 }
 
 said() {
-    tail -n 15 "$folder/log"
+    [ ! -f "$folder/log" ] || tail -n 15 "$folder/log"
+}
+
+value() { # KEY FILE: a number or text of a JSON file
+    sed -n 's/.*"'"$1"'": *"\{0,1\}\([A-Za-z0-9_-]*\).*/\1/p' "$2" | head -n 1
+}
+
+by_hand() { # Jupyter that somebody started: sets `pid`, `port` and `token`
+    [ "$name" = jupyter ] || return 1
+    for file in "${JUPYTER_RUNTIME_DIR:-${XDG_DATA_HOME:-${HOME:-/}/.local/share}/jupyter/runtime}"/*server-*.json; do
+        [ -O "$file" ] || continue
+        pid=$(value pid "$file") port=$(value port "$file") token=$(value token "$file")
+        began "${pid:-none}" && [ -n "$port" ] && listens "$port" && return 0
+    done
+    return 1
 }
 
 find() { # PORT
@@ -45,7 +60,12 @@ find() { # PORT
         echo "runs $pid $port $(tr '\0' '\n' < "/proc/$pid/environ" 2> /dev/null | sed -n 's/^BERTH_TOKEN=//p')"
         return
     fi
-    port=$1
+    wanted=$1
+    if by_hand; then
+        echo "runs $pid $port $token"
+        return
+    fi
+    port=$wanted
     while listens "$port"; do
         port=$((port + 1))
         [ "$port" -lt 65536 ] || port=1024
@@ -88,7 +108,9 @@ start() { # PORT COMMAND...
 }
 
 watch() { # PID
-    while runs && [ "$pid" = "$1" ]; do sleep 2; done
+    began "$1" || return 0
+    first=$now
+    while began "$1" && [ "$now" = "$first" ]; do sleep 2; done
     said
 }
 
