@@ -19,7 +19,7 @@ run: $(VENV)/.run  ## open the dashboard (make run ARGS="--config DIR")
 test: $(VENV)/.dev  ## install missing system packages, check the code, run every test (ARGS go to pytest)
 	@tests/lab/setup.sh
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.dev  ## style, types, arrows of import, Python 3.8 for the agent
 	@$(BIN)/ruff check .
