@@ -36,7 +36,7 @@ def figures(*, quick: bool = False) -> list[Figure]:
         starts = _measure(host, "starts", 3 if quick else 15)
         return [
             *_starts(starts),
-            *_releases(lab, statistics.median(starts["docker"]), 10 if quick else 60, 3 if quick else 10),
+            *_releases(lab, statistics.median(starts["docker"]), 10 if quick else 150, 3 if quick else 10),
             *_crowd(host, 20 if quick else 200),
             *_long_line(host),
         ]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Dict, Optional, Sequence, Tuple
 from ..loop import Loop, Timer
 from . import waiting as standing
 from .crew import Crew
+from .disk import Disk
 from .doorbell import Doorbell
 from .enginelink import EngineLink
 from .errors import QueueError
@@ -46,6 +47,8 @@ _DEAF = 2.0
 """Seconds between two looks at the database while nobody can ring."""
 _QUIET = 1.0
 """Seconds after a look until memory that it took is given back."""
+_NOISY = 30.0
+"""Seconds for which that waits where there is always something to look at."""
 _CHECK = 300.0
 """Seconds between two looks whether what runs still does, in case its end was told and not heard."""
 _LONGEST = 60.0
@@ -80,7 +83,9 @@ class Keeper:
         self._renewed = time.monotonic()
         self._memory = Memory()
         self._retention = Retention(self._loop, place, self._fault)
+        self._disk = Disk(self._loop, place, self._fault)
         self._quiet: Optional[Timer] = None
+        self._noisy_since = 0.0
 
     def run(self) -> None:
         """Keep the queue until nothing is left to do. The lock is free afterwards, or somebody else's."""
@@ -119,6 +124,11 @@ class Keeper:
         if not self._dirty:
             self._dirty = True
             self._loop.post(self._look)
+
+    def _written(self) -> None:
+        """What the engine told is in the database."""
+        self._disk.sync()
+        self.changed()
 
     def _hang_bell(self) -> None:
         """Listen; where that does not work (a full disk), look by ourselves until it does."""
@@ -171,8 +181,14 @@ class Keeper:
         while self._dirty:
             self._dirty = False
             await self._one_look()
+        now = time.monotonic()
         if self._quiet is None:
-            self._quiet = self._loop.later(_QUIET, self._give_back)
+            self._noisy_since = now
+        elif now - self._noisy_since > _NOISY:
+            return
+        else:
+            self._quiet.cancel()
+        self._quiet = self._loop.later(_QUIET, self._give_back)
 
     def _check(self) -> None:
         self._loop.later(_CHECK, self._check)
@@ -182,6 +198,7 @@ class Keeper:
     def _give_back(self) -> None:
         self._quiet = None
         try:
+            self._disk.quiet()
             if self._whole:
                 self._retention.quiet(lambda: self._store)
         except (QueueError, sqlite3.Error) as error:
@@ -229,7 +246,8 @@ class Keeper:
                 self._loop, self._engine, self._store, self._tidy, self._machines.utilisation
             )
             crew.fault = self._fault
-            crew.on_change = self.changed
+            crew.on_change = self._written
+            self._store.leave_checkpoints()
             self._whole = False
         return self._store, self._crew
 

@@ -19,6 +19,8 @@ _LOCK = "queue.lock"
 
 _PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -256")
 """The cache is kilobytes, and small: the system has the same pages."""
+_PATIENT = "PRAGMA wal_autocheckpoint = 16000"
+"""Pages: 64 MB of log, if nobody ever has time."""
 
 
 class Base:
@@ -31,6 +33,7 @@ class Base:
         self.queue_id = ""
         """8 hexadecimal digits; another database has another one."""
         self._bound = 0
+        self._patient = False
         self.notice = ""
         """What people should know: that a broken database was set aside."""
 
@@ -84,7 +87,7 @@ class Base:
         self._place.check()
         try:
             # never made here: it would have another mode
-            address = f"file:{_escaped(self._place.database)}?mode=rw"
+            address = f"file:{escaped(self._place.database)}?mode=rw"
             connection = sqlite3.connect(address, timeout=BUSY, isolation_level=None, uri=True)
             self._connection = connection
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
@@ -92,6 +95,8 @@ class Base:
                 raise self._too_new(version)
             for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}").fetchall()
+            if self._patient:
+                connection.execute(_PATIENT)
             if version < schema.SCHEMA:
                 self._set_up()
             self._inode = (found.st_dev, found.st_ino)
@@ -230,11 +235,26 @@ class Base:
             raise self._failed(error) from None
 
     @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
-        """A transaction on the database that is in use now."""
-        self._ready()
-        with self._transaction() as connection:
-            yield connection
+    def _change(self, soft: bool = False) -> Iterator[sqlite3.Connection]:
+        """A transaction on the database that is in use now.
+
+        `soft`: it is not waited for until it is on the disk; it is there with the next change that is not
+        soft, whoever makes it, or with `disk.sync`. For what the engine tells again after a power cut.
+        """
+        before = self._ready()
+        if soft:
+            before.execute("PRAGMA synchronous = NORMAL")
+        try:
+            with self._transaction() as connection:
+                yield connection
+        finally:
+            if soft and self._connection is before:
+                before.execute("PRAGMA synchronous = FULL")
+
+    def leave_checkpoints(self) -> None:
+        """Let somebody else carry the log over into the database, which takes its time: see `disk`."""
+        self._patient = True
+        self._ready().execute(_PATIENT)
 
     def _undone(self) -> None:
         """A transaction was rolled back: what was remembered from inside it never happened."""
@@ -266,7 +286,7 @@ class Base:
         self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
-def _escaped(path: str) -> str:
+def escaped(path: str) -> str:
     """The path in a URI, as far as SQLite cares."""
     for character in "%?#":
         path = path.replace(character, f"%{ord(character):02x}")

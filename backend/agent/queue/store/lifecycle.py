@@ -97,7 +97,7 @@ class Lifecycle(Rows):
 
     def started(self, number: int, attempt: int, container: str, now: float) -> Job:
         """Its container runs. The same once more changes nothing. Raises IllegalError."""
-        with self._change():
+        with self._change(soft=True):
             job, _, _ = self._attempt(number, attempt)
             if job.state == RUNNING:
                 if job.container != container:
@@ -123,7 +123,7 @@ class Lifecycle(Rows):
         """
         if state not in ENDED:
             raise IllegalError(f"{state} is no end.")
-        with self._change():
+        with self._change(soft=True):
             job, failures, _ = self._attempt(number, attempt)
             what = {"exit_code": exit_code, "state": state, "container": job.container}
             text = _end_text(state, exit_code, error)
@@ -238,7 +238,7 @@ class Lifecycle(Rows):
         if changed:
             # thousands at a time: each is made when it is written
             rows = ((one, plain(reasons[one][:1000]), expected.get(one), one) for one in changed)
-            with self._change() as connection:
+            with self._change(soft=True) as connection:
                 connection.executemany(
                     "INSERT OR REPLACE INTO waits SELECT ?, ?, ? FROM jobs WHERE id = ? "
                     "AND state IN ('queued', 'held')",
