@@ -1,0 +1,249 @@
+"""`berth each` and `berth do` on three real sshds: output, ends, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from backend.access import StandaloneAccess
+from backend.actions import commands
+from backend.cli import main
+from backend.config import Settings, load
+from backend.everywhere.run import KEEP, Everywhere
+from backend.everywhere.wish import Wish, choose
+from tests.backend.everywhere.conftest import Bed, alive
+
+THREE = ("h0", "h1", "h2")
+
+
+@pytest.fixture(autouse=True)
+def _places(places: Path):
+    yield
+    commands.declare(Settings())
+
+
+def until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.02)
+
+
+async def soon(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(60):
+        while not true():
+            await asyncio.sleep(0.02)
+
+
+def test_streams_exit_codes_and_placeholders(capfd, bed: Bed):
+    code = main(["each", "--", 'echo {host}; echo "to {user}:{port}" >&2; cat; [ {host} != h1 ] || exit 7'])
+    out, err = capfd.readouterr()
+    for number, server in enumerate(bed.servers):
+        own = [line for line in out.splitlines() if line.startswith(f"h{number}: ")]
+        assert own == [
+            f"h{number}: h{number}",
+            f"h{number}: to {os.environ.get('USER', 'root')}:{server.port}",
+        ]
+    assert code == 1
+    assert [line.split()[:2] for line in err.splitlines()] == [
+        ["HOST", "EXIT"],
+        ["h0", "0"],
+        ["h1", "7"],
+        ["h2", "0"],
+    ]
+
+
+def test_words_are_taken_as_they_are_and_one_word_is_a_line(capfd):
+    assert main(["each", "--host", "h0", "--", "printf", "<%s>", "a b", "$HOME", "*", "it's !\\n", ""]) == 0
+    assert capfd.readouterr().out == "h0: <a b><$HOME><*><it's !\\n><>\n"
+    assert main(["each", "--host", "h0", "--", "printf '<%s>' a b | tr a x; cd /; pwd"]) == 0
+    assert capfd.readouterr().out == "h0: <x><b>/\n"
+    assert main(["each", "--host", "h0", "--", "no-such-program"]) == 1
+    assert "no-such-program" in capfd.readouterr().out
+
+
+def test_json_has_one_object_per_host_and_folding_works_in_a_pipe(capfd):
+    assert main(["each", "--json", "--", "printf 'a\\nb'; [ {host} = h2 ] && echo c; exit 0"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert [(each["host"], each["exit_code"], each["output"]) for each in found] == [
+        ("h0", 0, ["a", "b"]),
+        ("h1", 0, ["a", "b"]),
+        ("h2", 0, ["a", "bc"]),
+    ]
+    assert main(["each", "--show", "folded", "--tag", "t0", "t1", "--", "echo same"]) == 0
+    out = capfd.readouterr().out.splitlines()
+    assert out[0].startswith("── h0, h1 (2) · exit 0") and out[1:] == ["same"]
+
+
+def test_a_host_that_is_away_is_named_and_the_others_are_shown(capfd, bed: Bed, tmp_path, monkeypatch):
+    text = (bed.config / "hosts.yaml").read_text()
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/hosts.yaml").write_text(text.replace(f"sshport: {bed.servers[1].port}", "sshport: 1"))
+    code = main(["--config", str(tmp_path / "config"), "each", "--", "echo here"])
+    out, err = capfd.readouterr()
+    assert code == 3 and sorted(out.split("\n")) == ["", "h0: here", "h2: here"]
+    assert "h1    unreachable" in err and "refuses connections" in err
+    assert main(["each", "--host", "h9", "--", "true"]) == 4
+    assert main(["--read-only", "each", "--", "true"]) == 5
+    assert main(["each"]) == 2
+
+
+def test_it_can_run_here_once_for_each_host(capfd, bed: Bed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["each", "--local", "--parallel", "1", "--", "echo {port} $PWD"]) == 0
+    out = capfd.readouterr().out.splitlines()
+    assert out == [f"h{number}: {server.port} {tmp_path}" for number, server in enumerate(bed.servers)]
+
+
+async def everywhere(line: str, hosts: tuple[str, ...] = THREE, **more) -> Everywhere:
+    config = load()
+    async with StandaloneAccess(config) as access:
+        made = Everywhere(config, access, Wish((line,), hosts, **more))
+        await made.run()
+    return made
+
+
+async def test_a_slow_host_holds_up_nobody_and_output_comes_while_it_runs(tmp_path):
+    config = load()
+    heard: list[tuple[str, str]] = []
+
+    async def hear(run, lines):
+        heard.extend((run.host, line) for line in lines)
+
+    async with StandaloneAccess(config) as access:
+        line = f"echo first; [ {{host}} = h1 ] && until [ -e {tmp_path}/go ]; do sleep 0.05; done; echo last"
+        made = Everywhere(config, access, Wish((line,), THREE), heard=hear)
+        running = asyncio.create_task(made.run())
+        await soon(lambda: [made.runs[at].ok for at in (0, 2)] == [True, True])
+        assert ("h1", "first") in heard and ("h1", "last") not in heard and made.runs[1].state == "running"
+        (tmp_path / "go").touch()
+        assert await running == 0 and ("h1", "last") in heard
+
+
+async def test_endless_output_is_bounded_and_ended_with_all_it_started(tmp_path):
+    line = f'echo $$ >>{tmp_path}/pids; (trap "" TERM; echo $$ >>{tmp_path}/pids; sleep 1000 & wait) & yes'
+    made = await everywhere(line, ("h0", "h1"), timeout=1.0)
+    assert {run.state for run in made.runs} == {"timeout"}
+    assert all(0 < run.output._held <= KEEP and run.output.dropped for run in made.runs)
+    pids = [int(word) for word in (tmp_path / "pids").read_text().split()]
+    assert len(pids) == 4
+    await soon(lambda: not any(map(alive, pids)))
+
+
+async def test_what_is_left_in_the_background_stays_and_holds_nothing_up(tmp_path):
+    made = await everywhere(f"sleep 1000 & echo $! >{tmp_path}/pid; echo started", ("h0",))
+    assert made.runs[0].ok and [*made.runs[0].output.lines] == ["started"]
+    pid = int((tmp_path / "pid").read_text())
+    assert alive(pid)
+    os.kill(pid, signal.SIGKILL)
+
+
+async def test_an_account_that_runs_nothing_says_so(tmp_path):
+    from tests.backend.sshd import Sshd
+
+    server = Sshd(tmp_path / "closed", ForceCommand="echo go away; exit 1").start()
+    try:
+        config = load()
+        held = tuple(server.host(name="h0") if host.name == "h0" else host for host in config.hosts)
+        import msgspec
+
+        config = msgspec.structs.replace(config, hosts=held)
+        async with StandaloneAccess(config) as access:
+            made = Everywhere(config, access, Wish(("uptime",), ("h0", "h1")))
+            assert await made.run() == 1
+        assert made.runs[0].state == "failed" and "go away" in made.runs[0].error and made.runs[1].ok
+    finally:
+        server.stop()
+
+
+def berth(*words: str) -> subprocess.Popen[str]:
+    argv = [sys.executable, "-m", "tui", *words]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_ctrl_c_and_a_killed_berth_leave_nothing_running(bed: Bed, tmp_path, how):
+    pids = tmp_path / "pids"
+    line = f"echo came; (echo $$; exec sh -c 'echo $$; sleep 1000') >>{pids} & sleep 1000"
+    child = berth("each", "--show", "folded", "--", line)
+    until(lambda: bed.pids(pids, 6))
+    child.send_signal(how)
+    out, _ = child.communicate(timeout=60)
+    until(lambda: not any(map(alive, bed.pids(pids, 6))))
+    if how is signal.SIGINT:
+        assert child.returncode == 130
+        assert "── h0, h1, h2 (3) · cancelled" in out and "came" in out
+
+
+def own(bed: Bed, tmp_path: Path, text: str) -> str:
+    folder = tmp_path / "own"
+    folder.mkdir(exist_ok=True)
+    (folder / "hosts.yaml").write_text((bed.config / "hosts.yaml").read_text())
+    (folder / "settings.yaml").write_text(text)
+    return str(folder)
+
+
+def test_commands_of_ones_own_are_verbs(capfd, bed: Bed, tmp_path, monkeypatch):
+    config = own(
+        bed,
+        tmp_path,
+        """\
+commands:
+  again:
+    command: echo again {service} on {host}; exit {code}
+    danger: true
+    params: {service: {default: nginx}, code: {type: int, default: 0}}
+  everyone: {on: everywhere, command: [echo, "{host}", $HOME], reads: true}
+  mine: {runs: laptop, command: 'echo {host} $BERTH_HOST {file}', params: {file: {type: path, default: ~/x}}}
+""",
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    berth_ = ["--config", config, "do"]
+    assert main([*berth_, "again", "h0"]) == 5  # nobody to ask
+    assert "Run again on h0?" in capfd.readouterr().err
+    assert main([*berth_, "again", "h0", "h1", "--yes", "--service", "a'b; id", "--code", "4"]) == 4
+    out, err = capfd.readouterr()
+    assert sorted(out.splitlines()) == ["h0: again a'b; id on h0", "h1: again a'b; id on h1"]
+    assert err.count("exit code 4") == 2
+    assert main([*berth_, "everyone", "--only", "h[01]", "--read-only"]) == 0
+    assert sorted(capfd.readouterr().out.splitlines()) == ["h0: h0 $HOME", "h1: h1 $HOME"]
+    assert main([*berth_, "mine", "h2"]) == 0
+    assert capfd.readouterr().out == f"h2 h2 {tmp_path}/x\n"
+    assert main([*berth_, "again", "h0", "--yes", "--read-only"]) == 5
+
+
+def test_a_secret_is_in_no_arguments_and_no_log(bed: Bed, tmp_path):
+    config = own(
+        bed,
+        tmp_path,
+        f"""\
+commands:
+  token:
+    command: 'echo "got $BERTH_TOKEN"; touch {tmp_path}/on; until [ -e {tmp_path}/go ]; do sleep 0.05; done'
+    params: {{token: {{type: secret}}}}
+""",
+    )
+    argv = [sys.executable, "-m", "tui", "--config", config, "do", "token", "h0", "--json"]
+    child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    child.stdin.write("hunter2-xyzzy\n")
+    child.stdin.flush()
+    until((tmp_path / "on").exists)
+    shown = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    (tmp_path / "go").touch()
+    assert json.loads(child.communicate(timeout=60)[0])[0]["output"] == ["got hunter2-xyzzy"]
+    assert not any(b"hunter2-xyzzy" in each for each in shown)
+    state = [path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file()]
+    assert state and not any(b"hunter2-xyzzy" in each for each in state)
+
+
+def test_reads_and_hosts_are_those_of_the_configuration():
+    assert choose(load())[0] == THREE
