@@ -163,12 +163,16 @@ def missing_rows(rows: Iterable[ImageRow], book: RecipeBook) -> list[ImageRow]:
 
 
 def _recipe(image: Image, book: RecipeBook) -> str | None:
-    """The recipe that an image says it was built from, else the one that yields one of its names."""
-    if label := image.labels.get(RECIPE_LABEL):
+    """The recipe that an image says it was built from, else the one that yields one of its names.
+
+    What was built on an image by hand has that one's labels, and a name that no recipe yields: it has none.
+    """
+    label = image.labels.get(RECIPE_LABEL)
+    facts = book.recipes.get(label or "")
+    own = {whole(tag) for tag in image.tags} if facts is not None or book.yields else set()
+    if label and (facts is None or not facts.images or not own or not own.isdisjoint(facts.images)):
         return label
-    if not book.yields:
-        return None
-    return next((found for tag in image.tags if (found := book.yields.get(whole(tag)))), None)
+    return next((found for name in sorted(own) if (found := book.yields.get(name))), None)
 
 
 def _freshness(

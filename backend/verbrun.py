@@ -29,9 +29,9 @@ async def run_verb(args: argparse.Namespace, config: Config, rest: Sequence[str]
     action = ACTIONS[args.action]
     if args.read_only:
         config = replace(config, settings=replace(config.settings, read_only=True))
-    if config.settings.read_only:
-        refuse_read_only(action, None, config)
     options = options_of(action, args, rest)
+    if config.settings.read_only:
+        refuse_read_only(action, None, config, options)
     talk = Talk(action, json=getattr(args, "json", False), yes=getattr(args, "yes", False))
     options |= {param.name: talk.secret(param) for param in action.params if param.option.secret}
     async with StandaloneAccess(config) as access:

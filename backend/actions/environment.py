@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Annotated
 
 from backend.actions.registry import Option, action
@@ -42,7 +43,7 @@ async def showenvs(ctx: ActionContext, row: ContainerRow) -> str:
     from backend import toolkit
 
     engine = await ctx.engine(row.host)
-    script = toolkit.source("showenvs.py")
+    script = _bounded(toolkit.source("showenvs.py"), TIMEOUT)
     for python in PYTHONS:
         async with asyncio.timeout(TIMEOUT):  # what is called python may be anything
             done = await engine.exec(row.id, [python, "-c", script])
@@ -58,6 +59,12 @@ async def showenvs(ctx: ActionContext, row: ContainerRow) -> str:
     raise ActionFailed(
         f"{row.name} on {row.host} has no Python.", hint="Only containers with Python can be asked."
     )
+
+
+def _bounded(script: str, seconds: float) -> str:
+    """A program of Python that ends after a while whatever happens: engines leave a process that nobody waits
+    for."""
+    return f"import signal; signal.alarm({math.ceil(seconds)})\n{script}"
 
 
 def _runs(row: ContainerRow) -> bool:

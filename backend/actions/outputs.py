@@ -42,14 +42,15 @@ async def image_sqsh(
     """Make image.sqsh of an image, in the form of enroot, and env.toml beside it.
 
     The file is written on the image's host, where squashfs-tools 4.5 or newer has to be. The same image gives
-    the same bytes. It is read back before it gets its name.
+    the same bytes. It is read back before it gets its name. One that is there already is replaced after a yes.
     """
     from backend.outputs import sqsh
 
-    if check:
-        await check_keys(ctx, await ctx.engine(row.host), row.id, "image")
     link = await ctx.link(row.host)
     place = sqsh.file_of(row.recipe or row.name.rpartition(":")[0] or row.short_id, into)
+    await sqsh.may_write(link, place, ctx.confirm)
+    if check:
+        await check_keys(ctx, await ctx.engine(row.host), row.id, "image")
     ctx.report(f"writing {place} on {row.host}")
     made = await sqsh.make(
         link, ctx.config.host(row.host), row.id, place, compression=compression, progress=ctx.progress

@@ -8,6 +8,8 @@ from backend.actions.registry import Option, action
 from backend.text import printable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from backend.actions.context import ActionContext
     from backend.repository.git import Repository
     from backend.repository.links import Forge
@@ -110,6 +112,7 @@ async def images_branch(
     branch = branch_name(name, getpass.getuser())
     if recipe is None:
         new.check(name, "cluster")
+        await _agreed(ctx, name, list(graph.recipes), top)
     await repository.ask("switch", "--create", branch)
     ctx.report(f"branch {branch}")
     if recipe is None:
@@ -128,6 +131,18 @@ async def images_branch(
         )
         ctx.report(f"wrote {written} on {host}")
     return f"edit {folder}, then: berth images build {name}"
+
+
+async def _agreed(ctx: ActionContext, name: str, known: list[str], top: Path) -> None:
+    """A project that is not there is made only after a yes: its name may be a slip. Raises `Refused`."""
+    from difflib import get_close_matches
+
+    from backend.errors import Refused
+
+    close = get_close_matches(name, known, 1)
+    meant = f" Did you mean {printable(close[0], 100)!r}?" if close else ""
+    if not await ctx.confirm(f"There is no project {name} in {top}.{meant} Make it?"):
+        raise Refused(f"there is no project {name}: nothing was made.", hint=meant.strip())
 
 
 async def _distance(ctx: ActionContext, repository: Repository) -> None:

@@ -48,8 +48,11 @@ def label(target: Any) -> str:
 def refuse_read_only(
     action: Action, target: Any, config: Config, options: Mapping[str, Any] | None = None
 ) -> None:
-    """Raise `Refused` where settings, the target's host or a host that an option names forbid changes."""
-    if not action.changes:
+    """Raise `Refused` where settings, the target's host or a host that an option names forbid changes.
+
+    What is only to be shown (`--dry-run`) is never refused.
+    """
+    if not action.changes or (options or {}).get("dry_run"):
         return
     if config.settings.read_only:
         raise Refused(

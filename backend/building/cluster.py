@@ -23,7 +23,7 @@ from backend.text import printable, size
 from backend.whole import whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from backend.actions.context import Access
     from backend.building.rendering import Rendering
@@ -43,6 +43,7 @@ class ClusterBuild:
     def __init__(
         self, config: Config, access: Access, request: Request, order: str, host: str, *,
         say: Callable[[str], None],
+        confirm: Callable[[str], Awaitable[bool]],
     ) -> None:  # fmt: skip
         self._config = config
         self._access = access
@@ -50,6 +51,7 @@ class ClusterBuild:
         self._order = order
         self._host = host
         self._say = say
+        self._confirm = confirm
         self._wanted = request.job or Wanted()
         self.job = ""
         """Its number; empty until the queue took it."""
@@ -83,6 +85,10 @@ class ClusterBuild:
             _no_secrets(made)
             record.update(replace(record.build, images=made.tags))
         link = await self._access.link(self._host)
+        if into := self._into(rendered[-1]):
+            from backend.outputs import sqsh
+
+            await sqsh.may_write(link, into, self._confirm)
         folder = await self._bring(link, rendered, records)
         follows = [
             Following(record, _text(made), self._voice(record), source=str(recipe.file or ""))

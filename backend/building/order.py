@@ -57,6 +57,7 @@ class Order:
         self._config = config
         self._access = access
         self._say = say
+        self._confirm = confirm
         self._bases = Bases(config, access, confirm, pull=request.pull)
         settings = config.settings.images
         self._jobs = request.jobs or settings.jobs
@@ -183,7 +184,9 @@ class Order:
         """All recipes on a cluster: they are one job, and end together."""
         from backend.building.cluster import ClusterBuild
 
-        built = ClusterBuild(self._config, self._access, self.request, self.id, host, say=self._say)
+        built = ClusterBuild(
+            self._config, self._access, self.request, self.id, host, say=self._say, confirm=self._confirm
+        )
         task = asyncio.create_task(built.run(recipes, records, rendering), name=f"build on {host}")
         for record in records:
             self._tasks[record.build.id] = task

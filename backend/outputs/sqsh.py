@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from backend.config.schema import HostConfig
-from backend.errors import ActionFailed
+from backend.errors import ActionFailed, Refused
 from backend.link import Link
 from backend.outputs import toml
 from backend.outputs.remote import ask
 from backend.recipes.model import Output
+from backend.text import printable, size
 
 Compression = Literal["zstd", "gzip", "lzo", "lz4", "xz"]
 
@@ -65,6 +66,17 @@ async def make(
         image=str(done["id"]),
         left_out=tuple(map(str, done.get("left_out") or ())),
     )
+
+
+async def may_write(link: Link, path: str, confirm: Callable[[str], Awaitable[bool]]) -> None:
+    """Ask before a file that is there already is replaced. Raises `Refused`."""
+    found = await ask(link, {"do": "there", "path": path})
+    if found["size"] is None:
+        return
+    there = printable(str(found["path"]), 400)
+    question = f"{there} on {link.name} is there already ({size(int(found['size']))}). Replace it?"
+    if not await confirm(question):
+        raise Refused(f"{there} on {link.name} stays as it is.", hint="Name another one, or say --yes.")
 
 
 async def describe(link: Link, made: Made, output: Output) -> str:

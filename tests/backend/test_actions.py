@@ -165,6 +165,19 @@ async def test_read_only_refuses_what_changes_and_lets_look(declare, config, per
     assert result.ok and ran == ["inspect"]
 
 
+async def test_read_only_lets_what_is_only_to_be_shown(declare, perform):
+    ran = []
+
+    async def tidy(ctx, row, *, dry_run: Annotated[bool, Option("only show what would be done")] = False):
+        """Tidy."""
+        ran.append(dry_run)
+
+    config = Config(directory=Path("/x"), settings=Settings(read_only=True))
+    (shown,) = await perform(declare(tidy), [target()], {"dry_run": True}, config)
+    (done,) = await perform(declare(tidy), [target()], {"dry_run": False}, config)
+    assert shown.ok and isinstance(done.error, Refused) and ran == [True]
+
+
 async def test_an_action_that_no_longer_applies_says_so(declare, perform):
     async def stop(ctx, row):
         """Stop."""

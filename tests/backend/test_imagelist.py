@@ -183,6 +183,14 @@ def test_why_an_image_is_stale_is_said():
     assert "newer" in reasons["nameless"]
 
 
+def test_what_was_built_on_an_image_by_hand_is_not_its_recipe_s():
+    book = RecipeBook.of([facts("base")])
+    inherited = replace(image("mine:1", number=4), labels=built("base", "2").labels)
+    rows = rows_of(host("h1", **images(inherited)), book=book)
+    assert [(row.recipe, row.state) for row in rows] == [(None, None)]
+    assert [row.name for row in missing_rows(rows, book)] == ["base:latest"]
+
+
 def test_a_podman_id_and_a_docker_id_of_one_image_are_the_same():
     book = RecipeBook.of([facts("base"), facts("torch", "base")])
     base = built("base")

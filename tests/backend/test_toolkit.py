@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -117,3 +118,10 @@ def test_remprivate_shows_what_it_would_do_and_refuses_what_it_does_not_know():
         ).returncode
         == 2
     )
+
+
+def test_what_asks_for_the_frameworks_ends_also_when_nobody_waits_any_more():
+    from backend.actions.environment import _bounded
+
+    done = subprocess.run([sys.executable, "-c", _bounded("import time; time.sleep(600)", 0.5)], check=False)
+    assert done.returncode == -signal.SIGALRM

@@ -19,6 +19,7 @@ from backend.building.model import Build, BuildState, Request, Step
 from backend.building.records import Record
 from backend.config import Context
 from backend.errors import EngineError
+from backend.imagelines import ImageLine
 from backend.imagerows import RecipeBook, RecipeFacts
 from backend.images.look import ImageFacts, Layer
 from backend.model import FleetState, ImageRow
@@ -32,6 +33,7 @@ from tui.detail import imagefacts
 from tui.dialogs import Choose, Confirm
 from tui.forms import Form
 from tui.output import OutputScreen
+from tui.views.imagecells import state
 from tui.views.images import ImagesView
 
 
@@ -127,6 +129,31 @@ async def test_it_fits_every_terminal(tmp_path: Path, size: tuple[int, int]) -> 
         assert all(width_of(((line, ""),)) <= size[0] for line in board.text.splitlines())
         await board.press("t")
         assert "alice/torch" in board.text
+
+
+async def test_what_an_image_is_to_its_recipe_is_not_cut_at_80_columns(tmp_path: Path) -> None:
+    async with dashboard(fleet(), tmp_path, size=(80, 24)) as board:
+        await board.press("6")
+        await learn(board, book(torch="12/120"))
+        assert "▸ building 12/120" in board.text
+        assert "· missing never built" in board.text
+        texts = [text_of(state(line(reason))) for reason in REASONS]
+        assert [text.removeprefix("~ stale ") for text in texts] == [
+            "Dockerfile", "files", "arguments or names", "what it stands on", "base is another image now",
+        ]  # fmt: skip
+
+
+REASONS = (
+    "its Dockerfile has changed",
+    "its files have changed",
+    "its arguments or names have changed",
+    "what it stands on has changed",
+    "base is another image now",
+)
+
+
+def line(reason: str) -> ImageLine:
+    return ImageLine(name="a:1", id="1", recipe="a", state="stale", reason=reason)
 
 
 async def test_filters_know_images(tmp_path: Path) -> None:

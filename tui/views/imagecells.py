@@ -49,11 +49,17 @@ def state(line: ImageLine) -> Cell:
         return cells.EMPTY
     style = STYLES.get(line.state, "")
     word = (f"{SIGNS.get(line.state, '')} {line.state}", style)
-    return (
-        (word, (f" {printable(line.reason, 200)}", "" if line.state == "building" else "dim"))
-        if (line.reason)
-        else (word,)
-    )
+    if not line.reason:
+        return (word,)
+    return (word, (f" {printable(_short(line.reason), 200)}", "" if line.state == "building" else "dim"))
+
+
+def _short(reason: str) -> str:
+    """What has changed, without the words that say so: the column is narrow, the details have all of it."""
+    for end in (" has changed", ", have changed", " have changed"):
+        if reason.endswith(end):
+            return reason.removesuffix(end).removeprefix("its ")
+    return reason
 
 
 def users(line: ImageLine) -> Cell:

@@ -70,10 +70,10 @@ class ImagesView(ListView):
         return (
             words("image", "IMAGE", 26, lambda r: r.name, cell=name, grow=4),
             words("id", "ID", 12, lambda r: r.id[:12], cell=_id, priority=6),
-            figures("size", "SIZE", 7, _size, lambda r: r.size, priority=1),
+            figures("size", "SIZE", 7, _size, lambda r: r.size, priority=2),
             figures("created", "CREATED", 8, _age, lambda r: r.created_at, priority=3),
             words("hosts", "HOSTS", 16, lambda r: " ".join(r.hosts), cell=hosts, grow=3),
-            words("state", "STATE", 14, state_text, cell=state, grow=3, priority=2),
+            words("state", "STATE", 21, state_text, cell=state, grow=3, priority=1),
             words("used", "USED BY", 14, lambda r: " ".join(r.used_by), cell=users, grow=3, priority=4),
             words("recipe", "RECIPE", 12, lambda r: r.recipe, grow=1, priority=5),
             words("git", "GIT", 16, self._git, grow=2, priority=9, optional=True),

@@ -47,6 +47,8 @@ def _do(asked: Dict[str, Any]) -> Dict[str, Any]:
         if found is None or not socket:
             raise FailedError("there is no engine that we may use here")
         return squash(socket, asked["image"], asked["into"], asked["compression"], _say)
+    if what == "there":
+        return texts.there(asked["path"])
     if what == "read":
         return texts.read(asked["path"])
     if what == "edf":

@@ -23,6 +23,15 @@ def read(path: str) -> Dict[str, Any]:
     return {"path": path, "text": data.decode("utf-8")}
 
 
+def there(path: str) -> Dict[str, Any]:
+    """`{"path", "size"}` in bytes; the size is None where there is nothing. Raises OSError."""
+    path = os.path.abspath(os.path.expanduser(path))
+    try:
+        return {"path": path, "size": os.stat(path).st_size}
+    except FileNotFoundError:
+        return {"path": path, "size": None}
+
+
 def edf(name: str, folder: str = "") -> Dict[str, Any]:
     """An environment file by what `--environment` takes: a path, or a name in $EDF_PATH (~/.edf).
 

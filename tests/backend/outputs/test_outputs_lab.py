@@ -114,22 +114,25 @@ def test_what_cannot_be_made_leaves_the_old_one(lab, berth):
     host.put("/srv/out/keep/image.sqsh", "the old one", user="alice")
     assert (
         "no host has an image"
-        in berth("image", "sqsh", "h1/test/none:1", "--into", "/srv/out/keep", code=4).stderr
+        in berth("image", "sqsh", "h1/test/none:1", "--into", "/srv/out/keep", "--yes", code=4).stderr
     )
     host.put("/usr/local/bin/sqfstar", "#!/bin/sh\necho no room >&2\nexit 1\n", mode=0o755)
     try:
-        done = berth("image", "sqsh", "h1/test/odd:1", "--into", "/srv/out/keep", code=1)
+        done = berth("image", "sqsh", "h1/test/odd:1", "--into", "/srv/out/keep", "--yes", code=1)
         assert "sqfstar failed: no room" in done.stderr
     finally:
         host.run(["rm", "/usr/local/bin/sqfstar"])
     host.fill_disk()
     try:
-        berth("image", "sqsh", "h1/test/odd:1", "--into", "/srv/out/keep", code=1)
+        berth("image", "sqsh", "h1/test/odd:1", "--into", "/srv/out/keep", "--yes", code=1)
     finally:
         host.free_disk()
     assert host.run(["cat", "/srv/out/keep/image.sqsh"]).stdout == "the old one"
     assert left_behind(host, "/srv/out/keep") == []
-    berth("image", "sqsh", "h1/test/odd:1", "--into", "/srv/out/keep")
+    refused = berth("image", "sqsh", "h1/test/odd:1", "--into", "/srv/out/keep", code=5).stderr
+    assert "/srv/out/keep/image.sqsh on h1 is there already (11 B). Replace it?" in refused
+    assert host.run(["cat", "/srv/out/keep/image.sqsh"]).stdout == "the old one"
+    berth("image", "sqsh", "h1/test/odd:1", "--into", "/srv/out/keep", "--yes")
     assert host.run(["cat", "/srv/out/keep/env.toml"]).stdout == 'image = "/srv/out/keep/image.sqsh"\n'
 
 

@@ -70,12 +70,15 @@ def test_a_branch_for_a_change_and_a_template_for_a_new_project(berth, copy):
     assert done.stdout.startswith("https://github.com/o/imgs/compare/main...reasoning-2025.1_")
     assert "not on origin yet" in done.stderr
 
-    done = berth("images", "branch", "mine:1", "--root", str(copy))
+    said = berth("images", "branch", "reasoning:2025.2", "--root", str(copy), code=5).stderr
+    assert "Did you mean 'reasoning:2025.1'?" in said
+    assert "2025.2" not in git(copy, "branch")
+    done = berth("images", "branch", "mine:1", "--root", str(copy), "--yes")
     assert "1 commits ahead of origin/main, 0 behind" in done.stderr
     assert "reasoning_base" in (copy / "projects/mine:1/Dockerfile").read_text()
     assert "mine:1" in berth("images", "recipes", "--root", str(copy)).stdout
     before = git(copy, "branch")
-    berth("images", "branch", "a/b", "--root", str(copy), code=2)
+    berth("images", "branch", "a/b", "--root", str(copy), "--yes", code=2)
     assert git(copy, "branch") == before
 
 
