@@ -173,8 +173,9 @@ async def test_read_only_lets_what_is_only_to_be_shown(declare, perform):
         ran.append(dry_run)
 
     config = Config(directory=Path("/x"), settings=Settings(read_only=True))
-    (shown,) = await perform(declare(tidy), [target()], {"dry_run": True}, config)
-    (done,) = await perform(declare(tidy), [target()], {"dry_run": False}, config)
+    found = declare(tidy)
+    (shown,) = await perform(found, [target()], {"dry_run": True}, config)
+    (done,) = await perform(found, [target()], {"dry_run": False}, config)
     assert shown.ok and isinstance(done.error, Refused) and ran == [True]
 
 
