@@ -110,7 +110,7 @@ class Page:
         """What the terminal in the page shows."""
         return str(await self.eval(_READ))
 
-    async def until(self, what: str | Callable[[str], object], *, seconds: float = 20) -> str:
+    async def until(self, what: str | Callable[[str], object], *, seconds: float = 60) -> str:
         """Wait until the terminal shows this; what it shows."""
         check = (lambda screen: what in screen) if isinstance(what, str) else what
         seen = ""

@@ -26,6 +26,7 @@ from textual.pilot import Pilot
 from backend.config import load
 from backend.history import History, uptime
 from backend.model import FleetState, HostState
+from tests.bench import webshot
 from tests.lab import Lab, demo
 from tui.app import BerthApp
 
@@ -35,6 +36,8 @@ SPEED = 60
 _FONTS = "'DejaVu Sans Mono', 'Cascadia Mono', Menlo, Consolas, 'Liberation Mono', monospace"
 _CELL = 12.2
 """Width of a cell in Textual's pictures."""
+_WEB = "web"
+"""The one that a browser takes."""
 _SPACE = "\N{NO-BREAK SPACE}"
 
 
@@ -100,7 +103,10 @@ async def take(lab: Lab, folder: Path, seconds: float, only: Sequence[str] = ())
             await asyncio.sleep(seconds)
             clock.slow_down()
             wanted = [shot for shot in SHOTS if not only or shot.name in only]
-            return [path for shot in wanted for path in await _shoot(app, pilot, shot, folder)]
+            taken = [path for shot in wanted for path in await _shoot(app, pilot, shot, folder)]
+        if not only or _WEB in only:
+            taken.append(await webshot.take(lab, folder))
+        return taken
     finally:
         ticking.cancel()
 
@@ -194,7 +200,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.screenshots", description=__doc__)
     parser.add_argument("--lab", type=Path, help="a demo lab that is up; default: one for the time")
     parser.add_argument("--seconds", type=float, default=75.0, help="how long to watch before (75)")
-    parser.add_argument("--only", nargs="+", choices=[shot.name for shot in SHOTS], help="only these")
+    parser.add_argument(
+        "--only", nargs="+", choices=[*(shot.name for shot in SHOTS), _WEB], help="only these"
+    )
     options = parser.parse_args()
     if shutil.which("chromium") is None:
         print("screenshots: chromium is missing (Debian: apt install chromium)", file=sys.stderr)
