@@ -76,15 +76,16 @@ class _Printer:
         host, step, message, hint = map(printable, (check.host, check.step, check.message, check.hint))
         word = _WORDS[check.ok]
         if not self._terminal:
-            print("\t".join((host, step, word, message, hint)).rstrip(), flush=True)
+            print("\t".join((host, step, word, message, hint, check.see)).rstrip(), flush=True)
             return
         if check.ok is None and check.message == _NOT_TRIED:
             self._skipped.append(step)
             return
         verdict = f"\x1b[{_COLOURS[check.ok]}m{word:<4}\x1b[0m" if self._colour else f"{word:<4}"
         print(f"{host:<{self._width}}  {step:<10}  {verdict}  {message}".rstrip(), flush=True)
-        if hint and check.ok is not True:
-            print(f"{'':<{self._width + 20}}{hint}", flush=True)
+        for line in (hint if check.ok is not True else "", f"More: {check.see}" if check.see else ""):
+            if line:
+                print(f"{'':<{self._width + 20}}{line}", flush=True)
 
     def flush(self) -> None:
         """The end of a host: what was not tried there, in one line."""

@@ -61,6 +61,16 @@ class Check(Struct, frozen=True):
     """May hold host text."""
     hint: str = ""
     """How to mend it."""
+    see: str = ""
+    """Section of the docs with all causes, where it failed."""
+
+
+PAGE = "docs/troubleshooting.md"
+
+
+def section(step: str) -> str:
+    """Where the docs tell all about a step that fails."""
+    return f"{PAGE}#{step.lower().replace(' ', '-')}"
 
 
 async def run_doctor(config: Config, names: Sequence[str] = ()) -> AsyncIterator[Check]:
@@ -106,7 +116,7 @@ class _Examination:
     def _say(self, step: str, ok: bool | None, message: str = "", hint: str = "") -> None:
         if step in self._left:
             self._left.remove(step)
-        self._report(Check(self._host.name, step, ok, message, hint))
+        self._report(Check(self._host.name, step, ok, message, hint, section(step) if ok is False else ""))
 
     def _fail(self, step: str, error: BerthError) -> None:
         self._say(step, False, error.message, error.hint)

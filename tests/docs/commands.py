@@ -21,7 +21,8 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```|((?:^    .*\n?)+)", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`(?:sudo )?berth ([^`\n]+(?:\n[^`\n]+)?)`")
 _SYNOPSIS = re.compile(r"\[[A-Z-]|\.\.\.|[a-z]\|[a-z]| KIND\b")
-_ENDS = re.compile(r"\s(?:\||&&|>|<|\|\||;)\s.*|\s*[;&]$")
+_OWN = "do"
+"""What people declare in settings.yaml comes below this verb: here are none."""
 
 
 class NotBerth(Exception):
@@ -37,8 +38,8 @@ def check(line: str) -> None:
     """Parse a whole command line that begins with `berth`. Raises `NotBerth`."""
     if _SYNOPSIS.search(line):
         return mention(line.removeprefix("berth").strip())
-    argv = shlex.split(_ENDS.sub("", line), comments=True)[1:]
-    if not words(argv):
+    argv = _words(line)[1:]
+    if not words(argv) or words(argv)[0] == _OWN:
         return
     if words(argv)[0] == "help":
         return path_of(words(argv)[1:])
@@ -54,6 +55,18 @@ def check(line: str) -> None:
             the_parser(rest is not None, not fixed).parse_args(argv)
     except SystemExit:
         raise NotBerth(said.getvalue().strip()) from None
+
+
+def _words(line: str) -> list[str]:
+    """The words of a command line up to a pipe or another operator of the shell."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;<>")
+    lexer.whitespace_split = True
+    found: list[str] = []
+    for word in lexer:
+        if word and set(word) <= set("|&;<>"):
+            break
+        found.append(word)
+    return found
 
 
 def path_of(path: list[str]) -> None:
@@ -76,7 +89,9 @@ def mention(text: str) -> None:
     """Check what is named in a sentence: `context new|edit|rm`, `images build --base`. Raises `NotBerth`."""
     given = text.replace("\\|", "|").replace("\n", " ").split(" -- ")[0].removeprefix("--config DIR").strip()
     ways = [the_parser(False, True)]
-    listed = given.split()
+    listed = given.partition(" | ")[0].split()
+    if listed[:1] == [_OWN]:
+        return
     for word in spelled(listed) if "=" in given else listed:
         if word.startswith("-"):
             _option(ways, word)
