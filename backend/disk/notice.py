@@ -109,7 +109,7 @@ async def _on_host(
     config: Config, access: Access, each: Sequence[Message], way: str
 ) -> list[str | BaseException]:
     results: list[str | BaseException] = []
-    async with await HostSide.open(await access.link(each[0].host)) as side:
+    async with await HostSide.open(await access.link(each[0].host), polite=False) as side:
         for message in each:
             place = config.settings.disk.file.replace("{user}", message.user.replace("/", "_"))
             try:

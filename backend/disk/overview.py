@@ -73,7 +73,7 @@ async def filesystems(config: Config, access: Access, host: str) -> tuple[FileSy
     if root := await engine_root(config, access, host):
         wanted.append(("engine", root))
     wanted += [("folder", each) for each in config.host(host).disk_folders]
-    async with await HostSide.open(await access.link(host)) as side:
+    async with await HostSide.open(await access.link(host), polite=False) as side:
         return await side.filesystems(wanted)
 
 

@@ -35,7 +35,7 @@ def program() -> bytes:
     return zlib.compress("\n".join(["from __future__ import annotations", *texts]).encode())
 
 
-async def _start(link: Link, sudo: bool) -> LinkProcess:
+async def _start(link: Link, words: Sequence[str], *, sudo: bool) -> LinkProcess:
     """Start that program on a host. Raises `ActionFailed` where there is no python3."""
     from backend.shipping import find_python
 
@@ -43,7 +43,7 @@ async def _start(link: Link, sudo: bool) -> LinkProcess:
     front = ["sudo", "-n"] if sudo else []
     for attempt in range(2):
         python = "python3" if attempt == 0 else await find_python(link)
-        process = await link.start([*front, python, "-I", "-S", "-c", _ONE_LINER.format(len(code))])
+        process = await link.start([*front, python, "-I", "-S", "-c", _ONE_LINER.format(len(code)), *words])
         try:
             await process.write(code)
             return process
@@ -63,6 +63,8 @@ class HostSide:
         self.sudo = sudo
         self.told: Callable[[Event], None] = lambda event: None
         """Called with each event: how far a scan or a removal is, that it ended."""
+        self.pid = 0
+        """Its process number on the host."""
         self._process = process
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._number = 0
@@ -70,9 +72,9 @@ class HostSide:
         self._reader = asyncio.create_task(self._read(), name=f"disk {link.name}")
 
     @classmethod
-    async def open(cls, link: Link, *, sudo: bool = False) -> Self:
-        """Start it. Raises `ActionFailed`, `Unreachable`."""
-        side = cls(link, await _start(link, sudo), sudo=sudo)
+    async def open(cls, link: Link, *, sudo: bool = False, polite: bool = True) -> Self:
+        """Start it; `polite`: at idle priority. Raises `ActionFailed`, `Unreachable`."""
+        side = cls(link, await _start(link, ["polite"] if polite else [], sudo=sudo), sudo=sudo)
         try:
             hello = await side.ask("hello")
             if hello.get("protocol") != 1:
@@ -80,11 +82,8 @@ class HostSide:
         except BaseException:
             await side.close()
             raise
-        side.user = str(hello.get("user", ""))
+        side.pid = int(hello.get("pid", 0))
         return side
-
-    user = ""
-    """Whom it runs as."""
 
     async def ask(self, do: str, **request: Any) -> dict[str, Any]:
         """One answer. Raises `BerthError`s; a cancel leaves the host's side as it is."""

@@ -78,7 +78,7 @@ async def _weigh_on(
     config: Config, access: Access, host: str, paths: Sequence[str], told: Told, *, sudo: bool
 ) -> list[Weighed]:
     kept = await kept_folders(config, access, host)
-    async with await HostSide.open(await access.link(host), sudo=sudo) as side:
+    async with await HostSide.open(await access.link(host), sudo=sudo, polite=False) as side:
         side.told = _teller(host, told)
         answer = await side.ask("weigh", paths=_outermost(paths), kept=kept)
     return [_weighed(host, each) for each in answer["paths"]]
@@ -128,7 +128,7 @@ async def _remove_on(
 ) -> list[Went | BerthError]:
     done: list[Went | BerthError] = []
     kept = await kept_folders(config, access, host)
-    async with await HostSide.open(await access.link(host), sudo=sudo) as side:
+    async with await HostSide.open(await access.link(host), sudo=sudo, polite=False) as side:
         side.told = _teller(host, told)
         for each in weighed:
             try:

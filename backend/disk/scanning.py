@@ -20,10 +20,15 @@ class Scanning:
     side: HostSide
 
     def __init__(
-        self, link: Link, *, sudo: bool = False, told: Callable[[Progress], None] = lambda found: None
+        self,
+        link: Link,
+        *,
+        sudo: bool = False,
+        polite: bool = True,
+        told: Callable[[Progress], None] = lambda found: None,
     ) -> None:
-        """`told`: called with how far a scan is."""
-        self._link, self._sudo, self._told = link, sudo, told
+        """`polite`: at idle priority. `told`: called with how far a scan is."""
+        self._link, self._sudo, self._polite, self._told = link, sudo, polite, told
         self.progress = Progress()
         self.running = False
         self._ended = asyncio.Event()
@@ -31,7 +36,7 @@ class Scanning:
         """Why the host's side is gone."""
 
     async def __aenter__(self) -> Self:
-        self.side = await HostSide.open(self._link, sudo=self._sudo)
+        self.side = await HostSide.open(self._link, sudo=self._sudo, polite=self._polite)
         self.side.told = self._hear
         return self
 

@@ -115,13 +115,16 @@ def biggest(scan: Scan, node: Node, most: int) -> list[dict]:  # type: ignore[ty
     """The biggest folders and files below one, with their whole paths; none that is nearly all one other."""
     rows: list[dict] = []  # type: ignore[type-arg]
     tree = scan.tree
+    files: dict[int, int] = {}
+    for size, _, _, _, folder, _ in scan.largest:
+        files[id(folder)] = max(size, files.get(id(folder), 0))
     heap = [(-(node.bytes + node.guess), 0, node)]
     count = 0
     while heap and len(rows) < most:
         _, _, one = heapq.heappop(heap)
         whole = one.bytes + one.guess
         kids = one.kids or []
-        largest = max((kid.bytes + kid.guess for kid in kids), default=0)
+        largest = max([files.get(id(one), 0), *(kid.bytes + kid.guess for kid in kids)])
         if largest < whole * _MOSTLY and whole > 0:
             rows.append(folder_row(scan, one, tree.path_of(one)))
         for kid in kids:

@@ -101,7 +101,7 @@ class Server:
             "protocol": PROTOCOL,
             "home": os.path.expanduser("~"),
             "user": user_name(os.geteuid()),
-            "root": os.geteuid() == 0,
+            "pid": os.getpid(),
             "time": time.time(),
         }
 
@@ -254,8 +254,9 @@ def say(line: dict) -> None:  # type: ignore[type-arg]
 
 
 def main() -> None:
-    """Serve."""
-    be_polite()
+    """Serve; at idle priority where that is said: looking may wait for others, removing should end."""
+    if "polite" in sys.argv[1:]:
+        be_polite()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # one for each level of a tree

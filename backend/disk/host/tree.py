@@ -102,8 +102,7 @@ class Tree:
         """By (area, depth); area 0 is all of them."""
         self.kept = 1
         self.most = most
-        self.fold_below = 1 << 20
-        """Bytes below which a complete folder is folded when there are too many."""
+        self._fold_at = most
 
     # ------------------------------------------------------------------------------------ building
 
@@ -144,7 +143,7 @@ class Tree:
             if key not in self.samples:
                 self.samples[key] = Sample()
             self.samples[key].add(own, folders)
-        if self.kept > self.most:
+        if self.kept > self._fold_at:
             self._fold()
 
     def failed(self, node: Node) -> None:
@@ -165,15 +164,13 @@ class Tree:
 
     def _fold(self) -> None:
         """Forget what is below the smallest complete folders, until there is room again."""
-        while self.kept > self.most * 0.7:
-            before = self.kept
-            for node in list(self.nodes()):
-                if node.kids and not node.open and node.depth and node.bytes < self.fold_below:
-                    self._forget(node)
-            if self.kept == before and self.fold_below > 1 << 50:
-                break  # all that is left waits to be read
-            self.fold_below *= 4
-        self.most = max(self.most, int(self.kept * 1.3))
+        complete = [node for node in self.nodes() if node.kids and not node.open and node.depth]
+        for node in sorted(complete, key=lambda each: each.bytes):
+            if self.kept <= self.most * 0.7:
+                break
+            if node.kids:  # not gone with another
+                self._forget(node)
+        self._fold_at = max(self.most, int(self.kept * 1.3))
 
     def _forget(self, node: Node) -> None:
         gone = [node]
@@ -225,6 +222,8 @@ class Tree:
         were read in the same area, chosen at random: what an unread one holds follows from the deepest up,
         as in a family tree. `used`: bytes that the file system has in use, which is the most it can be.
         """
+        if self.kept > self.most:
+            self._fold()
         for node in self.nodes():
             node.guess = node.doubt = 0.0
         expected: dict[tuple[int, int], tuple[float, float]] = {}
