@@ -101,9 +101,8 @@ class StandaloneAccess:
         for each in list(self._engines.values()):
             if not each.cancelled() and each.exception() is None:
                 each.result().close()
-        for one in list(self._links.values()):
-            if not one.cancelled() and one.exception() is None:
-                await one.result().close()
+        links = [one for one in self._links.values() if not one.cancelled() and one.exception() is None]
+        await asyncio.gather(*(one.result().close() for one in links))
 
 
 def _close(engine: asyncio.Task[EngineClient]) -> None:

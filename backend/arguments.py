@@ -49,10 +49,6 @@ def parser(
         from backend.verbs import add_verbs, overview
 
         declared = load(verb)
-        if verb is None:
-            from backend.actions.commands import offer
-
-            offer()
         add_verbs(verbs, declared, separated=separated, common=lambda made: _common(made, again=True))
         own = {fixed.name: fixed for fixed in VERBS}
         below = {name: short for _, name, short in overview(declared)}

@@ -77,6 +77,10 @@ def _act(argv: list[str]) -> int:
     _short_run()
     verb = next((said for many in (2, 1) if (said := " ".join(words(argv)[:many])) in ALONE), None)
     argv, rest = split(argv, words(argv), load(verb))
+    if words(argv) == [] and {"-h", "--help"} & set(argv):
+        from backend.actions.commands import offer
+
+        offer()
     options = parser(separated=rest is not None, verb=verb).parse_args(argv)
     gc.enable()
     return ending.run(run_verb(options, _prepare(options), rest or ()))
@@ -166,8 +170,11 @@ def _activity(options: argparse.Namespace) -> int:
 
 
 def _completion(options: argparse.Namespace) -> int:
+    from backend.actions import commands, load
     from backend.completion import script
 
+    load()
+    commands.offer()
     print(script(parser(), options.shell), end="")
     return 0
 

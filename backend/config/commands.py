@@ -7,20 +7,20 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from backend import placeholders
 from backend.config.schema import OwnCommand, OwnParam
 from backend.config.values import Value, choice, content, flag, line, list_of, prose, quoted
 from backend.errors import UsageError
-from backend.everywhere import fill
 
 PLACES: dict[str, tuple[str, ...]] = {
-    "host": fill.HOST,
-    "container": (*fill.HOST, "container", "id", "image", "context"),
-    "context": (*fill.HOST, "context", "container", "image"),
-    "gpu": (*fill.HOST, "gpu", "uuid"),
-    "job": (*fill.HOST, "job", "name", "container"),
-    "image": (*fill.HOST, "image", "id"),
-    "session": (*fill.HOST, "session"),
-    "everywhere": fill.HOST,
+    "host": placeholders.HOST,
+    "container": (*placeholders.HOST, "container", "id", "image", "context"),
+    "context": (*placeholders.HOST, "context", "container", "image"),
+    "gpu": (*placeholders.HOST, "gpu", "uuid"),
+    "job": (*placeholders.HOST, "job", "name", "container"),
+    "image": (*placeholders.HOST, "image", "id"),
+    "session": (*placeholders.HOST, "session"),
+    "everywhere": placeholders.HOST,
 }
 """What a command can be for, and the placeholders that it has then."""
 INSIDE = ("container", "context", "job")
@@ -87,14 +87,14 @@ def _check(value: Value, own: OwnCommand) -> None:
                 f"command: {{{word}}} is no placeholder.",
                 hint=f"Did you mean {{{near[0]}}}? Write {{{{{near[0]}}}}} for the word itself.",
             )
-    if secrets and not isinstance(own.command, str) and fill.used(texts, secrets):
+    if secrets and not isinstance(own.command, str) and placeholders.used(texts, secrets):
         raise value.fail(
             f"command: the secret {secrets[0]!r} would stand among the arguments of a program.",
-            hint=f"Let it read {fill.variable(secrets[0])} from its environment.",
+            hint=f"Let it read {placeholders.variable(secrets[0])} from its environment.",
         )
     if isinstance(own.command, str):
         try:
-            fill.line(own.command, names)
+            placeholders.line(own.command, names)
         except UsageError as error:
             raise value.fail(f"command: {error.message}", hint=error.hint) from None
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend import placeholders
 from backend.actions.context import ActionContext, Terminal
 from backend.errors import ActionFailed, UsageError
-from backend.everywhere import fill
 from backend.everywhere.following import ended, reported
 from backend.everywhere.run import Everywhere, HostRun
 from backend.everywhere.wish import Wish, choose
@@ -76,10 +76,10 @@ async def run(
     place = place_of(target)
     values = {**place.values, **said}
     if own.show == "terminal":
-        values |= await fill.of_host(ctx.config.host(place.host), _wanted(own))
+        values |= await placeholders.of_host(ctx.config.host(place.host), _wanted(own))
         return await _terminal(ctx, name, own, place, values)
     if own.runs == "container":
-        values |= await fill.of_host(ctx.config.host(place.host), _wanted(own))
+        values |= await placeholders.of_host(ctx.config.host(place.host), _wanted(own))
         return await _inside(ctx, name, own, place, values)
     wish = Wish(
         own.texts,
@@ -124,7 +124,7 @@ def wish_of(config: Config, own: OwnCommand, options: Mapping[str, Any]) -> Wish
         only=options.get("only") or "",
         changes=not own.reads,
     )
-    if own.runs == "laptop" and not fill.used(own.texts, fill.HOST):
+    if own.runs == "laptop" and not placeholders.used(own.texts, placeholders.HOST):
         hosts = hosts[:1]  # it would do the same thing again and again
     return Wish(
         own.texts,
@@ -137,7 +137,7 @@ def wish_of(config: Config, own: OwnCommand, options: Mapping[str, Any]) -> Wish
 
 
 def _wanted(own: OwnCommand) -> set[str]:
-    return fill.used(own.texts, fill.HOST)
+    return placeholders.used(own.texts, placeholders.HOST)
 
 
 def _failed(name: str, place: Place, ran: HostRun) -> None:
@@ -151,8 +151,8 @@ def _failed(name: str, place: Place, ran: HostRun) -> None:
 def _argv(own: OwnCommand, values: Mapping[str, str]) -> list[str]:
     """The words that run it below `env`, with its line in the login shell."""
     if isinstance(own.command, str):
-        return ["sh", "-c", _LOGIN_SHELL, "berth", fill.line(own.command, values.keys())]
-    return fill.words(own.command, values)
+        return ["sh", "-c", _LOGIN_SHELL, "berth", placeholders.line(own.command, values.keys())]
+    return placeholders.words(own.command, values)
 
 
 async def _inside(
@@ -162,10 +162,10 @@ async def _inside(
 
     if not place.container:
         raise UsageError(f"{place.label} has no container.")
-    fill.environment(values)  # says what cannot be sent
+    placeholders.environment(values)  # says what cannot be sent
     lines = Lines(ctx)
     engine = await ctx.engine(place.host)
-    env = {fill.variable(key): value for key, value in values.items()}
+    env = {placeholders.variable(key): value for key, value in values.items()}
     result = await engine.exec(place.container, _argv(own, values), env=env, output=lines.feed)
     lines.end()
     if result.exit_code:
@@ -176,9 +176,9 @@ async def _inside(
 async def _terminal(
     ctx: ActionContext, name: str, own: OwnCommand, place: Place, values: Mapping[str, str]
 ) -> str | Terminal:
-    fill.environment(values)
+    placeholders.environment(values)
     argv = _argv(own, values)
-    env = {fill.variable(key): value for key, value in values.items()}
+    env = {placeholders.variable(key): value for key, value in values.items()}
     if own.runs == "laptop":
         return await _here(ctx, name, place, argv, env)
     argv = ["env", *(f"{key}={value}" for key, value in env.items()), *argv]

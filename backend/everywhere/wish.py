@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from backend import placeholders
 from backend.errors import NoSuchTarget, Refused, UsageError
-from backend.everywhere import fill
 
 if TYPE_CHECKING:
     from backend.config import Config, HostConfig
@@ -48,7 +48,7 @@ class Wish:
         if self.timeout is not None and self.timeout <= 0:
             raise UsageError(f"--timeout {self.timeout:g} leaves no time.")
         if self.kind == "line":
-            fill.line(self.command[0], self.names)  # says what is wrong before anything runs
+            placeholders.line(self.command[0], self.names)  # says what is wrong before anything runs
 
     @property
     def kind(self) -> str:
@@ -58,7 +58,7 @@ class Wish:
     @property
     def names(self) -> frozenset[str]:
         """All placeholders."""
-        return frozenset({*fill.HOST, *self.values})
+        return frozenset({*placeholders.HOST, *self.values})
 
     @property
     def shown(self) -> str:
@@ -74,10 +74,10 @@ class Wish:
 
     async def on(self, host: HostConfig) -> tuple[list[str], bytes]:
         """The words to start on a host, and the lines of its environment. Raises `HostError`."""
-        values = self.values | await fill.of_host(host, fill.used(self.command, self.names))
+        values = self.values | await placeholders.of_host(host, placeholders.used(self.command, self.names))
         if self.kind == "line":
-            return [fill.line(self.command[0], self.names)], fill.environment(values)
-        return fill.words(self.command, values), fill.environment(values)
+            return [placeholders.line(self.command[0], self.names)], placeholders.environment(values)
+        return placeholders.words(self.command, values), placeholders.environment(values)
 
 
 def choose(

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backend import placeholders
 from backend.config import Config, HostConfig
 from backend.errors import NoSuchTarget, Refused, UsageError
-from backend.everywhere import fill
 from backend.everywhere.fold import blocks, differences
 from backend.everywhere.output import LONGEST, Output
 from backend.everywhere.run import HostRun, worst
@@ -22,14 +22,16 @@ VALUES = {"host": "h1", "user": "a b; $(id) `id` \"'\\*"}
 
 
 def shell(line: str, values: dict[str, str] = VALUES) -> str:
-    env = {"PATH": os.environ["PATH"]} | {fill.variable(name): value for name, value in values.items()}
-    done = subprocess.run(["sh", "-c", fill.line(line, values)], capture_output=True, env=env, check=True)
+    env = {placeholders.variable(name): value for name, value in values.items()}
+    argv = ["sh", "-c", placeholders.line(line, values)]
+    env["PATH"] = os.environ["PATH"]
+    done = subprocess.run(argv, capture_output=True, env=env, check=True)
     return done.stdout.decode()
 
 
 def test_words_hold_their_values_and_everything_else_stays():
     argv = ["{user}", "x{host}y", "{{host}}", "{print $1}", "{{.Names}}", "{other}"]
-    assert fill.words(argv, VALUES) == [
+    assert placeholders.words(argv, VALUES) == [
         VALUES["user"],
         "xh1y",
         "{host}",
@@ -64,9 +66,9 @@ def test_any_value_arrives_as_it_is(value):
 
 def test_inside_single_quotes_a_placeholder_is_refused():
     with pytest.raises(UsageError, match="single quotes"):
-        fill.line("echo '{host}'", fill.HOST)
+        placeholders.line("echo '{host}'", placeholders.HOST)
     with pytest.raises(UsageError, match="several lines"):
-        fill.environment({"x": "a\nBERTH_Y=b"})
+        placeholders.environment({"x": "a\nBERTH_Y=b"})
 
 
 def test_output_is_cut_by_size_and_progress_bars_are_what_is_left_of_them():
