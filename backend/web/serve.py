@@ -66,7 +66,7 @@ async def show(config: Config, request: Request) -> int:
         await runner.setup()
         await web.SockSite(runner, listening).start()
         url = f"http://{_name(request.bind, address)}:{port}/?token={gate.token}"
-        _say(url, port=port, open_to=open_to, read_only=request.read_only)
+        _say(url, address, port, open_to=open_to, read_only=request.read_only)
         with _browser(url) if request.browser else contextlib.nullcontext():
             await asyncio.Event().wait()
     finally:
@@ -105,7 +105,7 @@ def _name(bind: str, address: str) -> str:
     return f"[{bind}]" if ":" in bind else bind
 
 
-def _say(url: str, *, port: int, open_to: Sequence[str], read_only: bool) -> None:
+def _say(url: str, address: str, port: int, *, open_to: Sequence[str], read_only: bool) -> None:
     """The address is the answer; the rest is talk."""
     print(url, flush=True)
     talk = [f"The dashboard{' (read-only)' if read_only else ''} is at this address until Ctrl+C."]
@@ -116,7 +116,8 @@ def _say(url: str, *, port: int, open_to: Sequence[str], read_only: bool) -> Non
             f"  ssh -L {port}:127.0.0.1:{port} {socket.gethostname()}",
         ]
     else:
-        talk.append(f"From another machine: ssh -L {port}:127.0.0.1:{port} {socket.gethostname()}")
+        inside = f"[{address}]" if ":" in address else address
+        talk.append(f"From another machine: ssh -L {port}:{inside}:{port} {socket.gethostname()}")
     print(*talk, sep="\n", file=sys.stderr, flush=True)
 
 

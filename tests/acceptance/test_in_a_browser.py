@@ -185,6 +185,8 @@ async def ends_with_its_tab(browser: Browser, page: Page, serve: Process, url: s
     await second.until("3 hosts")
     (new,) = set(dashboards(serve)) - {kept}
     started = processes([new])
+    await second.key("e")  # a shell has the page when it is closed
+    await second.until(lambda screen: "Fleet" not in screen and "$" in screen)
     await second.close()
     await eventually(lambda: not any(each.is_running() for each in started), "all processes to end")
     assert kept in dashboards(serve)

@@ -93,6 +93,7 @@ class Channel:
 
     def lend(self) -> None:
         """From now on the page shows what is printed, and what is typed in it goes there."""
+        self.settle()  # what was printed before is not for the page
         self.lent = True
 
     def take_back(self) -> None:
@@ -132,7 +133,8 @@ class Channel:
 
     def close(self) -> None:
         """The last words, then the server is told that this was all."""
-        self.lent = True
+        if not self.lent:
+            self.lend()
         self.settle()
         self.send(b"M", json.dumps({"type": "exit"}).encode())
 
