@@ -24,6 +24,8 @@ class Submission:
     """Empty: the image's own."""
     image: str = ""
     """Name or id of an image that the host has; for a cluster also a `.sqsh` file or the name of an EDF."""
+    image_file: str = ""
+    """A file that all nodes of a cluster find, with the image for those that lack it."""
     name: str = ""
     """Empty: made of the script's name."""
     script: str = ""

@@ -77,8 +77,8 @@ async def submit(
     if project is not None and config.host(chosen).queue == "slurm" and config.host(chosen).engine == "none":
         raise UsageError(
             f"{chosen} has no engine that could build this project's image.",
-            hint="Build it on another host and bring it where the nodes find it, then name it: --image "
-            "registry.example.org/NAME:TAG, or a file that all of them share: --image /DIR/NAME.sqsh.",
+            hint=f"A node can build it: berth images build {project.name} --host {chosen} --sqsh /DIR; then "
+            "name it: --image /DIR/image.sqsh. Or one of a registry: --image registry.example.org/NAME:TAG.",
         )
     if project is not None:
         from backend.projects.bring import bring
@@ -87,6 +87,11 @@ async def submit(
             await placement.ensure(config, access, chosen, job)
         ready = await bring(project, access, chosen, snapshot=snapshot, say=say)
         job = asking.in_project(job, ready)
+        if config.host(chosen).queue == "slurm":
+            from backend.queues.slurm.imagefile import saved
+
+            link, socket = await access.link(chosen), config.host(chosen).socket or ""
+            job = replace(job, image_file=await saved(link, ready.folder, ready.image, socket, say))
         if (asked.outfile_name or project.defaults.to_file) and not job.array and not interactive:
             files = _files(ready, asked.outfile_name or job.name, len(asking.swept(job, asked)))
     jobs = asking.swept(job, asked)

@@ -71,6 +71,19 @@ find_docker() {
     exit 127
 }
 
+have_image() { # a name is pulled; an id has to be here, or in a file that all nodes find
+    if "$docker" image inspect "$image" >/dev/null 2>&1; then return; fi
+    if [ -n "$image_file" ] && [ -r "$image_file" ]; then
+        say "this node does not have the image yet: it is loaded from $image_file"
+        flock "$image_file" "$docker" load -q -i "$image_file" >/dev/null && return
+        say "it could not be loaded"
+        exit 125
+    fi
+    case $image in sha256:*) ;; *) return ;; esac
+    say "$(hostname) does not have the image $image${image_file:+, and does not find $image_file}"
+    exit 125
+}
+
 given_gpus() { # by the node's numbers: CUDA_VISIBLE_DEVICES may count from 0 again
     local list=${SLURM_JOB_GPUS:-${SLURM_STEP_GPUS:-}} number
     if [ "$gpus" -eq 0 ]; then return; fi
@@ -175,6 +188,7 @@ watch "$PPID" "$$" </dev/null >/dev/null 2>&1 &
 watching=$!
 if [ "$kind" = docker ]; then
     find_docker
+    have_image
     allowed
     guard
     container=1

@@ -171,6 +171,7 @@ def script(job: Submission, kind: Kind) -> bytes:
     values = {
         "kind": kind,
         "image": job.image,
+        "image_file": job.image_file,
         "gpus": str(job.gpus),
         "tty": "1" if job.tty else "",
         "as_me": "1" if job.user is None else "",

@@ -1,10 +1,11 @@
-"""Jobs that Slurm itself has forgotten, told by a real accounting database: slurmdbd on MariaDB."""
+"""A cluster with a login node that builds images, and a database of jobs that Slurm itself has forgotten."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +15,10 @@ from backend.doctor import run_doctor
 from backend.model import JobRow
 from backend.queues.base import Submission
 from backend.queues.slurm.engine import SlurmQueue
-from tests.lab import HostSpec, Lab, parts
+from tests.backend.queues.labs import Berth
+from tests.lab import Host, HostSpec, Lab, parts
 
+IMAGES = "/home/alice/berth/demo/.cache/images"
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 
@@ -41,6 +44,43 @@ async def forgotten(cluster: Lab, queue: SlurmQueue) -> None:
         while await queue.recent():
             await asyncio.sleep(0.5)
             await asyncio.to_thread(cluster.host("c1").run, ["scontrol", "reconfigure"])
+
+
+def kept_images(host: Host) -> list[str]:
+    """Ids of the images that the project keeps for nodes without them."""
+    return [f"sha256:{name.removesuffix('.tar')}" for name in host.run(["ls", IMAGES]).stdout.split()]
+
+
+async def test_a_project_runs_on_nodes_that_do_not_have_its_image(
+    cluster: Lab, berth: Berth, project: Path
+) -> None:
+    c1 = cluster.host("c1")
+    words = ("run", "--host=c1", "--gpu=0", "--mem=1", "-d", "--hold")
+    place = (await asyncio.to_thread(berth, *words, "--script=hello.sh x")).strip()
+    (image,) = kept_images(c1)
+    follower = berth.popen("job", "logs", "-f", place)
+    try:
+        c1.docker("rmi", "--force", image)  # as if it were another node
+        await asyncio.to_thread(berth, "job", "release", place)
+        out, err = await asyncio.to_thread(follower.communicate, timeout=90)
+    finally:
+        follower.kill()
+    assert "hook\nHello x\n" in out, (out, err)
+    assert "this node does not have the image yet: it is loaded from" in out
+    assert f"job {place.partition('/')[2]} does not run yet: held" in err
+    assert c1.docker("image", "inspect", "--format", "{{.Id}}", image).strip() == image
+    # what is there by that key is not queued again
+    again = ("--key", "once", "--script=hello.sh y")
+    first = (await asyncio.to_thread(berth, *words, *again)).strip()
+    assert (await asyncio.to_thread(berth, *words, *again)).strip() == first
+    waiting = [job for job in await asyncio.to_thread(berth.jobs, "--host", "c1") if job["state"] == "held"]
+    assert [f"c1/{job['id']}" for job in waiting] == [first]
+    c1.docker("rmi", "--force", *kept_images(c1))
+    c1.run(["rm", "-r", IMAGES])
+    await asyncio.to_thread(berth, "job", "release", first)
+    await asyncio.to_thread(berth, "job", "wait", first, code=125)
+    said = await asyncio.to_thread(berth, "job", "logs", first)
+    assert "c1 does not have the image sha256:" in said and f", and does not find {IMAGES}/" in said
 
 
 async def test_what_the_controller_forgot_is_still_told_in_full(cluster: Lab, queue: SlurmQueue) -> None:
