@@ -164,7 +164,7 @@ def test_so_many_of_an_array_run_at_a_time(queue):
     spec = {"image": "busybox:latest", "command": ["sh", "-c", "echo $BERTH_ARRAY_INDEX; sleep 0.5"]}
     asked = {"spec": spec, "array": [3, 5, 7, 9], "array_limit": 1}
     numbers = queue.ask("submit", {"jobs": [asked]})["ids"]
-    queue.until(numbers[-1], "queued", check=lambda job: "1 of array" in job.get("reason", ""))
+    queue.until(numbers[-1], "queued", check=lambda job: "of its array" in job.get("reason", ""))
     for number in numbers:
         assert queue.over(number)["state"] == "completed"
     assert [queue.log(number) for number in numbers] == [f"{one}\n" for one in (3, 5, 7, 9)]
