@@ -6,8 +6,6 @@ done = await connection.run(["uname", "-r"], timeout=10)
 
 from __future__ import annotations
 
-import importlib
-
 from backend.config import HostConfig
 from backend.link.api import MAX_LINE, Completed, Link, LinkProcess
 from backend.link.threads import in_thread
@@ -23,8 +21,10 @@ async def open(host: HostConfig) -> Link:
         from backend.link.local import LocalLink
 
         return LocalLink(host.name)
+    from backend.link import loading
+
     # asyncssh takes a quarter of a second to import: not in the thread that draws the screen
-    connecting = await in_thread(importlib.import_module, "backend.link.connect")
+    connecting = await in_thread(loading.connect)
     connection: Link = await connecting.connect(host)
     return connection
 
