@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ from backend.errors import ActionFailed, NoSuchTarget, Refused, Unreachable
 from backend.link.local import LocalLink
 
 FILES = 100_000
-MOST = 120 << 20
+MOST = 80 << 20
 """Bytes of memory, with Python itself."""
 
 
@@ -60,30 +62,35 @@ async def test_looking_is_at_idle_priority_and_removing_is_not(link: LocalLink) 
     await gone(side.pid)
 
 
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder that no disk is slow for, where there is one."""
+    shared = Path("/dev/shm")  # a hundred thousand files on a busy disk take minutes to make
+    if not os.access(shared, os.W_OK):
+        yield tmp_path.resolve()
+        return
+    folder = Path(tempfile.mkdtemp(dir=shared, prefix="berth-test-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.mark.timeout(300)
-async def test_a_hundred_thousand_files_in_bounded_memory(tmp_path: Path, link: LocalLink) -> None:
-    base = tmp_path.resolve() / "many"
+async def test_a_hundred_thousand_files_in_bounded_memory(memory: Path, link: LocalLink) -> None:
     for number in range(FILES // 1000):
-        folder = base / f"f{number}"
-        folder.mkdir(parents=True)
+        folder = memory / f"f{number}"
+        folder.mkdir()
         (folder / "0").write_bytes(b"x")
         for file in range(1, 1000):
             os.mknod(folder / str(file))
     async with Scanning(link, polite=False) as scanning:
-        pid = scanning.side.pid
-        path = await scanning.scan(str(base), 600)
+        path = await scanning.scan(str(memory), 600)
         found = await scanning.side.listing(path)
         assert found.scan.complete and found.itself.files == FILES and len(found.rows) == FILES // 1000
         deeper = await scanning.side.listing(f"{path}/f1")
         assert len(deeper.rows) == 1000 and deeper.rows[0].name == "0"
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{scanning.side.pid}/status").read_text().splitlines()
         peak = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
         assert peak < MOST, f"{peak >> 20} MB"
-        weighed = (await scanning.side.ask("weigh", paths=[path], kept=[]))["paths"][0]
-        assert weighed["files"] == FILES and weighed["bytes"] == found.itself.bytes
-        answer = await scanning.side.ask("remove", path=path, token=weighed["token"], kept=[])
-        assert answer["files"] == FILES and answer["bytes"] == weighed["bytes"]
-        assert not base.exists()
 
 
 async def test_it_can_be_looked_at_and_ended_in_the_middle(link: LocalLink) -> None:
