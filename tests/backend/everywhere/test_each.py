@@ -123,20 +123,33 @@ async def test_a_slow_host_holds_up_nobody_and_output_comes_while_it_runs(tmp_pa
         line = f"echo first; [ {{host}} = h1 ] && until [ -e {tmp_path}/go ]; do sleep 0.05; done; echo last"
         made = Everywhere(config, access, Wish((line,), THREE), heard=hear)
         running = asyncio.create_task(made.run())
-        await soon(lambda: [made.runs[at].ok for at in (0, 2)] == [True, True])
-        assert ("h1", "first") in heard and ("h1", "last") not in heard and made.runs[1].state == "running"
+        await soon(lambda: made.runs[0].ok and made.runs[2].ok and ("h1", "first") in heard)
+        assert ("h1", "last") not in heard and made.runs[1].state == "running"
         (tmp_path / "go").touch()
         assert await running == 0 and ("h1", "last") in heard
 
 
 async def test_endless_output_is_bounded_and_ended_with_all_it_started(tmp_path):
     line = f'echo $$ >>{tmp_path}/pids; (trap "" TERM; echo $$ >>{tmp_path}/pids; sleep 1000 & wait) & yes'
-    made = await everywhere(line, ("h0", "h1"), timeout=1.0)
-    assert {run.state for run in made.runs} == {"timeout"}
-    assert all(0 < run.output._held <= KEEP and run.output.dropped for run in made.runs)
-    pids = [int(word) for word in (tmp_path / "pids").read_text().split()]
-    assert len(pids) == 4
+    pids: list[int] = []
+    config = load()
+    async with StandaloneAccess(config) as access:
+        made = Everywhere(config, access, Wish((line,), ("h0", "h1")))
+        running = asyncio.create_task(made.run())
+        await soon(lambda: all(run.output.dropped for run in made.runs))
+        await soon(lambda: len((tmp_path / "pids").read_text().split()) == 4)
+        pids = [int(word) for word in (tmp_path / "pids").read_text().split()]
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert {run.state for run in made.runs} == {"cancelled"}
+    assert all(0 < run.output._held <= KEEP for run in made.runs)
     await soon(lambda: not any(map(alive, pids)))
+
+
+async def test_what_takes_too_long_is_ended(tmp_path):
+    made = await everywhere(f"echo on; echo $$ >{tmp_path}/pid; sleep 1000", ("h0",), timeout=2.0)
+    assert made.runs[0].state == "timeout" and "more than 2 s" in made.runs[0].error
+    assert not (tmp_path / "pid").exists() or not alive(int((tmp_path / "pid").read_text()))
 
 
 async def test_what_is_left_in_the_background_stays_and_holds_nothing_up(tmp_path):
