@@ -258,6 +258,10 @@ class BerthApp(App[int]):
     def on_run_changed(self, event: RunChanged) -> None:
         """The Activity view and the cursor follow; contexts may be others now."""
         self._successors.news(event.run, self.desk.view)
+        if event.run.action.group in ("Tunnels", "Contexts", "Container"):
+            from tui.tunnels.follow import follow
+
+            follow(self, event.run)
         if event.run.state != "running" and event.run.action.group == "Contexts":
             self.run_worker(self._guard(self._reload_contexts()), group="settings")
         if self.desk.view.NAME == "activity":

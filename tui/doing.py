@@ -217,6 +217,12 @@ class Doing:
             return {}
         from tui.forms import Form
 
+        if action.name in CHOOSERS and not given:
+            from tui.tunnels import choose
+
+            found = await self._answer(choose.menu(action, targets[0], self._config))
+            if found != choose.OTHER:
+                return None if found is None else {"services": tuple(found.split())}
         what = label(targets[0]) if len(targets) == 1 else f"{len(targets)} marked"
         title = action.title.capitalize() if targets[0] is None else f"{action.title.capitalize()} {what}"
         options: dict[str, Any] | None = await self._answer(Form(title, action, given))
@@ -248,10 +254,10 @@ class Doing:
             if result.terminal is not None:
                 await hand_over_in(self._app, result.terminal, self._access, self._config, ahead)
 
-    def begin(self, name: str, options: Mapping[str, Any]) -> Run:
-        """Do something to the fleet whose options are all known: no form, a toast at its end."""
+    def begin(self, name: str, options: Mapping[str, Any], target: Any = None) -> Run:
+        """Do something to the fleet, or a row, whose options are all known: no form, a toast at its end."""
         action = declared()[name]
-        run = self.runs.start(action, None, options, ask=self, changed=self._changed)
+        run = self.runs.start(action, target, options, ask=self, changed=self._changed)
         self._app.run_worker(self._tell(action, [run]), group="actions", exit_on_error=False)
         return run
 
@@ -298,6 +304,8 @@ class Doing:
 
 OWN = "Your commands"
 """The group of what stands in settings.yaml; those for all hosts have a screen of their own."""
+CHOOSERS = frozenset({"tunnel-context", "tunnel-container"})
+"""Actions whose options are chosen from a list."""
 SYNC_SCREEN = frozenset(
     {"sync-host", "sync-context", "push-files", "pull-files", "sync-files", "pushdir", "pulldir"}
 )

@@ -153,6 +153,10 @@ class Stage(Screen[None]):
         for pane in self.query("#detail-pane"):
             pane.show(self.target(), self.sources.state, self.sources.history, self.config)  # type: ignore[attr-defined]
 
+    def show_detail_of_view(self) -> None:
+        """What the visible view shows has changed by itself."""
+        self._show_detail()
+
     def target(self) -> Any:
         """What the cursor is on, as the detail pane takes it: a snapshot for a host, else the row."""
         from backend.model import HostRow

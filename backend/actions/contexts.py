@@ -28,6 +28,9 @@ async def up(
     row: ContextRow,
     *,
     pull: Annotated[bool, Option("fetch the image where it is missing")] = True,
+    tunnels: Annotated[
+        bool, Option("then hold its tunnels (`tunnels:` of its file) until Ctrl+C; the dashboard always does")
+    ] = False,
 ) -> str:
     """Start the context's container, made first where it is missing.
 
@@ -36,7 +39,16 @@ async def up(
     """
     from backend.contexts import bring_up
 
-    return await bring_up.up(ctx, _context(ctx, row), pull=pull)
+    context = _context(ctx, row)
+    done = await bring_up.up(ctx, context, pull=pull)
+    if context.tunnels and tunnels:
+        from backend.actions.tunnels import open_of_context
+
+        ctx.report(done)
+        return await open_of_context(ctx, context)
+    if context.tunnels and ctx.access.state is None:
+        ctx.report(f"its tunnels ({', '.join(context.tunnels)}): berth tunnel {context.name}")
+    return done
 
 
 @action(on=ContextRow, key="s", danger="Stop {0.container} on {0.host}?", footer=True, group=GROUP)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from backend.actions.context import ActionContext
+    from backend.config import Context
     from backend.tunnels.asking import Target, Wish
 
 GROUP = "Tunnels"
@@ -126,6 +127,14 @@ async def tunnel_open(ctx: ActionContext, row: TunnelRow) -> str:
         if done
         else f"there is no browser here: http://{row.address}/"
     )
+
+
+async def open_of_context(ctx: ActionContext, context: Context) -> str:
+    """Hold what the file of a context names."""
+    from backend.tunnels import asking
+
+    found = asking.find(ctx.config, context.name)
+    return await _hold(ctx, found, asking.wishes(found, ()), browser=False)
 
 
 async def _hold(ctx: ActionContext, target: Target, wanted: Sequence[Wish], *, browser: bool) -> str:

@@ -34,8 +34,8 @@ class Foreground(Run):
         self._json, self._browser = json, browser
         self._wanted = list(wanted)
         self._wide = max((len(each.name) for each in wanted), default=0)
-        self._open: dict[str, Tunnel] = {}
-        self.errors: dict[str, BerthError] = {}
+        self._open: dict[Wish, Tunnel] = {}
+        self.errors: dict[Wish, BerthError] = {}
         self._printed = False
 
     def report(self, line: str) -> None:
@@ -45,8 +45,8 @@ class Foreground(Run):
 
     def told(self, wish: Wish, tunnel: Tunnel) -> None:
         """One is open, perhaps at another address than before."""
-        first = wish.name not in self._open
-        self._open[wish.name] = tunnel
+        first = wish not in self._open
+        self._open[wish] = tunnel
         if self._json:
             self._print_all()
         else:
@@ -58,7 +58,7 @@ class Foreground(Run):
 
     def failed(self, wish: Wish, error: BerthError) -> None:
         """One is over, or never came about."""
-        self.errors[wish.name] = error
+        self.errors[wish] = error
         self.report(f"berth: {wish.name}: {error}" if len(self._wanted) > 1 else f"berth: {error}")
         if self._json:
             self._print_all()
@@ -70,11 +70,11 @@ class Foreground(Run):
         self._printed = True
         rows = []
         for wish in self._wanted:
-            if tunnel := self._open.get(wish.name):
+            if tunnel := self._open.get(wish):
                 found = msgspec.to_builtins(tunnel.row("shell"))
                 rows.append({**found, "url": tunnel.url, "error": None})
             else:
-                rows.append({"service": wish.name, "error": str(self.errors[wish.name])})
+                rows.append({"service": wish.name, "error": str(self.errors[wish])})
         sys.stdout.buffer.write(msgspec.json.encode(rows) + b"\n")
         sys.stdout.buffer.flush()
 

@@ -185,6 +185,8 @@ class Keeper:
         seconds = backoff.delay(cause, attempt)
         if self.ctx.access.state is not None:
             seconds = min(seconds, _WATCHED)
+        if tunnel.listener.waiting:
+            seconds = min(seconds, _KNOCK)
         tunnel.knocked.clear()
         loop = asyncio.get_running_loop()
         begun = loop.time()

@@ -58,6 +58,11 @@ class Listener:
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
+    @property
+    def waiting(self) -> bool:
+        """Whether somebody waits for the far end."""
+        return bool(self._joining)
+
     def lead_to(self, dial: Dial | None) -> None:
         """Where connections go from now on; None: they wait."""
         self._dial = dial

@@ -36,6 +36,8 @@ class End(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.lost = False
+        self.ended = False
+        """Whether nothing more comes from this side."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is there."""
@@ -51,9 +53,12 @@ class End(asyncio.Protocol):
             self.transport.write(data)
 
     def eof_received(self) -> bool:
-        """The other side hears that nothing more comes; the way back stays open."""
+        """The other side hears that nothing more comes. The way back stays open until that has ended too."""
+        self.ended = True
         self.other.finish()
-        return True
+        if self.other.ended:
+            self.close()
+        return not self.other.ended
 
     def finish(self) -> None:
         """Say that nothing more comes."""

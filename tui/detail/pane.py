@@ -17,16 +17,35 @@ from backend.activity import ActivityRow
 from backend.config import Config
 from backend.history import History
 from backend.imagelines import ImageLine
-from backend.model import ContainerRow, ContextRow, FleetState, GpuRow, HostSnapshot, JobRow, SessionRow
+from backend.model import (
+    ContainerRow,
+    ContextRow,
+    FleetState,
+    GpuRow,
+    HostSnapshot,
+    JobRow,
+    SessionRow,
+    TunnelRow,
+)
 from tui.cells import plain, text_of
 from tui.columns import Cell
-from tui.detail import activity, container, context, gpu, host, image, imagefacts, job, session
+from tui.detail import activity, container, context, gpu, host, image, imagefacts, job, session, tunnel
 from tui.detail.lines import Lines
 from tui.detail.page import Curve, Page, Sheet, View
 from tui.plots import HistoryPlot
 from tui.reports import describe
 
-Target = HostSnapshot | GpuRow | ContainerRow | ContextRow | SessionRow | JobRow | ActivityRow | ImageLine
+Target = (
+    HostSnapshot
+    | GpuRow
+    | ContainerRow
+    | ContextRow
+    | SessionRow
+    | JobRow
+    | ActivityRow
+    | ImageLine
+    | TunnelRow
+)
 """What there are details of."""
 
 PAGES: dict[type, Callable[[Any, View], Page]] = {
@@ -38,6 +57,7 @@ PAGES: dict[type, Callable[[Any, View], Page]] = {
     JobRow: job.page,
     ActivityRow: activity.page,
     ImageLine: image.page,
+    TunnelRow: tunnel.page,
 }
 _PLOTS = 3
 _WIDE = 96
@@ -157,6 +177,8 @@ def _identity(target: Target | None, view: View) -> Hashable:
         facts = known is not None and id(known)
         built = tuple((each.id, each.state) for each in imagefacts.builds_of(target.recipe)[:8])
         return (_name(target), target.hosts, target.state, target.reason, used, facts, built)
+    if isinstance(target, TunnelRow):
+        return target
     name = target.name if isinstance(target, HostSnapshot) else target.host
     snapshot = view.host(name)
     row = target if isinstance(target, ContextRow) else None
@@ -174,6 +196,8 @@ def _name(target: Target | None) -> Hashable:
             return GpuRow, target.host, target.uuid
         case ContainerRow():
             return ContainerRow, target.host, target.id
+        case TunnelRow():
+            return TunnelRow, target.id
         case ActivityRow():
             return ActivityRow, target.id
         case ImageLine():

@@ -32,6 +32,7 @@ LISTED = (
     Listed("images", 6, "Images", "ImagesView", ("image", "img")),
     Listed("sessions", 7, "Sessions", "SessionsView", ("session", "tmux")),
     Listed("activity", 8, "Activity", "ActivityView", ("act", "history")),
+    Listed("tunnels", 9, "Tunnels", "TunnelsView", ("tunnel",)),
 )
 """In the order of their numbers."""
 

@@ -1,0 +1,47 @@
+"""What the dashboard does as tunnels open, and as contexts come up that want some."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backend.text import printable
+
+if TYPE_CHECKING:
+    from backend.actions.runs import Run
+    from tui.app import BerthApp
+
+HOLDING = frozenset({"tunnel", "tunnel-context", "tunnel-container", "tunnel-host", "open-port"})
+_told: set[tuple[str, str]] = set()
+
+
+def follow(app: BerthApp, run: Run) -> None:
+    """Tell of addresses as they come; open the tunnels of a context that has come up."""
+    if run.action.name in HOLDING and run.state == "running":
+        for key, address in run.notes.items():
+            if key.startswith("address") and (run.id, key) not in _told:
+                _told.add((run.id, key))
+                of = key.removeprefix("address").strip() or run.row().target
+                app.notify(
+                    f"{printable(of, 60)} is at {address}\n9 lists tunnels, b there opens the browser",
+                    title="Tunnel",
+                    markup=False,
+                )
+    if run.action.name == "up" and run.state == "done":
+        _open_wanted(app, run)
+
+
+def _open_wanted(app: BerthApp, run: Run) -> None:
+    """What `tunnels:` of the context says, unless it is held already."""
+    if app.doing is None:
+        return
+    context = next((each for each in app.config.contexts if each.name == run.target.name), None)
+    if context is None or not context.tunnels:
+        return
+    for other in app.doing.runs.runs:
+        if (
+            other.state == "running"
+            and other.action.name == "tunnel-context"
+            and other.target.name == context.name
+        ):
+            return
+    app.doing.begin("tunnel-context", {"services": context.tunnels}, run.target)
