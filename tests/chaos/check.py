@@ -67,6 +67,7 @@ def check(world: World, report: Report, stale: float) -> None:
     said, report.violations = report.violations, []
     say = said.append
     _nothing_lost(world, jobs, say)
+    _queued_once(jobs, say)
     _never_twice(jobs, events, marks, report, say)
     _never_overbooked(events, say)
     _exit_codes(world, jobs, events, marks, say)
@@ -120,6 +121,15 @@ def _nothing_lost(world: World, jobs: dict[int, Any], say: Any) -> None:
         state = jobs.get(number, {}).get("state", "queued") if number in jobs else "lost"
         if state not in ("completed", "failed", "cancelled", "timeout"):
             say(f"job {number} was accepted and is {state}")
+
+
+def _queued_once(jobs: dict[int, Any], say: Any) -> None:
+    """However often a submit was asked for."""
+    seen: dict[str, int] = {}
+    for number, job in sorted(jobs.items()):
+        first = seen.setdefault(job["name"], number)
+        if first != number:
+            say(f"job {number} is job {first} once more: {job['name']}")
 
 
 def _never_twice(jobs: dict[int, Any], events: list[Any], marks: Any, report: Report, say: Any) -> None:

@@ -37,7 +37,7 @@ def submit(store: Store, body: dict) -> list:
         )
         for each in body["jobs"]
     ]
-    return store.submit(jobs, body["user"])
+    return store.submit(jobs, body["user"], key=body["key"])
 
 
 def cancel(store: Store, body: dict) -> dict:

@@ -235,7 +235,10 @@ async def test_an_array_and_one_of_it_again(queue: SlurmQueue) -> None:
         array=(1, 2, 5),
         array_limit=2,
     )
-    numbers = await queue.submit([job])
+    numbers = await queue.submit([job, replace(PLAIN, hold=True)], key="k")
+    again = await queue.submit([job, replace(PLAIN, hold=True)], key="k", again=True)
+    assert again == numbers  # who got no answer asks once more
+    await queue.cancel([numbers.pop()])
     first = numbers[0].partition("_")[0]
     assert numbers == [f"{first}_1", f"{first}_2", f"{first}_5"]
     assert [row.id for row in await queue.jobs()] == numbers
