@@ -38,6 +38,8 @@ class Talk:
         self._yes = yes
         self._many = False
         self._said_progress = False
+        self._unread = False
+        """Whether nobody reads the output any more: `| head`."""
         self._asking = asyncio.Lock()
         self._outputs: dict[int, list[str]] = {}
         self._data: dict[int, Any] = {}
@@ -96,7 +98,10 @@ class Talk:
     async def perform(
         self, config: Config, access: Access, targets: Sequence[Any], options: Mapping[str, Any]
     ) -> list[Result]:
-        """Run it on all targets side by side, each written down in the activity log at its end."""
+        """Run it on all targets side by side, each written down in the activity log at its end.
+
+        Raises `BrokenPipeError` where nobody reads what it prints.
+        """
         self._many = len(targets) > 1
         gates: dict[str | None, asyncio.Semaphore] = {}
         log = ActivityLog()
@@ -126,6 +131,8 @@ class Talk:
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(target)) for target in targets]
+        if self._unread:
+            raise BrokenPipeError
         self._end_progress()
         return [task.result() for task in tasks]
 
@@ -138,10 +145,13 @@ class Talk:
         front = f"{label(run.target)}: " if self._many else ""
         if not self._action.prints:
             self._err(printable(front + line, _LINE))
-        elif sys.stdout.isatty():
-            print(printable(front + line, _LINE), flush=True)
         else:
-            print(front + line.replace("\0", ""), flush=True)
+            text = printable(front + line, _LINE) if sys.stdout.isatty() else front + line.replace("\0", "")
+            try:
+                print(text, flush=True)
+            except BrokenPipeError:
+                self._unread = True
+                raise asyncio.CancelledError from None  # no failure of the action, and no reason to go on
 
     def moved(self, run: _Spoken, done: int, total: int | None) -> None:
         """One target got further; shown on a terminal, in one line that is written over."""

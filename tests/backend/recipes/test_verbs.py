@@ -22,14 +22,17 @@ class Berth:
         (self.top / "config").mkdir()
         (self.top / "config/settings.yaml").write_text(f"images: {{roots: {repo.path}, maintainer: xvdp}}\n")
 
-    def __call__(self, *argv: str, code: int = 0) -> tuple[str, str]:
-        environment = {
+    def environment(self) -> dict[str, str]:
+        return {
             **os.environ,
             "HOME": str(self.top),
             "BERTH_CONFIG_DIR": str(self.top / "config"),
             "BERTH_STATE_DIR": str(self.top / "state"),
             "BERTH_CACHE_DIR": str(self.top / "cache"),
         }
+
+    def __call__(self, *argv: str, code: int = 0) -> tuple[str, str]:
+        environment = self.environment()
         run = [sys.executable, "-m", "tui", *argv]
         where = Path(__file__).parents[3]
         ended = subprocess.run(run, capture_output=True, text=True, env=environment, cwd=where, check=False)
@@ -114,3 +117,15 @@ def test_new_and_what_it_says_next(repo: Repo, berth: Berth) -> None:
     assert "FROM ${baseimage}" in berth("images", "render", "mamba")[0]
     assert "Possible is: a-b" in berth("images", "new", "ssh", "A B", code=2)[1]
     assert berth("--read-only", "images", "new", "ssh", "x", code=5)[1]
+
+
+def test_who_reads_only_the_beginning_is_told_of_no_bug(repo: Repo, berth: Berth) -> None:
+    repo.layer("ssh", CUDA, "".join(f"RUN echo {number} {'x' * 400}\n" for number in range(300)))
+    command = f"{sys.executable} -m tui images render ssh | head -n 1; echo ${{PIPESTATUS[0]}}"
+    where = Path(__file__).parents[3]
+    environment = berth.environment()
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, env=environment, cwd=where, check=True
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[0].startswith("recipe") and done.stdout.splitlines()[1] == "141"
