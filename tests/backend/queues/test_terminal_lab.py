@@ -75,3 +75,19 @@ def test_a_watched_list_follows_a_job_from_start_to_end(it: Terminal, berth: Ber
     it.until("no jobs.", seconds=60)
     it.keys("C-c")
     it.until(match(r"berth-test\$\s*\Z"))
+
+
+def test_beside_a_job_without_a_terminal_there_is_a_shell_that_leaves_it_alone(
+    it: Terminal, berth: Berth
+) -> None:
+    place = berth("run", "--host", "q1", "--image", IMAGE, "-d", "--", "sleep", "300").strip()
+    until(lambda: [job for job in berth.jobs("--host", "q1") if job["state"] == "running"])
+    it.line(f"berth job attach {place}")
+    it.until("has no terminal of its own: this is a shell beside it", seconds=60)
+    it.until(f"Leaving it leaves the job alone. Its output: berth job logs -f {place}")
+    it.until(match(r"[#$] ?$"), seconds=60)
+    it.line("echo inside-$((40+2)); exit")
+    it.until("inside-42", seconds=60)
+    it.until_prompt(seconds=60)
+    (job,) = berth.jobs("--host", "q1")
+    assert (f"q1/{job['id']}", job["state"]) == (place, "running")
