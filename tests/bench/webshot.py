@@ -28,7 +28,7 @@ async def take(lab: Lab, folder: Path) -> Path:
             url = (await serve.stdout.readline()).decode().strip()
             async with Browser() as browser:
                 page = await browser.open(url, SIZE)
-                await page.until("GPUs free")
+                await page.until("hosts ")
                 await page.key("3")
                 await page.until("─ Containers ")
                 await page.key("j")
