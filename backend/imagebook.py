@@ -171,14 +171,13 @@ async def _rendered(
     graph: Graph, recipe: Recipe, owner: Owner, parents: Mapping[str, Rendered], into: Path
 ) -> Expected | str:
     """What a recipe would give, or why that cannot be told. What it wrote is removed at once."""
-    from backend.recipes.render import render
+    from backend.recipes.render import look
     from backend.recipes.staging import remove
 
     place = into / f"{len(os.listdir(into))}"  # noqa: PTH208 - only their number counts
     try:
         place.mkdir()
-        made = await render(recipe, graph=graph, parents=parents, owner=owner, git="cached", into=place)
-        return Expected(made, made.dockerfile.read_text("utf-8", "replace"))
+        return Expected(*await look(recipe, graph=graph, parents=parents, owner=owner, into=place))
     except BerthError as error:
         return error.message
     except OSError as error:

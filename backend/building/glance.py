@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _WAIT = 10.0
 """Seconds for one answer."""
-_LIMIT = 1 << 22
+_LIMIT = 1 << 24
 """Bytes of one answer."""
 
 
@@ -40,22 +40,40 @@ class Glance:
         self._path = path
         self._turn = asyncio.Lock()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._listed: dict[str, dict[str, Any]] | None = None
 
     async def inspect_image(self, image: str) -> dict[str, Any]:
-        """Everything the engine knows of an image. Raises `NoSuchTarget`, `EngineError`."""
+        """Id, names and labels of an image. Raises `NoSuchTarget`, `EngineError`.
+
+        One request tells of all that the engine has; only a name that is not written there as it is here is
+        asked for by itself.
+        """
+        name = image if ":" in image.rpartition("/")[2] or "@" in image else f"{image}:latest"
         async with self._turn:
-            try:
-                async with asyncio.timeout(_WAIT):
-                    status, body = await self._get(f"/images/{quote(image, safe='/:@')}/json")
-                found = json.loads(body)
-            except (OSError, ResponseError, ValueError, TimeoutError) as error:
-                await self.close()
-                raise EngineError(f"{self.host}: the engine's answer makes no sense ({error}).") from None
+            if self._listed is None:
+                _, listed = await self._ask("/images/json")
+                self._listed = _by_name(listed)
+            if (known := self._listed.get(name)) is not None:
+                return known
+            status, found = await self._ask(f"/images/{quote(image, safe='/:@')}/json")
         if status == 404:
             raise NoSuchTarget(f"{self.host} has no image {image}.")
         if status != 200 or not isinstance(found, dict):
             raise EngineError(f"{self.host}: the engine answered with status {status}.")
         return found
+
+    def forget(self) -> None:
+        """Images have changed."""
+        self._listed = None
+
+    async def _ask(self, path: str) -> tuple[int, Any]:
+        try:
+            async with asyncio.timeout(_WAIT):
+                status, body = await self._get(path)
+            return status, json.loads(body)
+        except (OSError, ResponseError, ValueError, TimeoutError) as error:
+            await self.close()
+            raise EngineError(f"{self.host}: the engine's answer makes no sense ({error}).") from None
 
     async def _get(self, path: str) -> tuple[int, bytes]:
         if self._streams is None:
@@ -79,6 +97,17 @@ class Glance:
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
+
+
+def _by_name(listed: Any) -> dict[str, dict[str, Any]]:
+    """The images of a list by their names, as the engine tells of one; nothing of what is no list."""
+    found: dict[str, dict[str, Any]] = {}
+    for each in listed if isinstance(listed, list) else ():
+        if isinstance(each, dict) and isinstance(each.get("Id"), str):
+            tags = [tag for tag in each.get("RepoTags") or () if isinstance(tag, str)]
+            known = {"Id": each["Id"], "RepoTags": tags, "Config": {"Labels": each.get("Labels")}}
+            found.update(dict.fromkeys(tags, known))
+    return found
 
 
 async def glance(access: Access, host: HostConfig) -> Glance | None:

@@ -280,7 +280,11 @@ class Order:
     async def _timed(self, one: One, say: Say) -> None:
         record = one.record
         record.update(replace(record.build, started_at=datetime.now(UTC)))
-        await one.build(self._access, self._bases, say, lost=self._lost)
+        try:
+            await one.build(self._access, self._bases, say, lost=self._lost)
+        finally:
+            if (look := self._looks[record.build.host]) is not None:
+                look.forget()
         if record.build.state is BuildState.FRESH:
             say("nothing to do any more")
             return

@@ -2,7 +2,7 @@
 
 model       Recipe, Graph, Rendered, Problem: what the other parts work with
 discover    load(): all recipes of the roots as a Graph
-render      render(): a recipe as Dockerfile and context; digests(): what they would be, nothing copied
+render      render(): a recipe as Dockerfile and context; look(): what that would be, nothing copied
 staging     staging(): a folder for rendered recipes, gone afterwards
 new         create(): recipes to begin with, out of templates/
 show        lists and trees for people

@@ -7,11 +7,10 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from backend.errors import ActionFailed, BerthError, ConfigError
+from backend.errors import ActionFailed, ConfigError
 from backend.recipes import folders, gitcache, parts
 from backend.recipes.context import Entry, Made, Writer
 from backend.recipes.model import (
@@ -27,7 +26,6 @@ from backend.recipes.model import (
 )
 from backend.recipes.origins import place_of
 from backend.recipes.sources import Source
-from backend.recipes.staging import staging
 from backend.whole import whole
 
 Say = Callable[[str], None]
@@ -64,36 +62,24 @@ async def render(
     return _rendered(recipe, source, place, made, origins)
 
 
-async def digests(
-    graph: Graph, names: Iterable[str] | None = None, *, owner: tuple[int, int] | None = None
-) -> dict[str, str]:
-    """What `Rendered.digest` of these recipes (None: all) is now, by name, without copying anything.
+async def look(
+    recipe: Recipe,
+    *,
+    graph: Graph,
+    into: Path,
+    parents: Mapping[str, Rendered] | None = None,
+    owner: tuple[int, int] | None = None,
+) -> tuple[Rendered, str]:
+    """What `render` would give and the text of its Dockerfile; nothing is copied: its files are not there.
 
-    Nobody is asked: projects of git count as they were fetched last. Recipes that cannot be rendered, or
-    stand on such, are left out.
+    Nobody is asked: projects of git count as they were fetched last. Raises as `render`.
     """
-    done: dict[str, Rendered] = {}
-    wanted = list(graph.recipes) if names is None else list(names)
-    async with staging() as area:
-        for name in wanted:
-            with suppress(BerthError):
-                for level in graph.order([name]):
-                    for recipe in level:
-                        if recipe.name not in done:
-                            done[recipe.name] = await _looked_at(recipe, graph, done, owner, area)
-    return {name: done[name].digest for name in wanted if name in done}
-
-
-async def _looked_at(
-    recipe: Recipe, graph: Graph, done: Mapping[str, Rendered], owner: tuple[int, int] | None, area: Path
-) -> Rendered:
-    """As rendered, but for files: there are none."""
-    source = await _source(recipe, done, "", owner)
+    source = await _source(recipe, parents or {}, "", owner)
     needs_git = any(each.kind == "git" for each in recipe.config.staged)
-    place = await asyncio.to_thread(_place, area, recipe.name) if needs_git else area
+    place = await asyncio.to_thread(_place, into, recipe.name) if needs_git else into
     staged, origins = await _staged(recipe, place, "cached", lambda line: None)
     made = await _write(source, staged, None, recipe)
-    return _rendered(recipe, source, place, made, origins)
+    return _rendered(recipe, source, place, made, origins), source.text
 
 
 async def _source(
