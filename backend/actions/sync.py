@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from backend.actions.context import ActionContext
 from backend.actions.registry import Option, action
-from backend.errors import UsageError
+from backend.errors import ActionFailed, UsageError
 from backend.model import ContextRow, HostRow
 
 GROUP = "Sync"
@@ -169,13 +169,20 @@ async def undo(
     fleet: None,
     *,
     run: Run = "",
+    host: Hosts = (),
     force: Annotated[bool, Option("also files that were changed since")] = False,
     yes: Yes = False,
 ) -> str:
-    """Put back what a sync replaced or deleted. What was changed since then is left alone."""
-    from backend.sync.lists import take_back
+    """Put back what the latest sync replaced or deleted on all its hosts; what was changed since stays."""
+    from backend.sync.undoing import meant, take_back
 
-    return await take_back(ctx.config, ctx.access, run, force=force, agree=ctx.confirm)
+    taken = await take_back(ctx.config, ctx.access, meant(run, host), force=force, agree=ctx.confirm)
+    for each in taken:
+        ctx.report(each.message)
+    wrong = [each for each in taken if each.error is not None]
+    if wrong:
+        raise ActionFailed(f"{len(wrong)} of {len(taken)} not undone: {wrong[0].message}")
+    return "; ".join(each.message for each in taken)
 
 
 @action(

@@ -12,7 +12,7 @@ from backend.config.schema import Config
 from backend.config.settings import FILE as SETTINGS
 from backend.config.settings import read_settings
 from backend.config.sync import FILE as SYNC
-from backend.config.sync import read_profiles
+from backend.config.sync import read_sync
 from backend.errors import ConfigError
 
 HOSTS = "hosts.yaml"
@@ -32,10 +32,12 @@ def load(directory: Path | None = None) -> Config:
             raise ConfigError(f"{other}: would be passed over.", hint=f"Rename it to {name}.")
     hosts = read_hosts(where / HOSTS)
     settings = read_settings(where / SETTINGS)
+    profiles, keeping = read_sync(where / SYNC, hosts, settings.folders)
     return Config(
         directory=where,
         hosts=hosts,
         contexts=read_contexts(where / CONTEXTS, hosts),
         settings=settings,
-        profiles=read_profiles(where / SYNC, hosts, settings.folders),
+        profiles=profiles,
+        keeping=keeping,
     )

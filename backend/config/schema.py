@@ -273,6 +273,14 @@ class SyncProfile(Struct, frozen=True, kw_only=True):
     built_in: bool = False
 
 
+class Keeping(Struct, frozen=True, kw_only=True):
+    """How long, and how much of what a sync replaces or deletes can be had back; of sync.yaml as a whole."""
+
+    keep_days: float = 14.0
+    keep_size: int = 2 * 1024**3
+    """Bytes per host."""
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """How the dashboard looks and behaves: `settings.yaml`."""
 
@@ -322,6 +330,8 @@ class Config(Struct, frozen=True, kw_only=True):
     settings: Settings = field(default_factory=Settings)
     profiles: tuple[SyncProfile, ...] = ()
     """Those of sync.yaml, in the file's order, then berth's own that it does not replace."""
+    keeping: Keeping = field(default_factory=Keeping)
+    """What holds for pushdir, pulldir, and profiles that say nothing else."""
 
     def host(self, name: str) -> HostConfig:
         """The host of that name; `NoSuchTarget` names the ones there are."""

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from backend.config.schema import Folders, HostConfig, SyncProfile, SyncRule
+from msgspec import structs
+
+from backend.config.schema import Folders, HostConfig, Keeping, SyncProfile, SyncRule
 from backend.config.syncdefaults import built_in
 from backend.config.values import (
     Value,
@@ -29,15 +31,20 @@ from backend.config.values import (
 FILE = "sync.yaml"
 
 
-def read_profiles(
+def read_sync(
     path: Path, hosts: Sequence[HostConfig], folders: Folders | None = None
-) -> tuple[SyncProfile, ...]:
-    """The profiles of that file, then berth's own; a file may replace one of those by its name."""
+) -> tuple[tuple[SyncProfile, ...], Keeping]:
+    """The profiles of that file, then berth's own; a file may replace one of those by its name.
+
+    And how much is kept where a profile does not say.
+    """
     value = open_file(path)
     own: list[SyncProfile] = []
+    keeping = Keeping()
     if value is not None:
-        got = value.fields({"profiles": _profiles})
-        own = got.get("profiles", [])
+        got = value.fields({"profiles": lambda item: item, **_KEEPING})
+        keeping = Keeping(**{name: got[name] for name in _KEEPING if name in got})
+        own = _profiles(got["profiles"], keeping) if "profiles" in got else []
         known = {host.name for host in hosts}
         for profile in own:
             for host in profile.hosts:
@@ -48,17 +55,19 @@ def read_profiles(
                         hint=f"{did_you_mean(host, known)}Hosts: {', '.join(sorted(known)) or 'none'}.",
                     )
     names = {profile.name for profile in own}
-    return (*own, *(each for each in built_in(folders or Folders()) if each.name not in names))
+    defaults = structs.asdict(keeping)
+    others = [structs.replace(each, **defaults) for each in built_in(folders or Folders())]
+    return (*own, *(each for each in others if each.name not in names)), keeping
 
 
-def _profiles(value: Value) -> list[SyncProfile]:
+def _profiles(value: Value, keeping: Keeping) -> list[SyncProfile]:
     found = []
     for key, item in value.mapping().items():
         profile = name(Value(item.source, item.key, item.node.scalar(key)))
         got = item.fields(_PROFILE)
         if not got.get("rules"):
             raise item.fail("`rules` is missing.", hint="Write a list of `source: PATH`, `target: PATH`.")
-        found.append(SyncProfile(name=profile, **got))
+        found.append(SyncProfile(name=profile, **{**structs.asdict(keeping), **got}))
     return found
 
 
@@ -119,12 +128,13 @@ _RULE: dict[str, Callable[[Value], Any]] = {
     "mode": _mode,
 }
 
+_KEEPING: dict[str, Callable[[Value], Any]] = {"keep_days": number(0, 3650), "keep_size": size}
+
 _PROFILE: dict[str, Callable[[Value], Any]] = {
     "rules": lambda value: tuple(_rule(item) for item in value.items()),
     "comment": prose,
     "hosts": list_of(name),
     "tags": list_of(word),
     "compress": flag,
-    "keep_days": number(0, 3650),
-    "keep_size": size,
+    **_KEEPING,
 }

@@ -47,6 +47,7 @@ class Applier:
         self.sync, self.way, self.done, self.progress = sync, way, done, progress
         self.receiver = sync.receiver(way)
         self.bases: list[str] = []
+        self.targets: list[str] = []
         self.private: list[dict[str, object]] = []
         self.moved = 0
 
@@ -63,7 +64,7 @@ class Applier:
         keep = profile.keep_days > 0 and replaced <= profile.keep_size
         if replaced and not keep:
             self.done.notes.append("what was replaced is too large to be kept: this cannot be undone")
-        targets = sorted({seen[0 if self.way == "pull" else 1].root for seen in sync.seen})
+        self.targets = targets = sorted({seen[0 if self.way == "pull" else 1].root for seen in sync.seen})
         await receiver.ask("lock", targets=targets, owner=owner(profile.name))
         try:
             run = self.done.run or new_run()
@@ -227,6 +228,7 @@ class Applier:
         )
         if answer["kept"]:
             self.done.run, self.done.kept = run, self.done.kept + int(answer["kept"])
+            self.done.kept_at[self.way] = self.targets[0]
         lost = []
         for item, token in zip(items, tokens, strict=True):
             change = item.change

@@ -247,6 +247,8 @@ class Done:
     size: int = 0
     """Bytes of the files that went over."""
     kept: int = 0
+    kept_at: dict[str, str] = field(default_factory=dict)
+    """By way: a folder that the run was about, which leads to what is kept of it."""
     notes: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     """What did not go over, and why."""

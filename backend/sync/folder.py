@@ -7,10 +7,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
+from msgspec import structs
 
 from backend import rsync
-from backend.config import SyncProfile, SyncRule, state_dir
+from backend.config import Keeping, SyncProfile, SyncRule, state_dir
 from backend.errors import ActionFailed, BerthError, NoSuchTarget, Refused, UsageError
 from backend.sync.engine import Done, HostSync, Progress, Wish, new_run, owner
 from backend.sync.looking import Paths
@@ -44,7 +44,7 @@ def rule_of(said: str) -> SyncRule:
     return SyncRule(source=path, target=path, delete=True, update=False)
 
 
-def wish(said: str, verb: Way) -> Wish:
+def wish(said: str, verb: Way, keeping: Keeping | None = None) -> Wish:
     """What `pushdir` and `pulldir` are about. Nothing said: the folder that was replaced last."""
     if not said:
         with suppress(OSError):
@@ -53,7 +53,8 @@ def wish(said: str, verb: Way) -> Wish:
         raise UsageError("no folder is named, and none was used yet.")
     rule = rule_of(said)
     rule = SyncRule(source=rule.source, target=rule.target, delete=True, update=False, direction=verb)
-    profile = SyncProfile(name=f"{verb}dir", rules=(rule,))
+    kept = structs.asdict(keeping) if keeping is not None else {}
+    profile = SyncProfile(name=f"{verb}dir", rules=(rule,), **kept)
     return Wish(profile, Options(verb, on_conflict="mine" if verb == "push" else "theirs"))
 
 
@@ -64,12 +65,14 @@ class FolderSync(HostSync):
         """Look at both sides; the plan says where the old folder is more than is kept."""
         plan = await super().plan(paths)
         lost = self._replaced(plan)
-        if plan.refusal or not plan.of(*_DOES) or lost <= self.wish.profile.keep_size:
+        profile = self.wish.profile
+        if plan.refusal or not plan.of(*_DOES) or (profile.keep_days and lost <= profile.keep_size):
             return plan
         pair = self.wish.pairs[0]
         name = pair.there if self._way == "push" else pair.here
-        why = f"replacing {name} cannot be undone: {size(lost)} are more than keep_size"
-        return replace(plan, final=why)
+        kept = f"{size(lost)} are more than keep_size" if profile.keep_days else "keep_days is 0"
+        why = f"replacing {name} cannot be undone: {kept}"
+        return structs.replace(plan, final=why)
 
     @property
     def _way(self) -> Way:
@@ -143,11 +146,13 @@ class FolderSync(HostSync):
         )
         await self._carry(way, source, staged, target, lambda moved: progress(min(moved, total), total))
         await receiver.ask("swap", staged=staged, target=target, keep=keep)
+        profile = self.wish.profile
         answer, _ = await receiver.ask(
-            "finish", bases=[], whole=True, days=14, most=self.wish.profile.keep_size
+            "finish", bases=[], whole=True, days=profile.keep_days, most=profile.keep_size
         )
         if answer["kept"]:
             done.run, done.kept = run, 1
+            done.kept_at[way] = target
 
     def _used(self) -> None:
         """This folder is meant the next time, where none is named."""

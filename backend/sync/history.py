@@ -79,8 +79,12 @@ def _locked() -> Iterator[Path]:
         os.close(lock)
 
 
-async def undo(sync: HostSync, run: str, way: Way, *, force: bool = False) -> tuple[int, list[str]]:
+async def undo(
+    sync: HostSync, run: str, way: Way, *, force: bool = False, target: str = ""
+) -> tuple[int, list[str]]:
     """Put back what a run replaced or removed; how many files, and what stays as it is.
+
+    `target`: a folder that it was about: what is kept may lie in there, where the home is read-only.
 
     Raises `NoSuchTarget` where nothing is kept any more, `ActionFailed` where somebody syncs there now.
     """
@@ -90,7 +94,7 @@ async def undo(sync: HostSync, run: str, way: Way, *, force: bool = False) -> tu
         await sync.side()
     side = sync.receiver(way)
     answer, stay = await side.ask(
-        "undo", run=run, force=force, owner=owner(f"{sync.wish.profile.name}, undo")
+        "undo", run=run, force=force, target=target, owner=owner(f"{sync.wish.profile.name}, undo")
     )
     if not answer["back"] and not stay:
         raise NoSuchTarget(f"{sync.host}: nothing is kept of {run} any more.")

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import json as json_
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from backend.config import Config, SyncProfile, SyncRule
-from backend.errors import NoSuchTarget, Refused
-from backend.sync.engine import HostSync, Wish
-from backend.sync.history import forget, past, undo
+from backend.config import SyncProfile, SyncRule
+from backend.sync.history import past
 from backend.sync.many import told
-from backend.sync.model import Way
-from backend.sync.plan import Options
-from backend.sync.where import writable
-from backend.sync.words import files
 from backend.text import printable
 
 if TYPE_CHECKING:
     from backend.access import StandaloneAccess
-    from backend.actions.context import Access
 
 _DEFAULT = SyncRule(source="-", target="-")
 
@@ -104,61 +96,24 @@ async def undo_run(
     rows: Sequence[None],
     *,
     run: str = "",
+    host: tuple[str, ...] = (),
     force: bool = False,
     yes: bool = False,
     json: bool = False,
 ) -> int:
-    """Take a sync back; the exit code. Raises `BerthError`s."""
+    """Take a sync back; the exit code, the worst of all hosts'. Raises `BerthError`s."""
     from backend.actions import ACTIONS
+    from backend.sync.undoing import meant, take_back
     from backend.talk import Talk
 
     talk = Talk(ACTIONS["sync-undo"], json=json, yes=yes)
-    said = await take_back(access.config, access, run, force=force, agree=talk.confirm)
+    taken = await take_back(access.config, access, meant(run, host), force=force, agree=talk.confirm)
     if json:
-        print(json_.dumps([{"run": run, "ok": True, "message": said}], ensure_ascii=False))
+        _bytes(msgspec.json.encode(taken))
     else:
-        print(printable(said))
-    return 0
-
-
-async def take_back(
-    config: Config, access: Access, run: str, *, force: bool, agree: Callable[[str], Awaitable[bool]]
-) -> str:
-    """Put back what a sync replaced or deleted; what was done. Raises `BerthError`s."""
-    known = [each for each in past() if each.run]
-    found = next((each for each in known if not run or each.run == run), None)
-    if found is None:
-        what = f"no sync {run!r} on record" if run else "no sync on record that replaced or deleted something"
-        raise NoSuchTarget(f"there is {what}.", hint="See: berth sync history")
-    when = f"{found.started_at.astimezone():%Y-%m-%d %H:%M}"
-    what = f"which replaced {found.changed:,} and deleted {files(found.deleted)}"
-    if found.profile in ("pushdir", "pulldir"):
-        what = "the folder as it was before comes back"
-    if not await agree(f"Undo {found.profile} of {when} with {found.host}, {what}?"):
-        raise Refused("Not done.", hint="It was not confirmed.")
-    rule = SyncRule(source="~/-", target="~/-")
-    wish = Wish(SyncProfile(name=found.profile, rules=(rule,)), Options("push"))
-    back, stay = 0, []
-    error: NoSuchTarget | None = None
-    held = config.host(found.host).read_only  # what a pull replaced lies here: that may be put back
-    ways: tuple[Way, ...] = ("pull",) if held else ("push", "pull")
-    async with HostSync(access, found.host, wish) as sync:
-        for way in ways:
-            try:
-                count, left = await undo(sync, found.run, way, force=force)
-            except NoSuchTarget as gone:
-                error = gone
-                continue
-            back += count
-            stay += left
-    if not back and not stay and error is not None:
-        if held:
-            writable(config, found.host)
-        raise error
-    if not stay:
-        forget(found.run)
-    left_over = f"; left alone: {'; '.join(stay[:5])}" if stay else ""
-    return f"{found.host}: {back:,} put back{left_over}"
+        for each in taken:
+            print(printable(each.message, 2000), file=sys.stdout if each.error is None else sys.stderr)
+    return max(each.exit_code for each in taken)
 
 
 def _bytes(data: bytes) -> None:

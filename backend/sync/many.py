@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from backend.activity import ActivityLog, ActivityRow
 from backend.errors import ActionFailed, BerthError, Refused, exit_code_for
-from backend.sync.engine import Done, Here, HostSync, Wish
+from backend.sync.engine import Done, Here, HostSync, Wish, new_run
 from backend.sync.history import remember
 from backend.sync.model import HostResult, Plan
 from backend.sync.where import writable
@@ -56,6 +56,7 @@ class Many:
         self.config, self.access, self.wish = config, access, wish
         here = Here()
         self.here = here
+        self.batch = new_run()
         self.hosts = {host: One(HostSync(access, host, wish, here)) for host in hosts}
         self._stack = AsyncExitStack()
 
@@ -121,6 +122,7 @@ class Many:
         found = []
         for host in self.hosts:
             async with Many(self.config, self.access, [host], self.wish) as alone:
+                alone.batch = self.batch
                 found += await alone.run(front)
         return found
 
@@ -160,6 +162,8 @@ class Many:
             profile=self.wish.profile.name,
             ok=code == 0,
             run=done.run if done else "",
+            batch=self.batch,
+            kept_at=done.kept_at if done else {},
             started_at=one.started_at or datetime.now(UTC),
             seconds=round(time.monotonic() - one.started, 3) if one.started else 0.0,
             new=done.new if done else 0,

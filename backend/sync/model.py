@@ -103,6 +103,10 @@ class HostResult(Struct, frozen=True, kw_only=True):
     ok: bool
     run: str = ""
     """Names it for `berth sync undo`, where something was kept; else empty."""
+    batch: str = ""
+    """The same for all hosts of one sync."""
+    kept_at: dict[str, str] = {}
+    """By way: a folder that leads to what is kept."""
     started_at: datetime
     seconds: float = 0.0
     new: int = 0

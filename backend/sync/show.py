@@ -232,7 +232,7 @@ async def folder(
     _, hosts = choose(access.config, verb, verb, hosts=host, tags=tag, context=context)
     if verb == "pull" and len(hosts) > 1:
         raise UsageError("a folder can come from one host only.", hint="Say which: --host")
-    wanted = wish(path, verb)
+    wanted = wish(path, verb, access.config.keeping)
     terminal = Terminal(wanted, Talk(ACTIONS[f"{verb}dir"], json=json, yes=yes), list_all=dry_run)
     many = Many(access.config, access, hosts, wanted)
     as_folders(many)

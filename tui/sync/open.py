@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from backend.actions import Action
     from backend.actions.context import Access
     from backend.config import Config
+    from backend.sync.model import Way
     from tui.app import BerthApp
     from tui.sync.state import Syncing
 
@@ -60,7 +61,8 @@ def open_sync(  # noqa: PLR0917  # what an action has
         return Syncing(config, access, found, Wish(config.profile(name), Options(verb, delete=delete)))
 
     if action.name in ("pushdir", "pulldir"):
-        wanted = folder_wish(str(options.get("directory") or ""), "push" if verb == "push" else "pull")
+        way: Way = "push" if verb == "push" else "pull"
+        wanted = folder_wish(str(options.get("directory") or ""), way, config.keeping)
         first = Syncing(config, access, found, wanted, folders=True)
     else:
         first = make(verb, profile.name, None)

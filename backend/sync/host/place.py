@@ -33,16 +33,20 @@ def resolved(path: str) -> bytes:
     return os.path.realpath(os.path.join(home(), os.path.expanduser(encoded(path))))
 
 
+def states(target: bytes) -> list[bytes]:
+    """Where the folder of `state` may be, likeliest first."""
+    base = os.environb.get(b"XDG_STATE_HOME") or os.path.join(home(), b".local", b"state")
+    own = os.environb.get(b"BERTH_STATE_DIR")
+    return [os.path.join(own or os.path.join(base, b"berth"), b"sync"), os.path.join(target, BESIDE)]
+
+
 def state(target: bytes) -> bytes:
     """The folder for locks and runs: ours alone, made if need be.
 
     In the home, or in the target where the home is read-only. Raises `Trouble`.
     """
-    base = os.environb.get(b"XDG_STATE_HOME") or os.path.join(home(), b".local", b"state")
-    own = os.environb.get(b"BERTH_STATE_DIR")
-    places = [os.path.join(own or os.path.join(base, b"berth"), b"sync"), os.path.join(target, BESIDE)]
     error: OSError | None = None
-    for place in places:
+    for place in states(target):
         try:
             os.makedirs(place, mode=0o700, exist_ok=True)
             status = os.lstat(place)

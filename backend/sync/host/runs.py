@@ -109,7 +109,10 @@ def drop_partials(paths: list[bytes]) -> None:
 
 
 def prune(place: bytes, days: float, most: int) -> int:
-    """Remove what was kept for longer than `days`, or is more than `most` bytes in all; the bytes left."""
+    """Remove what was kept for longer than `days`, or is more than `most` bytes in all; the bytes left.
+
+    The newest run stays whatever its size: that it can be undone was said when it was agreed to.
+    """
     folder = os.path.join(place, b"runs")
     total = kept = 0
     for name in sorted(listed(folder), reverse=True):  # named by their time: the newest first
@@ -120,13 +123,22 @@ def prune(place: bytes, days: float, most: int) -> int:
             age = time.time() - os.stat(run).st_mtime
         except OSError:
             continue
-        size = size_of(os.path.join(run, b"kept"))
-        if age > days * _DAY or kept >= _KEEP_RUNS or total + size > most:
+        size = size_of(os.path.join(run, b"kept")) + _aside(run)
+        if age > days * _DAY or kept >= _KEEP_RUNS or (kept and total + size > most):
             remove_run(run)
         else:
             total += size
             kept += 1
     return total
+
+
+def _aside(run: bytes) -> int:
+    """Bytes of a folder that lies beside the one that took its place; measured when it was put there."""
+    what = about(run)
+    size = what.get("aside_bytes")
+    beside = what.get("beside")
+    there = isinstance(beside, list) and any(os.path.isdir(encoded(str(each))) for each in beside)
+    return size if isinstance(size, int) and there else 0
 
 
 def remove_run(run: bytes) -> None:

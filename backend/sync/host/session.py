@@ -16,7 +16,7 @@ import zlib
 
 from backend.sync.host.change import files_below, private, remove, swap, undo
 from backend.sync.host.parcel import pack, unpack
-from backend.sync.host.place import Lock, Trouble, home, locked, resolved, state
+from backend.sync.host.place import Lock, Trouble, home, locked, resolved, state, states
 from backend.sync.host.runs import (
     about,
     drop_partials,
@@ -145,6 +145,7 @@ class Session:
                     os.rename(staged, aside)
                     what["swapped"] = [decoded(aside), decoded(target)]
                     what["beside"] = [decoded(aside)]
+                    what["aside_bytes"] = size_of(aside)
                     what["swapped_at"], what["top"] = time.time(), os.stat(target).st_mtime_ns
                     os.makedirs(os.path.join(self.run, b"kept"), exist_ok=True)
                 else:
@@ -191,7 +192,9 @@ class Session:
 
     def do_undo(self, request: dict, _: list[bytes]) -> tuple[dict, list[bytes]]:  # type: ignore[type-arg]
         """Put back what a run replaced or removed, while nobody syncs there."""
-        place = self.place or state(resolved(request.get("target", "~")))
+        target = resolved(request.get("target") or "~")
+        there = [place for place in states(target) if os.path.isdir(run_folder(place, request["run"]))]
+        place = self.place or (there[0] if there else state(target))
         targets = about(run_folder(place, request["run"])).get("targets")
         below = {resolved(str(each)) for each in targets} if isinstance(targets, list) else set()
         locks = locked(place, sorted(below), request["owner"])
