@@ -48,6 +48,9 @@ async def perform(desk: Desk, line: str) -> None:
     command = parse(line, vocabulary(desk))
     if command.verb == "view":
         await _view(desk, command)
+    elif command.verb == "each":
+        _each(desk, command.argument)  # says what is wrong before anything changes
+        desk.close_prompt()
     else:
         desk.close_prompt()
         await _verb(desk, command)
@@ -77,8 +80,6 @@ def hosts_of(desk: Desk, name: str) -> frozenset[str]:
 async def _verb(desk: Desk, command: Command) -> None:
     if command.verb == "page":
         desk.app.push_screen(make(PAGES[command.argument]))
-    elif command.verb == "each":
-        _each(desk, command.argument)
     elif command.verb == "sort":
         name = command.argument
         desk.table.sort_by(desk.view.column(name.lstrip("-")) if name else None, name.startswith("-"))

@@ -25,6 +25,8 @@ State = Literal[
 ]
 KEEP = 1024 * 1024
 """Characters of output that are kept of each host."""
+CANCELLED = 130
+"""The exit code of what Ctrl+C ended."""
 Heard = Callable[["HostRun", list[str]], Awaitable[None]]
 """Told of lines that have come, and of every other change with none. Output waits until it returns."""
 
@@ -80,7 +82,7 @@ def worst(runs: Sequence[HostRun]) -> int:
     """The exit code for all together: 130 cancelled, 3 a host away, 1 any other end, 0 all well."""
     states = {run.state for run in runs}
     if "cancelled" in states:
-        return 130
+        return CANCELLED
     if states & {"unreachable", "lost"}:
         return 3
     return 0 if all(run.ok for run in runs) else 1

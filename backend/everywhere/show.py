@@ -8,9 +8,11 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from backend.everywhere.run import Everywhere, HostRun
+from backend.activity import OUTPUT_LINES, ActivityLog, ActivityRow
+from backend.everywhere.run import CANCELLED, Everywhere, HostRun, worst
 from backend.everywhere.text import Page, plain_line, summary
 from backend.everywhere.wish import Wish, choose
 from backend.text import printable
@@ -58,13 +60,38 @@ async def follow(access: StandaloneAccess, wish: Wish, *, json: bool, folded: bo
         _err(f"berth: left out, as they are read-only: {', '.join(wish.left_out)}")
     everywhere = Everywhere(access.config, access, wish, heard=front.heard, keep=front.keep)
     front.runs = everywhere.runs
+    started_at = datetime.now(UTC)
     try:
         code = await everywhere.run()
     except asyncio.CancelledError:
+        record(wish, everywhere.runs, started_at)
         await front.close()
         raise
+    record(wish, everywhere.runs, started_at)
     await front.close()
     return code
+
+
+def record(wish: Wish, runs: Sequence[HostRun], started_at: datetime) -> None:
+    """Put it into the activity log, as everything that is done is there."""
+    code = worst(runs)
+    lines = [f"{run.host}: {line}" for run in runs for line in run.output.lines]
+    ActivityLog().append(
+        ActivityRow(
+            id=f"{started_at:%Y%m%dT%H%M%S%f}-{os.getpid()}-each",
+            action="each",
+            title="everywhere",
+            target="fleet",
+            host=None,
+            state="cancelled" if code == CANCELLED else "failed" if code else "done",
+            started_at=started_at,
+            ended_at=datetime.now(UTC),
+            message=f"{wish.shown}: {', '.join(f'{run.host} {run.verdict}' for run in runs[:20])}",
+            output=tuple(lines[-OUTPUT_LINES:]),
+            options={"host": list(wish.hosts), "local": wish.local},
+            notes={"command": wish.shown},
+        )
+    )
 
 
 class _Front:

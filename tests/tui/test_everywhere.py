@@ -88,7 +88,9 @@ async def test_equal_outputs_are_folded_differences_marked_and_hosts_that_are_do
         assert "1 not with 0: h4" in said(screen)
         await board.press("f")  # each for itself
         assert "h1 · exit 0" in board.text and "h2 · exit 0" in board.text
-        await board.press("R")  # again where it failed
+        await board.press("e", "up")  # what was run before
+        assert screen.query_one("#each-input", Input).value.startswith("echo same")
+        await board.press("escape", "R")  # again where it failed
         await ended(board, screen)
         assert [each.host for each in screen.live.runs] == ["h4"]
         await board.press("escape")
@@ -216,7 +218,9 @@ async def test_commands_of_ones_own_have_keys_forms_questions_and_pages(tmp_path
         await board.press("escape")
         await board.press("f8")
         await board.until(lambda: any("exit code 3" in each.message for each in board.app._notifications))
-        await board.press("x")
+        await board.press("space", "j", "space", "f8")  # on the marked ones, side by side
+        await board.until(lambda: any("0 of 2 done" in each.message for each in board.app._notifications))
+        await board.press("escape", "x")
         await board.until(lambda: isinstance(board.app.screen, Menu))
         await board.type("all up")
         await board.until(lambda: "Run echo 'up {host}'" in board.text)

@@ -52,6 +52,8 @@ class EverywhereScreen(Screen[None]):
         Binding("s", "save", "save", id="each-save"),
         Binding("c", "copy", "copy all", id="each-copy"),
         Binding("ctrl+k", "cancel", "cancel", id="each-cancel", priority=True),
+        Binding("up", "recall(1)", "Command before", show=False, id="each-earlier"),
+        Binding("down", "recall(-1)", "Command after", show=False, id="each-later"),
         Binding("tab", "other", "command / output", show=False, id="each-other", priority=True),
     ]
 
@@ -76,6 +78,9 @@ class EverywhereScreen(Screen[None]):
         self._wrapped = False
         self._drawn: object = None
         self._draw_at = 0.0
+        self._past: list[str] = []
+        """What was run before, the last one first."""
+        self._recalled = -1
 
     @property
     def berth(self) -> BerthApp:
@@ -102,6 +107,14 @@ class EverywhereScreen(Screen[None]):
             self._begin(self._wish)
         self._update()
         self.set_interval(_EVERY, self._update)
+        self.run_worker(self._remember(), group="past", exit_on_error=False)
+
+    async def _remember(self) -> None:
+        from backend.activity import ActivityLog
+
+        rows = await asyncio.to_thread(ActivityLog().read)
+        self._past += [row.notes.get("command", "") for row in rows if row.action == "each"]
+        self._past = [each for each in dict.fromkeys(self._past) if each]
 
     @property
     def _field(self) -> Input:
@@ -115,6 +128,8 @@ class EverywhereScreen(Screen[None]):
 
     def _begin(self, wish: Wish) -> None:
         self._wish = wish
+        self._past = list(dict.fromkeys([wish.shown, *self._past]))
+        self._recalled = -1
         self.live = begin(self.berth, self._action, wish, self._options)
         self._drawn, self._draw_at = None, 0.0
         self._lines.scroll_home(animate=False)
@@ -270,6 +285,12 @@ class EverywhereScreen(Screen[None]):
         """Change the command."""
         self._field.focus()
 
+    def action_recall(self, step: int) -> None:
+        """A command that was run before, or the one after it."""
+        self._recalled = max(-1, min(len(self._past) - 1, self._recalled + step))
+        self._field.value = self._past[self._recalled] if self._recalled >= 0 else ""
+        self._field.cursor_position = len(self._field.value)
+
     def action_other(self) -> None:
         """From the command to the output and back."""
         (self._lines if self._field.has_focus or self._own else self._field).focus()
@@ -288,6 +309,8 @@ class EverywhereScreen(Screen[None]):
         """Keys are offered where they do something."""
         if action == "cancel":
             return self._busy
+        if action == "recall":
+            return self._field.has_focus
         if action == "again":
             return self.live is not None and not self._busy
         if action == "again_failed":

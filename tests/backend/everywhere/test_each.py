@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import pytest
 
 from backend.access import StandaloneAccess
 from backend.actions import commands
+from backend.activity import ActivityLog
 from backend.cli import main
 from backend.config import Settings, load
 from backend.everywhere.run import KEEP, Everywhere
@@ -79,6 +82,9 @@ def test_json_has_one_object_per_host_and_folding_works_in_a_pipe(capfd):
         ("h1", 0, ["a", "b"]),
         ("h2", 0, ["a", "bc"]),
     ]
+    (kept, *_) = ActivityLog().read()
+    assert (kept.action, kept.state, kept.options["host"]) == ("each", "done", list(THREE))
+    assert "h0: a" in kept.output and kept.notes["command"].startswith("printf")
     assert main(["each", "--show", "folded", "--tag", "t0", "t1", "--", "echo same"]) == 0
     out = capfd.readouterr().out.splitlines()
     assert out[0].startswith("── h0, h1 (2) · exit 0") and out[1:] == ["same"]
@@ -256,6 +262,22 @@ commands:
     assert not any(b"hunter2-xyzzy" in each for each in shown)
     state = [path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file()]
     assert state and not any(b"hunter2-xyzzy" in each for each in state)
+
+
+def test_a_command_of_this_machine_can_have_the_terminal(bed: Bed, tmp_path):
+    line = f"read x; echo $x {{host}} >{tmp_path}/got; tty"
+    config = own(bed, tmp_path, f"commands: {{ask: {{runs: laptop, show: terminal, command: '{line}'}}}}")
+    ours, theirs = pty.openpty()
+    argv = [sys.executable, "-m", "tui", "--config", config, "do", "ask", "h1"]
+    child = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    os.write(ours, b"typed\n")
+    shown = b""
+    with contextlib.suppress(OSError):  # how the end of a terminal is told
+        while piece := os.read(ours, 4096):
+            shown += piece
+    assert child.wait(60) == 0 and b"/dev/pts/" in shown and b"ask: done for h1" in shown
+    assert (tmp_path / "got").read_text() == "typed h1\n"
 
 
 def test_reads_and_hosts_are_those_of_the_configuration():
