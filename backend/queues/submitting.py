@@ -66,6 +66,11 @@ async def submit(
     if not job.command and not interactive and project is not None:
         raise UsageError("nothing to run is named.", hint='For example: berth run -- hello.sh "a b"')
     _check_files(asked, project, snapshot=snapshot)
+    if key and host is not None and (host == placement.ANY or host.startswith(placement.TAG)):
+        raise UsageError(
+            f"--key and --host {host} exclude each other: another host would know nothing of the key.",
+            hint="Name the host: --host NAME.",
+        )
     if project is not None and not job.workdir:
         _check_script(project, job.command)
     chosen, why = await placement.choose(config, access, host or default_host(config), job)
@@ -116,6 +121,9 @@ async def _queued(
     except Unanswered as error:
         say(f"{error.message} Asking once more whether it is queued.")
         why: HostError = error
+    except asyncio.CancelledError:
+        say(f"it may be queued; the same once more makes no second one if you add: --key {mine}")
+        raise
     await asyncio.sleep(_AGAIN)
     try:
         async with queues() as queue:

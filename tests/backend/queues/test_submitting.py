@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,7 +27,7 @@ class Queue:
 
     host = "h"
 
-    def __init__(self, lost: int, *, error: Exception = LOST, there: bool = True) -> None:
+    def __init__(self, lost: int, *, error: BaseException = LOST, there: bool = True) -> None:
         self.lost, self.error, self.there = lost, error, there
         self.jobs: dict[str, list[str]] = {}
         self.asked: list[tuple[str, bool]] = []
@@ -83,7 +84,8 @@ async def ask(monkeypatch: pytest.MonkeyPatch, queue: Queue, said: list[str], **
     config: Any = SimpleNamespace(settings=SimpleNamespace(read_only=False), host=lambda name: host)
     asked = Asked(command=("true",), image="x", sweep=("n=1,2",))
     access: Any = None
-    return await submit(config, access, asked, host="h", folder=Path("/"), say=said.append, **how)
+    where = how.pop("host", "h")
+    return await submit(config, access, asked, host=where, folder=Path("/"), say=said.append, **how)
 
 
 async def test_an_answer_that_was_lost_is_asked_for_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,6 +115,19 @@ async def test_what_was_refused_is_not_asked_twice(monkeypatch: pytest.MonkeyPat
     with pytest.raises(UsageError):
         await ask(monkeypatch, queue, [])
     assert len(queue.asked) == 1
+
+
+async def test_who_leaves_before_the_answer_is_told_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, said = Queue(lost=1, error=asyncio.CancelledError()), list[str]()
+    with pytest.raises(asyncio.CancelledError):
+        await ask(monkeypatch, queue, said)
+    assert said[-1].endswith(f"--key {queue.asked[0][0]}")
+
+
+async def test_a_key_is_of_one_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    for where in ("any", "tag:big"):
+        with pytest.raises(UsageError, match="exclude each other"):
+            await ask(monkeypatch, Queue(lost=0), [], host=where, key="k")
 
 
 async def test_each_submit_has_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
