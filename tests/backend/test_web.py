@@ -29,7 +29,7 @@ BERTH = [sys.executable, "-m", "tui"]
 class Served:
     """`berth serve` on this machine, with a configuration of its own."""
 
-    def __init__(self, folder: Path, *words: str) -> None:
+    def __init__(self, folder: Path, *words: str, browser: str = "") -> None:
         folder.mkdir(exist_ok=True)
         (folder / "config").mkdir(exist_ok=True)
         self.folder = folder
@@ -41,6 +41,8 @@ class Served:
         }
         for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
             environment.pop(name, None)
+        if browser:
+            environment["BROWSER"] = browser
         with (folder / "said").open("w") as said:
             self.process = subprocess.Popen(
                 [*BERTH, "serve", "--port", "0", *words],
@@ -261,6 +263,44 @@ def test_another_address_is_asked_for_and_says_what_it_means(tmp_path: Path) -> 
         assert served.end() == 143
     finally:
         served.close()
+
+
+def test_a_browser_is_given_a_file_of_ours_and_no_token(tmp_path: Path) -> None:
+    browser, given, page = (tmp_path / name for name in ("browser", "given", "page"))
+    browser.write_text(
+        f'#!/bin/sh\nstat -c %a "$(dirname "${{1#file://}}")" >{page}\n'
+        f'cat "${{1#file://}}" >>{page}\necho "$1" >{given}\n'
+    )
+    browser.chmod(0o755)
+    served = Served(tmp_path, "--open", browser=str(browser))
+    try:
+        wait_for(lambda: given.exists() and given.read_text(), "the browser")
+        assert given.read_text().startswith("file:///")
+        assert served.token not in given.read_text()
+        mode, text = page.read_text().split("\n", 1)
+        assert mode == "700"
+        assert str(served.url) in text
+        served.end()
+        assert not Path(given.read_text().strip().removeprefix("file://")).exists()
+    finally:
+        served.close()
+
+
+def test_what_is_missing_without_the_extra_is_named(tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.modules['aiohttp'] = None; from backend.cli import main; sys.exit(main(['serve']))"
+    )
+    environment = os.environ | {"BERTH_CONFIG_DIR": str(tmp_path), "BERTH_STATE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "pip install 'berth[web]'" in done.stderr
 
 
 @pytest.mark.parametrize(
