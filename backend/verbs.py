@@ -212,7 +212,7 @@ def _arguments(parser: argparse.ArgumentParser, action: Action, separated: bool)
             "--json",
             action="store_true",
             help="print one JSON object per line"
-            if action.streams and action.prints
+            if action.streams and action.prints and not action.unnamed
             else "print one JSON array with a result per target",
         )
 
