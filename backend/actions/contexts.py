@@ -67,7 +67,7 @@ async def down(
     return f"stopped {row.container} on {row.host}"
 
 
-@action(on=ContextRow, verb="context drift", key="D", changes=False, group=GROUP)
+@action(on=ContextRow, verb="context drift", key="D", changes=False, prints=True, group=GROUP)
 async def drift(ctx: ActionContext, row: ContextRow) -> str:
     """Where the container is not as its context says: what a recreate would change."""
     from backend.contexts import bring_up
@@ -80,10 +80,12 @@ async def drift(ctx: ActionContext, row: ContextRow) -> str:
     ctx.give({"context": row.name, "container": row.container, "differences": differences})
     for each in found:
         ctx.report(f"{each.what:14} context: {each.context}   container: {each.container}")
-    return f"{len(found)} differences" if found else f"{row.container} is as the context says"
+    if not found:
+        ctx.report(f"{row.container} is as the context says")
+    return f"{len(found)} difference{'' if len(found) == 1 else 's'}"
 
 
-@action(on=ContextRow, verb="context show", changes=False, group=GROUP)
+@action(on=ContextRow, verb="context show", changes=False, prints=True, group=GROUP)
 async def context_show(ctx: ActionContext, row: ContextRow) -> str:
     """Every value of a context, its image, its container, and who is inside (the old `ctx`)."""
     import msgspec
@@ -166,7 +168,7 @@ async def context_use(ctx: ActionContext, row: ContextRow) -> str:
     return f"{row.name} is the context in use"
 
 
-@action(on=ContextRow, verb="context history", key="H", changes=False, bulk=False, group=GROUP)
+@action(on=ContextRow, verb="context history", key="H", changes=False, bulk=False, prints=True, group=GROUP)
 async def context_history(ctx: ActionContext, row: ContextRow) -> str:
     """Earlier versions of its file, and the commands that made its containers."""
     from msgspec import to_builtins
@@ -215,7 +217,7 @@ async def context_rm(
     return f"{row.name} is in the trash ({path.name}): berth context restore {row.name}"
 
 
-@action(on=None, changes=False, bulk=False, group=GROUP)
+@action(on=None, changes=False, bulk=False, prints=True, group=GROUP)
 async def report(ctx: ActionContext, target: None) -> str:
     """All contexts on all hosts: image there and since when, container there, running."""
     contexts = ctx.config.contexts

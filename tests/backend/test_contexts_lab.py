@@ -90,23 +90,26 @@ def test_a_whole_life(h1, berth, lab):
     )
     assert (row["state"], row["last"]) == ("running", True)
     report = berth("report")
-    assert "container running" in report.stdout + report.stderr
+    assert "container running" in report.stdout
+    [told] = json.loads(berth("report", "--json").stdout)
+    row = next(each for each in told["data"] if each["context"] == "work")
+    assert (row["host"], row["state"], row["image_there"], row["error"]) == ("h1", "running", True, None)
     assert (
         "as the context says"
         in berth("context", "drift", "work").stderr + berth("context", "drift", "work").stdout
     )
     berth("context", "set", "work", "mounts=[/tmp:/other]", "shm_size=1G")
-    shown = berth("context", "show", "work").stderr
+    shown = berth("context", "show", "work").stdout
     assert "shm_size     1.0 G\n" in shown and str(2**30) not in shown
     drift = berth("context", "drift", "work")
-    assert "/other" in drift.stdout + drift.stderr and "shm_size" in drift.stdout + drift.stderr
+    assert "/other" in drift.stdout and "shm_size" in drift.stdout
+    [told] = json.loads(berth("context", "drift", "work", "--json").stdout)
+    assert {each["what"] for each in told["data"]["differences"]} >= {"mounts", "shm_size"}
     assert "Up" not in berth("down", "work", "--yes", "--grace", "0").stdout
     assert not inspect(h1, "work")["State"]["Running"]
     assert "started work" in berth("up", "work").stdout
     history = berth("context", "history", "work")
-    assert (
-        "docker create" in history.stdout + history.stderr and "replaced" in history.stdout + history.stderr
-    )
+    assert "docker create" in history.stdout and "replaced" in history.stdout
     berth("context", "rm", "work", code=5)
     berth("context", "rm", "work", "--yes")
     assert inspect(h1, "work")["State"]["Running"]
