@@ -10,10 +10,12 @@ import asyncio
 import re
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from backend import atomic
 from backend.config.paths import cache_dir
@@ -48,8 +50,22 @@ async def ask(engine: EngineClient) -> EngineUse:
                 raise
             await asyncio.sleep(_AGAIN)
     use = read(engine.host, engine.kind, found, seconds=time.monotonic() - began)
+    if engine.kind == "podman":  # which says nothing of labels and mounts here
+        use = owned(use, await engine.containers())
     keep(use)
     return use
+
+
+def owned(use: EngineUse, containers: Iterable[Any]) -> EngineUse:
+    """The same with the owners that an engine's list of containers tells."""
+    about = {_bare(each.get("Id")): each for each in containers if isinstance(each, dict)}
+    items = []
+    for each in use.items:
+        found = about.get(each.id) if each.kind == "container" and each.owner is None else None
+        if found is not None:
+            each = replace(each, owner=_owner(_dict(found.get("Labels")), _list(found.get("Mounts"))))
+        items.append(each)
+    return replace(use, items=tuple(items))
 
 
 def read(host: str, kind: str, found: Any, *, seconds: float = 0.0, now: datetime | None = None) -> EngineUse:
@@ -237,6 +253,12 @@ def keep(use: EngineUse) -> None:
         atomic.write(_place(use.host), msgspec.json.encode(use), durable=False)
     except (OSError, UnicodeEncodeError):
         return
+
+
+def forget(host: str) -> None:
+    """What was kept is not so any more."""
+    with suppress(OSError):
+        _place(host).unlink(missing_ok=True)
 
 
 def kept(host: str) -> EngineUse | None:

@@ -207,6 +207,7 @@ async def remove(
 ) -> Outcome:
     """Remove what was planned, one after the other; what became used meanwhile stays."""
     outcome = Outcome(plan.host)
+    engines.forget(plan.host)
     for item in plan.items:
         if item.kind != "image":
             await _remove_one(engine, item, outcome, say)

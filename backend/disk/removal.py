@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.disk.overview import engine_root
 from backend.disk.remote import HostSide
-from backend.errors import ActionFailed, BerthError, Refused
+from backend.errors import ActionFailed, BerthError, NoSuchTarget, Refused
 from backend.text import size
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Weighed:
     refused: str = ""
     """Why it is never removed."""
     error: str = ""
+    gone: bool = False
+    """There is no such thing."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ def _weighed(host: str, found: Mapping[str, Any]) -> Weighed:
         unreadable=int(found.get("failed", 0)),
         refused=str(found.get("refused", "")),
         error=str(found.get("error", "")),
+        gone=bool(found.get("gone")),
     )
 
 
@@ -173,10 +176,11 @@ def line(each: Weighed) -> str:
 
 
 def checked(weighed: Sequence[Weighed]) -> list[Weighed]:
-    """All of them. Raises `Refused` where one must not go, `ActionFailed` where one cannot be looked at."""
+    """All of them. Raises `Refused` where one must not go, `NoSuchTarget`, `ActionFailed`."""
     for each in weighed:
         if each.refused:
             raise Refused(f"{line(each)}.", hint="Nothing was removed.")
         if each.error:
-            raise ActionFailed(f"{line(each)}.", hint="Nothing was removed.")
+            kind = NoSuchTarget if each.gone else ActionFailed
+            raise kind(f"{line(each)}.", hint="Nothing was removed.")
     return list(weighed)

@@ -198,7 +198,7 @@ class Server:
         """What would go with each path."""
         found = []
         for path in request["paths"]:
-            row = {"path": path}
+            row: dict = {"path": path}  # type: ignore[type-arg]
             try:
                 with Target(path, request["kept"]) as target:
                     weight = weigh(target, lambda files, size: tell("weighed", files, size))
@@ -207,6 +207,7 @@ class Server:
                 row["refused"] = str(refusal)
             except OSError as error:
                 row["error"] = error.strerror or str(error)
+                row["gone"] = isinstance(error, FileNotFoundError)
             found.append(row)
         return {"paths": found}
 

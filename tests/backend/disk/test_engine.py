@@ -96,6 +96,13 @@ def test_what_docker_says() -> None:
     assert [each.name for each in use.items if each.anonymous] == ["a" * 64]
 
 
+def test_podman_tells_owners_elsewhere() -> None:
+    use = engine.read("h1", "podman", {"Containers": [{"ContainerID": "c9", "SizeRw": 5, "State": "exited"}]})
+    assert engine.by_owner(use.items) == {"": (5, 1)}
+    use = engine.owned(use, [{"Id": "c9", "Labels": {"berth.owner": "alice"}}, "garbage", {"Id": 3}])
+    assert engine.by_owner(use.items) == {"alice": (5, 1)}
+
+
 def test_what_was_said_is_kept_with_its_time() -> None:
     assert engine.kept("h1") is None
     use = engine.read("h1", "docker", DOCKER, seconds=3.5, now=datetime(2026, 1, 1, tzinfo=UTC))
