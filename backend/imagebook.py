@@ -89,6 +89,7 @@ class Bookkeeper:
             base="" if base is None else base.recipe or base.image,
             problem=str(recipe.problems[0]) if recipe.problems else "",
             folder=str(recipe.folder),
+            kind=recipe.kind.value,
             git=before.git if before is not None else "",
         )
 

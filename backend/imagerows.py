@@ -48,6 +48,8 @@ class RecipeFacts(Struct, frozen=True, kw_only=True, gc=False):
     problem: str = ""
     """Why it cannot be built."""
     folder: str = ""
+    kind: str = ""
+    """`dockerfile`, `stack`, `workspace`, ...: a value of `Kind`."""
     git: str = ""
     """How its working copy of git stands to the base repository: `2 ahead of origin/main`."""
 

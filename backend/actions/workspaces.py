@@ -131,8 +131,8 @@ async def workspace_run(
 
 
 @action(
-    on=ContextRow, name="workspace-shell", verb="workspace shell", title="another shell", applies=_may_run,
-    terminal=True, group=GROUP,
+    on=ContextRow, name="workspace-shell", verb="workspace shell", key="E", title="another shell",
+    applies=_may_run, terminal=True, group=GROUP,
 )  # fmt: skip
 async def workspace_shell(ctx: ActionContext, row: ContextRow, *, user: User = None) -> Terminal:
     """Open another shell in the workspace's container, as its user."""
@@ -142,8 +142,8 @@ async def workspace_shell(ctx: ActionContext, row: ContextRow, *, user: User = N
 
 
 @action(
-    on=ContextRow, name="workspace-root", verb="workspace root", title="root shell", applies=_may_run,
-    terminal=True, group=GROUP,
+    on=ContextRow, name="workspace-root", verb="workspace root", key="R", title="root shell",
+    applies=_may_run, terminal=True, group=GROUP,
 )  # fmt: skip
 async def workspace_root(ctx: ActionContext, row: ContextRow) -> Terminal:
     """Open a plain shell as root in the workspace's container."""
@@ -153,8 +153,8 @@ async def workspace_root(ctx: ActionContext, row: ContextRow) -> Terminal:
 
 
 @action(
-    on=ContextRow, name="workspace-jupyter", verb="workspace jupyter", title="Jupyter", applies=_may_run,
-    bulk=False, group=GROUP,
+    on=ContextRow, name="workspace-jupyter", verb="workspace jupyter", key="J", title="Jupyter",
+    applies=_may_run, bulk=False, group=GROUP,
 )  # fmt: skip
 async def workspace_jupyter(
     ctx: ActionContext, row: ContextRow, *, local: Local = 0, open: Open = False, stop: Stop = False

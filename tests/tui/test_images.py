@@ -18,6 +18,7 @@ from backend.building import records
 from backend.building.model import Build, BuildState, Request, Step
 from backend.building.records import Record
 from backend.config import Context
+from backend.config.schema import RuntimeOptions
 from backend.errors import EngineError
 from backend.imagelines import ImageLine
 from backend.imagerows import RecipeBook, RecipeFacts
@@ -397,6 +398,51 @@ async def test_an_image_is_built_and_its_context_started(tmp_path: Path) -> None
         await board.until(lambda: isinstance(board.app.screen, Form))
         values = {field.id: field.value for field in board.app.screen.query("Input")}  # type: ignore[attr-defined]
         assert (values["f-names"], values["f-host"], values["f-up"]) == ("base", "h1", "box")
+
+
+async def test_a_workspace_is_run_from_its_image_and_from_its_context(tmp_path: Path) -> None:
+    flow = Context(
+        name="flow-h1", host="h1", image="me/torch:2", container="flow",
+        options=RuntimeOptions(labels={"berth.workspace": "flow"}),
+    )  # fmt: skip
+    other = Context(name="other", host="h1", image="x", container="c")
+    known = RecipeBook.of([
+        RecipeFacts(name="flow", images=("me/torch:2",), kind="workspace"),
+        RecipeFacts(name="base", images=("me/base:latest",), kind="stack"),
+    ])  # fmt: skip
+
+    def filled(board: Board) -> dict[str, str]:
+        return {field.id: field.value for field in board.app.screen.query("Input")}  # type: ignore[attr-defined]
+
+    runs = host("h1", [container("flow", image_id=TORCH.id)], **images(TORCH, BASE))
+    both = state_of([runs, host("h2", [], **images(BASE))])
+    async with dashboard(both, tmp_path, size=(140, 40), contexts=(flow, other)) as board:
+        await board.until(lambda: board.app.doing is not None)
+        await board.press("6")
+        await learn(board, known)
+        await on(board, "me/torch:2", ("h1",))
+        await board.press("w")
+        await board.until(lambda: isinstance(board.app.screen, Form))
+        assert (filled(board)["f-name"], filled(board)["f-host"]) == ("flow", "h1")
+        await board.press("escape")
+        await on(board, "me/base:latest", ("h1", "h2"))
+        await board.press("w")
+        await board.until(lambda: "It is no workspace" in board.text)
+
+        await board.press("4")
+        assert board.app.desk.table.select("flow-h1")
+        await board.press("W")
+        await board.until(lambda: isinstance(board.app.screen, Form))
+        assert (filled(board)["f-name"], filled(board)["f-host"]) == ("flow", "h1")
+        await board.press("escape", "b")
+        await board.until(lambda: isinstance(board.app.screen, Form))
+        assert filled(board)["f-name"] == "flow"
+        await board.press("escape")
+        keys = {action.name: action.key for action in board.app.desk.actions()}
+        assert [keys[f"workspace-{each}"] for each in ("shell", "root", "jupyter")] == ["E", "R", "J"]
+        assert board.app.desk.table.select("other")
+        await board.press("W")
+        await board.until(lambda: "of no workspace" in board.text)
 
 
 # ----------------------------------------------------------------------------------------- builds

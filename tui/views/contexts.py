@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
 
@@ -16,6 +16,9 @@ from tui.columns import Cell, Column
 from tui.filter import quote
 from tui.views.base import ListView
 from tui.views.make import figures, words
+
+if TYPE_CHECKING:
+    from backend.actions import Action
 
 _STATES = {"running": "good", "stopped": "warn", "missing": "dim", "unknown": "dim"}
 
@@ -30,7 +33,11 @@ class ContextsView(ListView):
         "There is none yet: n makes one, a file contexts/NAME.yaml in the configuration folder.",
     )
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("l", "logs", "logs", id="context-logs")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("l", "logs", "logs", id="context-logs"),
+        Binding("b", "workspace('workspace-build')", "Build the workspace", show=False, id="context-build"),
+        Binding("W", "workspace('workspace-run')", "Run the workspace", show=False, id="context-run"),
+    ]
 
     def make_columns(self) -> Sequence[Column[Any]]:
         """All columns."""
@@ -76,6 +83,35 @@ class ContextsView(ListView):
     def look(self, row: ContextRow) -> Look:
         """The one that was used last stands out by its `*`."""
         return Look()
+
+    def given(self, action: Action) -> Mapping[str, Any]:
+        """What a form is filled with: the workspace of the context."""
+        row: ContextRow | None = self.table.row
+        name = self._workspace(row)
+        if row is None or not name or action.name not in ("workspace-run", "workspace-build"):
+            return {}
+        if action.name == "workspace-build":
+            return {"name": name, "host": (row.host,)}
+        return {"name": name, "host": row.host, "context": row.name}
+
+    def _workspace(self, row: ContextRow | None) -> str:
+        """The workspace that a context is of; empty for others."""
+        from backend.workspaces.services import WORKSPACE_LABEL
+
+        config = self.app.config  # type: ignore[attr-defined]
+        found = next((each for each in config.contexts if row is not None and each.name == row.name), None)
+        return found.options.labels.get(WORKSPACE_LABEL, "") if found is not None else ""
+
+    def action_workspace(self, name: str) -> None:
+        """Run the workspace of this context, or build its image."""
+        from tui.desk import Wanted
+        from tui.doing import declared
+
+        given = self.given(declared()[name])
+        if given:
+            self.post_message(Wanted(name, [], given))
+        else:
+            self.notify("This context is of no workspace.", markup=False, timeout=4)
 
     def containers_filter(self, row: ContextRow) -> str:
         """Its own."""

@@ -51,6 +51,7 @@ class ImagesView(ListView):
         Binding("u", "build_and_start", "Build, and start the context", show=False, id="build-and-start"),
         Binding("p", "screen.do('image-pull')", "pull", id="pull-image"),
         Binding("P", "screen.do('images-prune')", "prune", id="prune-images"),
+        Binding("w", "run", "Run the workspace", show=False, id="image-run"),
         Binding("N", "screen.do('images-new')", "New recipe", show=False, id="new-recipe"),
         Binding("M", "request", "Open a pull request of the recipe's branch", show=False, id="image-request"),
     ]
@@ -257,12 +258,27 @@ class ImagesView(ListView):
             return {**known, "host": there or tuple(sorted(self.hosts or ()))}
         if action.name == "images-prune":
             return {"host": tuple(sorted(self.hosts or ()))}
+        if action.name in ("workspace-run", "workspace-build") and line is not None and line.recipe:
+            there = line.hosts or tuple(sorted(self.hosts or ()))
+            host = there if action.name == "workspace-build" else "".join(there[:1])
+            return {"name": line.recipe, "host": host}
         if action.name == "images-build":
             lines = self.table.targets()
             built = dict.fromkeys(host for each in lines for host in each.hosts)
             recipes = tuple(dict.fromkeys(each.recipe for each in lines if each.recipe))
             return {"names": recipes, "host": tuple(built) or tuple(sorted(self.hosts or ()))}
         return {}
+
+    def action_run(self) -> None:
+        """Run the workspace that this image is of."""
+        from tui.doing import declared
+
+        line: ImageLine | None = self.table.row
+        facts = self._book.facts(line.recipe) if line is not None else None
+        if facts is not None and facts.kind == "workspace":
+            self.post_message(Wanted("workspace-run", [], self.given(declared()["workspace-run"])))
+        else:
+            self.notify("It is no workspace: u builds it and starts its context.", markup=False, timeout=4)
 
     def action_build(self) -> None:
         """Build the recipes of these images, with all they stand on."""
