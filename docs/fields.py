@@ -8,6 +8,7 @@ import inspect
 import re
 import types
 import typing
+from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
 from functools import cache
@@ -168,7 +169,7 @@ def _type(hint: Any) -> str:
     if get_origin(hint) in (typing.Union, types.UnionType):
         members = [_type(each) for each in get_args(hint) if each is not type(None)]
         return " or ".join([*members, *(["null"] if type(None) in get_args(hint) else [])])
-    if get_origin(hint) is tuple:
+    if get_origin(hint) in (tuple, Sequence):
         return f"list of {_type(get_args(hint)[0])}"
     if get_origin(hint) is dict:
         return "object"
