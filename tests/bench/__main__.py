@@ -101,6 +101,7 @@ _MEASURE: dict[str, Callable[[Path, bool], list[Figure]]] = {
     "queue": _module("queue"),
     "slurm": _module("queue_slurm"),
     "sync": _module("sync"),
+    "disk": _module("disk"),
     "everywhere": _module("everywhere"),
     "builds": _module("builds"),
     "recipes": _module("recipes"),
