@@ -221,6 +221,12 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     # ------------------------------------------------------------------------------------------ hosts
     "prepare": (("berth prepare h100-1 --dry-run", "what would be changed, as diff -u shows it"),),
     "unprepare": (("berth unprepare h100-1", "what you changed since stays"),),
+    "each": (
+        ("berth each -- uptime", "on all hosts at once"),
+        ("berth each -- 'df -h / | tail -1'", "one word: a line for their shells"),
+        ("berth each --tag gpu -- nvidia-smi -L", "several words: as they are"),
+        ("berth each --local -- ping -c1 {address}", "here, once for each host"),
+    ),
     "topology": (("berth topology h100-1", "NUMA nodes, links, and where a job would go"),),
     # ----------------------------------------------------------------------------------- berth itself
     "completion": (
