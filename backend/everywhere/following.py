@@ -22,7 +22,8 @@ async def reported(ctx: ActionContext, wish: Wish, everywhere: Everywhere | None
     made = everywhere or Everywhere(ctx.config, ctx.access, wish)
     made.also(heard)
     await made.run()
-    return ended(made.runs, wish.shown)
+    said = ended(made.runs, wish.shown)
+    return said + (f"; read-only and left out: {', '.join(wish.left_out)}" if wish.left_out else "")
 
 
 def ended(runs: list[HostRun], what: str) -> str:

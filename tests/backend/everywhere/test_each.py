@@ -14,10 +14,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from backend.access import StandaloneAccess
 from backend.actions import commands
+from backend.actions import load as load_actions
+from backend.actions.context import ActionContext
+from backend.actions.runner import run_one
 from backend.activity import ActivityLog
 from backend.cli import main
 from backend.config import Settings, load
@@ -173,8 +177,6 @@ async def test_an_account_that_runs_nothing_says_so(tmp_path):
     try:
         config = load()
         held = tuple(server.host(name="h0") if host.name == "h0" else host for host in config.hosts)
-        import msgspec
-
         config = msgspec.structs.replace(config, hosts=held)
         async with StandaloneAccess(config) as access:
             made = Everywhere(config, access, Wish(("uptime",), ("h0", "h1")))
@@ -278,6 +280,30 @@ def test_a_command_of_this_machine_can_have_the_terminal(bed: Bed, tmp_path):
             shown += piece
     assert child.wait(60) == 0 and b"/dev/pts/" in shown and b"ask: done for h1" in shown
     assert (tmp_path / "got").read_text() == "typed h1\n"
+
+
+class Voice:
+    """Hears what an action says."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def report(self, line: str) -> None:
+        self.lines.append(line)
+
+
+async def test_as_an_action_it_says_who_failed_and_who_was_left_out():
+    config = load()
+    held = tuple(msgspec.structs.replace(host, read_only=host.name == "h2") for host in config.hosts)
+    config = msgspec.structs.replace(config, hosts=held)
+    each = load_actions("each")["each"]
+    async with StandaloneAccess(config) as access:
+        ctx = ActionContext(config, access, voice := Voice())
+        done = await run_one(each, None, {"command": ("echo {host}",)}, ctx)
+        assert done.message == "echo {host}: done on 2 hosts; read-only and left out: h2"
+        assert sorted(voice.lines) == ["h0: h0", "h1: h1"]
+        done = await run_one(each, None, {"command": ("[ {host} = h0 ]",)}, ctx)
+        assert "not done on 1 of 2 hosts: h1 (exit 1)" in str(done.error) and done.error.exit_code == 1
 
 
 def test_reads_and_hosts_are_those_of_the_configuration():
