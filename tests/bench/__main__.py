@@ -102,6 +102,7 @@ _MEASURE: dict[str, Callable[[Path, bool], list[Figure]]] = {
     "slurm": _module("queue_slurm"),
     "sync": _module("sync"),
     "disk": _module("disk"),
+    "tunnels": _module("tunnels"),
     "everywhere": _module("everywhere"),
     "builds": _module("builds"),
     "recipes": _module("recipes"),

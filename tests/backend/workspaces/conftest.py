@@ -140,11 +140,11 @@ def hold(repository: Repository) -> Iterator[type[Held]]:
 
 @pytest.fixture(scope="session")
 def jupyter() -> bytes:
-    """A tar of a folder `site` with Jupyter Server: fetched once, then cached.
+    """A tar of a folder `site` with Jupyter Server and Python's kernel: fetched once, then cached.
 
     Of this Python's version, which is that of the lab's Debian.
     """
-    target = cache() / f"jupyter-server-{sys.version_info[0]}.{sys.version_info[1]}.tar"
+    target = cache() / f"jupyter-kernel-{sys.version_info[0]}.{sys.version_info[1]}.tar"
     with machine_lock("jupyter-server"):
         if not target.exists():
             with tempfile.TemporaryDirectory(dir=cache()) as folder:
@@ -157,6 +157,7 @@ def jupyter() -> bytes:
                     "--target",
                     f"{folder}/site",
                     "jupyter-server",
+                    "ipykernel",
                 ]
                 done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=200)
                 if done.returncode:
