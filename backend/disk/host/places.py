@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import stat
 import threading
 import time
 
@@ -101,7 +102,7 @@ def filesystems(folders: list[list[str]]) -> list[dict]:  # type: ignore[type-ar
 def _places(asked: list, table: dict[str, Mount], wanted: dict) -> None:  # type: ignore[type-arg]
     """Find the mount of each folder. In a thread: the way there may lead over a dead file server."""
     for role, folder in asked:
-        if role and not os.path.isdir(folder):
+        if role and not _is_there(folder):
             continue
         point = mount_of(os.path.realpath(folder) if role else folder, table)
         about = table.get(point)
@@ -119,6 +120,16 @@ def _places(asked: list, table: dict[str, Mount], wanted: dict) -> None:  # type
             row["roles"].append(role)
         if role and folder not in row["folders"]:
             row["folders"].append(folder)
+
+
+def _is_there(folder: str) -> bool:
+    """Whether a folder is there, as far as we may look: that of an engine is often closed to users."""
+    try:
+        return stat.S_ISDIR(os.stat(folder).st_mode)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
 
 
 def _measure(row: dict) -> None:  # type: ignore[type-arg]
