@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ async def run(
     await _have_image(engine, recipe)
     context = making.existing(ctx.config, recipe.name, host, asked.context)
     if context is None:
-        context = await _new(ctx, recipe, link, asked)
+        context = await _new(ctx, recipe, link, engine, asked)
     else:
         context = _renewed(ctx, recipe, context, asked)
         await _have_data(ctx, link, recipe, _mounted(context))
@@ -60,10 +61,10 @@ async def _have_image(engine: EngineClient, recipe: Recipe) -> None:
         ) from None
 
 
-async def _new(ctx: ActionContext, recipe: Recipe, link: Link, asked: Asked) -> Context:
+async def _new(ctx: ActionContext, recipe: Recipe, link: Link, engine: EngineClient, asked: Asked) -> Context:
     data = folders.place(recipe, asked.data, local=link.local)
     full = await _have_data(ctx, link, recipe, data)
-    owner = await _owner(link)
+    owner = user_inside(await engine.info(), await _owner(link))
     count = len(await bring_up.gpus(ctx, link.name)) if not asked.gpus else 0
     context = await making.write(ctx.config, recipe, link, asked, data=full, owner=owner, count=count)
     ctx.report(f"made the context {context.name}")
@@ -174,6 +175,16 @@ async def ready(ctx: ActionContext, engine: EngineClient, context: Context) -> N
 async def _ended(task: asyncio.Future[Any]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def user_inside(info: Mapping[str, Any], owner: str) -> str:
+    """Who `owner`, UID:GID of the host, is inside a container.
+
+    An engine without rights of root gives a person's own number to root inside; all others are strangers on
+    the host, who may not write what is the person's.
+    """
+    rootless = info.get("Rootless") is True or "name=rootless" in (info.get("SecurityOptions") or ())
+    return "0:0" if rootless else owner
 
 
 async def _owner(link: Link) -> str:

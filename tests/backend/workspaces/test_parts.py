@@ -172,3 +172,12 @@ def test_a_recipe_that_is_no_workspace_or_has_no_image_is_refused(tmp_path):
         making.workspace(msgspec.structs.replace(recipe(tmp_path), kind=Kind.DOCKERFILE))
     with pytest.raises(ActionFailed, match="no image"):
         making.workspace(msgspec.structs.replace(recipe(tmp_path), images=()))
+
+
+def test_a_person_is_root_inside_where_the_engine_has_no_rights_of_root():
+    from backend.workspaces.running import user_inside
+
+    assert user_inside({"SecurityOptions": ["name=seccomp,profile=default"]}, "5001:5001") == "5001:5001"
+    assert user_inside({"Rootless": True}, "5001:5001") == "0:0"  # Podman
+    assert user_inside({"SecurityOptions": ["name=seccomp", "name=rootless"]}, "5001:5001") == "0:0"  # Docker
+    assert user_inside({"SecurityOptions": None}, "1:1") == "1:1"
