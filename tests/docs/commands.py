@@ -126,8 +126,8 @@ def blocks(page: str) -> Iterator[str]:
 
 
 def _commands(line: str) -> Iterator[str]:
-    """Of `berth a && berth b`, and of what a comment by three spaces or `#` follows."""
-    bare = re.split(r"\s{3,}|\s#\s", line)[0]
+    """Of `berth a && berth b`, and of what a comment by two spaces or `#` follows."""
+    bare = re.split(r"\s{2,}|\s#\s", line)[0]
     yield from (part.strip() for part in re.split(r"\s&&\s", bare) if part.strip().startswith("berth"))
 
 
