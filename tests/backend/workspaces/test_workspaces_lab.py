@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 import urllib.error
 import urllib.request
@@ -298,3 +299,25 @@ def choose(it: Terminal, words: str) -> None:
     it.text(words)
     it.until(match(rf"{words}"))
     it.keys("Enter")
+
+
+def test_a_workspace_runs_on_this_machine(repository):
+    """This machine's engine is that of a lab host: only what is mounted has to be there too."""
+    cookie(repository)
+    h1 = repository.lab.host("h1")
+    (repository.config / "hosts.yaml").write_text("local: true\n")
+    shutil.rmtree(repository.config / "contexts")
+    repository.env["DOCKER_HOST"] = f"unix://{h1.engine_socket}"
+    data = repository.root / "run-data"
+    h1.run(["mkdir", "-p", f"{data}/src/cookie"])
+    repository.berth("workspace", "build", "cookie")
+    said = repository.berth("workspace", "run", "cookie", "--gpus", "none", "--detach").stderr
+    assert f"{data} on local is /data" in said and "pushdir" not in said
+    told = ["sh", "-c", "cat /runs /ran-as; touch /data/generated-here"]
+    assert h1.docker("exec", "cookie", *told) == "run\n0"
+    assert h1.run(["ls", "-A", str(data)]).stdout.split() == ["generated-here", "src"]
+    [row] = json.loads(repository.berth("workspace", "list", "--json").stdout)[0]["data"]
+    assert row["name"] == "cookie" and "local" in json.dumps(row)
+    typed(repository, b"# ", "0=/data", "workspace", "root", "cookie")
+    repository.berth("workspace", "stop", "cookie", "--yes")
+    assert h1.docker("ps", "-q", "--filter", "name=cookie") == ""
