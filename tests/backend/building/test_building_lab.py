@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import platform
 import signal
 
 import pytest
@@ -273,3 +275,47 @@ def test_a_second_name_is_given(world):
     h1.docker("rmi", "team/app:v2")
     assert "it is not called team/app:v2 yet" in world.berth("images", "build", "app", "--host", "h1").stderr
     assert "team/app:v2" in h1.docker("images", "--format", "{{.Repository}}:{{.Tag}}").split()
+
+
+MINIFORGE = """\
+#!/bin/sh
+# `-b -p FOLDER`, as the installer has it
+mkdir -p "$3/bin" "$3/etc/profile.d"
+touch "$3/etc/profile.d/conda.sh"
+printf '#!/bin/sh\\necho "$* [$CONDA_OVERRIDE_CUDA]" >> %s/log\\n' "$3" > "$3/bin/mamba"
+printf '#!/bin/sh\\necho "python $*" >> %s/log\\n' "$3" > "$3/bin/python"
+chmod 755 "$3/bin/mamba" "$3/bin/python"
+"""
+FROM_FOLDER = '#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\nexec cp "/mirror/${3##*/}" "$2"\n'
+"""curl, where the network is a folder."""
+
+
+def test_the_templates_of_mamba_and_torch_take_their_steps(world):
+    h1 = world.lab.host("h1")
+    debian = h1.load_debian()
+    digest = hashlib.sha256(MINIFORGE.encode()).hexdigest()
+    for version, told in (("25.9.1-0", digest), ("other", "0" * 64)):
+        name = f"Miniforge3-{version}-Linux-{platform.machine()}.sh"
+        h1.put(f"/tmp/base/mirror/{name}", MINIFORGE)
+        h1.put(f"/tmp/base/mirror/{name}.sha256", f"{told}  ./{name}\n")
+    h1.put("/tmp/base/curl", FROM_FOLDER, mode=0o755)
+    h1.put("/tmp/base/Dockerfile", f"FROM {debian}\nCOPY mirror /mirror\nCOPY curl /usr/local/bin/curl\n")
+    h1.docker("build", "-t", "ground:1", "/tmp/base")
+    world.recipes.mkdir()
+    for name, base in (("mamba", "ground:1"), ("torch", "")):
+        words = ["--root", str(world.recipes), *(["--base", base] if base else [])]
+        world.berth("images", "new", name, name, *words)
+
+    said = world.berth("images", "build", "mamba", "--host", "h1", "--arg", "miniforge=other", code=1).stderr
+    assert "did NOT match" in said
+    world.berth("images", "build", "torch", "--host", "h1", "--arg", "cuda=12.4", "--arg", "python=3.11")
+    image = next(each for each in world.build("torch", "h1")["images"])
+    log = h1.docker("run", "--rm", image, "cat", "/opt/conda/log").splitlines()
+    assert log[:4] == [
+        "install -y python=3.11 []",
+        "clean -afy []",
+        "install -y pytorch-gpu torchvision cuda-version<=12.4 [12.4]",
+        "clean -afy []",
+    ]
+    assert log[4].startswith("python -c import torch")
+    assert h1.docker("run", "--rm", image, "sh", "-c", "command -v mamba; ls /tmp") == "/opt/conda/bin/mamba"
