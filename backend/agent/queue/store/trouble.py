@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 
 from ..errors import FailedError, QueueError
@@ -25,8 +26,10 @@ def translated(error: Exception, folder: str) -> QueueError:
         return error
     text = str(error).lower()
     code = getattr(error, "errno", None)
-    if code == errno.ENOSPC or "disk is full" in text:
-        return StoreError(f"no room for the queue in {folder}: the disk is full.", "Free some space there.")
+    if code == errno.ENOSPC or "disk is full" in text or ("disk i/o" in text and _is_full(folder)):
+        return StoreError(
+            f"no room for the queue in {folder}: No space left on device.", "Free some space there."
+        )
     if code == errno.EROFS or "readonly" in text or "read-only" in text:
         return StoreError(f"the queue in {folder} cannot be written.", "Is its file system read-only?")
     if "locked" in text or "busy" in text:
@@ -45,3 +48,11 @@ def translated(error: Exception, folder: str) -> QueueError:
     if code in (errno.EACCES, errno.EPERM) or "unable to open" in text:
         return StoreError(f"the queue in {folder} cannot be opened: {error}.", "Do you have the right to it?")
     return StoreError(f"the queue in {folder}: {error}.", "Look at the disk's health (dmesg) there.")
+
+
+def _is_full(folder: str) -> bool:
+    """Whether nothing fits there: SQLite calls it an I/O error where its shared memory cannot grow."""
+    try:
+        return os.statvfs(folder).f_bavail == 0
+    except OSError:
+        return False
