@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from backend.actions.context import ActionContext
 from backend.actions.registry import Option, action
@@ -10,13 +11,26 @@ from backend.errors import ActionFailed, BerthError, Refused, UsageError
 from backend.model import HostRow
 from backend.text import printable, size
 
+if TYPE_CHECKING:
+    from backend.disk.scanning import Scanning
+    from backend.link import Link
+
 GROUP = "Disk"
+_WIDE = 160
+"""Cells of a table on a page."""
 For = Annotated[
     float, Option("seconds that folders may be read; what is not read by then is estimated", flag="for")
 ]
 Most = Annotated[int, Option("how many", flag="number", short="n")]
 AllMounts = Annotated[bool, Option("also other file systems that are mounted below it")]
 Sudo = Annotated[bool, Option("read as root there, with sudo that asks for no password")]
+
+
+def _reading(ctx: ActionContext, link: Link, *, sudo: bool) -> Scanning:
+    """A host's side whose progress is the action's."""
+    from backend.disk.scanning import Scanning
+
+    return Scanning(link, sudo=sudo, told=lambda found: ctx.progress(found.bytes))
 
 
 def things(count: int) -> str:
@@ -51,6 +65,7 @@ async def disk_show(
     verb="disk tree",
     title="disk tree",
     changes=False,
+    page=True,
     streams="backend.disk.show:tree",
     group=GROUP,
 )
@@ -69,7 +84,16 @@ async def disk_tree(
 
     One file system only, hard links counted once, sparse files by what they take; at idle priority.
     """
-    raise UsageError("this has a page of its own.", hint="Press D on a host.")
+    from backend.disk.show import inside_of, tree_lines
+    from backend.disk.words import place, sure
+
+    host, path = place(ctx.config, folder)
+    async with _reading(ctx, await ctx.link(host), sudo=sudo) as scanning:
+        path = await scanning.scan(path, seconds, cross=all_mounts)
+        found = await scanning.side.listing(path)
+        for line in tree_lines(found, await inside_of(scanning, found, depth, most), most):
+            ctx.report(line)
+    return printable(f"{host}:{path}: {sure(found.scan)}", 600)
 
 
 @action(
@@ -78,6 +102,7 @@ async def disk_tree(
     verb="disk top",
     title="biggest folders",
     changes=False,
+    page=True,
     streams="backend.disk.show:top",
     group=GROUP,
 )
@@ -96,7 +121,18 @@ async def disk_top(
     sudo: Sudo = False,
 ) -> str:
     """List the biggest folders and files of a host, or who holds how much."""
-    raise UsageError("this has a page of its own.", hint="Press D on a host.")
+    from backend.disk.show import columns_of
+    from backend.disk.words import place, sure
+    from backend.tables import table
+
+    name, where = place(ctx.config, host)
+    async with _reading(ctx, await ctx.link(name), sudo=sudo) as scanning:
+        path = await scanning.scan(path if path != "/" else where, seconds, cross=all_mounts)
+        side = scanning.side
+        rows: Sequence[Any] = await (side.owners(path) if by == "owner" else side.top(path, most))
+        for line in table(rows[:most], columns_of(by), _WIDE, colour=False).splitlines():
+            ctx.report(line)
+    return printable(f"{name}:{path}: {sure(scanning.progress)}", 600)
 
 
 @action(on=HostRow, name="disk-host", verb="", key="D", title="disk", changes=False, bulk=False, group=GROUP)
@@ -187,7 +223,6 @@ async def disk_notify(
 ) -> str:
     """Tell the users of a host who hold the most how much that is and where. Shown before it is sent."""
     from backend.disk.notice import choose, messages, send
-    from backend.disk.scanning import Scanning
     from backend.disk.words import amount, place, sure
     from backend.sync.where import writable
 
@@ -195,9 +230,7 @@ async def disk_notify(
     if not dry_run:
         writable(ctx.config, name)
     least = amount(over, "--over")
-    async with Scanning(
-        await ctx.link(name), sudo=sudo, told=lambda found: ctx.progress(found.bytes)
-    ) as scanning:
+    async with _reading(ctx, await ctx.link(name), sudo=sudo) as scanning:
         path = await scanning.scan(path, seconds)
         found = await scanning.side.owners(path)
         disks = await scanning.side.filesystems([("folder", path)])

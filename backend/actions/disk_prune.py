@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 from backend.actions.context import ActionContext
@@ -42,7 +43,7 @@ async def disk_prune(
     """Remove what nothing uses on hosts, after showing what, and how much room that gives back.
 
     Each thing is named before it goes, and looked at again: what is used by then stays. Containers of
-    contexts and of jobs always stay.
+    contexts and of jobs always stay. With --dry-run alone: all that could go, but volumes with a name.
     """
     from backend.disk.prune import Wish
     from backend.disk.words import span
@@ -55,6 +56,8 @@ async def disk_prune(
         named_volumes=named_volumes,
         cache=span(cache_unused, "--cache-unused") if cache else None,
     )
+    if not wish.any and dry_run:
+        wish = Wish(images=True, containers=timedelta(0), volumes=True, cache=timedelta(0))
     if not wish.any:
         raise UsageError(
             "nothing says what is to go.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -134,13 +134,14 @@ async def tree(
     async with Scanning(await access.link(host), sudo=sudo, told=_progress) as scanning:
         path = await scanning.scan(path, seconds, cross=all_mounts)
         found = await scanning.side.listing(path)
-        inside = await _inside(scanning, found, depth, most)
+        inside = await inside_of(scanning, found, depth, most)
     _end_progress()
     if json:
         _print_json({"host": host, "scan": _plain(found.scan), **_tree_json(found, inside)})
     else:
         print(printable(f"{host}:{path}  {words.sure(found.scan)}", 2000))
-        _print_tree(found, inside, most, 1)
+        for line in tree_lines(found, inside, most):
+            print(line)
         _problems(host, found.scan)
     return 0
 
@@ -148,7 +149,7 @@ async def tree(
 _Inside = dict[str, tuple[Listing, Any]]
 
 
-async def _inside(scanning: Scanning, found: Listing, depth: int, most: int) -> _Inside:
+async def inside_of(scanning: Scanning, found: Listing, depth: int, most: int) -> _Inside:
     """The folders below, as deep as was asked for."""
     below: _Inside = {}
     if depth <= 1:
@@ -156,29 +157,29 @@ async def _inside(scanning: Scanning, found: Listing, depth: int, most: int) -> 
     for row in found.rows[:most]:
         if row.kind == "folder" and row.read and not row.failed and not row.folded:
             deeper = await scanning.side.listing(f"{found.path.rstrip('/')}/{row.name}")
-            below[row.name] = (deeper, await _inside(scanning, deeper, depth - 1, most))
+            below[row.name] = (deeper, await inside_of(scanning, deeper, depth - 1, most))
     return below
 
 
-def _print_tree(found: Listing, inside: _Inside, most: int, level: int) -> None:
+def tree_lines(found: Listing, inside: _Inside, most: int, level: int = 1) -> Iterator[str]:
+    """A folder as text: the largest of it, each with what is below it."""
     whole = max(1, found.itself.size)
     for row in found.rows[:most]:
-        name = printable(row.name, 300) + {
-            "folder": "/",
-            "link": "@",
-            "mount": "  (another file system)",
-        }.get(row.kind, "")
+        name = printable(row.name, 300) + _ENDS.get(row.kind, "")
         note = "  cannot be read" if row.failed else ""
-        print(
+        yield (
             f"{'  ' * level}{words.about(row):>8} {100 * row.size / whole:3.0f} %  "
             f"{printable(row.owner, 12):<12} {words.newest(row):>8}  {name}{note}"
         )
         if row.name in inside:
-            _print_tree(*inside[row.name], most, level + 1)
+            yield from tree_lines(*inside[row.name], most, level + 1)
     rest = len(found.rows) - most + found.more
     if rest > 0:
         left = sum(each.size for each in found.rows[most:]) + found.more_bytes
-        print(f"{'  ' * level}{size(left):>8}        and {rest:,} more")
+        yield f"{'  ' * level}{size(left):>8}        and {rest:,} more"
+
+
+_ENDS = {"folder": "/", "link": "@", "mount": "  (another file system)"}
 
 
 def _tree_json(found: Listing, inside: _Inside) -> dict[str, Any]:
@@ -228,7 +229,7 @@ async def top(
             {"host": name, "path": path, "scan": _plain(scan), "rows": [_plain(each) for each in found]}
         )
         return 0
-    _table(found, _OWNERS if by == "owner" else _TOP)
+    _table(found, columns_of(by))
     _say(f"{name}:{path}  {words.sure(scan)}")
     _problems(name, scan)
     return 0
@@ -248,6 +249,11 @@ _OWNERS = (
     Col("SIZE", lambda r: size(r.bytes + r.guess) + ("~" if r.guess else ""), right=True),
     Col("MOST OF IT", lambda r: "  ".join(f"{path} {size(held)}" for path, held in r.holdings), flex=True),
 )
+
+
+def columns_of(by: str) -> Sequence[Col]:
+    """The columns of `disk top`."""
+    return _OWNERS if by == "owner" else _TOP
 
 
 def _limits(seconds: float, most: int) -> None:

@@ -12,10 +12,10 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
-from backend.disk import words
 from backend.model import HostState
-from backend.text import duration, printable
+from backend.text import printable
 from tui.disk import columns, doing
+from tui.disk.said import first_holding, itself, state_of
 from tui.disk.state import DiskLine, Looking, TreeLine
 from tui.filter import Field, FilterError, compile_filter
 from tui.header import KeyBar
@@ -145,9 +145,9 @@ class DiskScreen(Screen[None]):
         if looking.by_owner:
             head.append("by owner")
         if looking.listing is not None:
-            head.append(_itself(looking))
+            head.append(itself(looking))
         self.query_one("#disk-path", Static).update(Content.styled(" " + "  ".join(head), "$text-accent"))
-        said, style = _state(looking)
+        said, style = state_of(looking)
         if self.entries.total != len(self.entries.rows):
             said.append(f"{len(self.entries.rows):,} of {self.entries.total:,} shown")
         text = printable(" · ".join(said), 500)
@@ -177,7 +177,7 @@ class DiskScreen(Screen[None]):
     def _into(self, looking: Looking, row: TreeLine) -> None:
         if row.kind == "owner":
             looking.by_owner = False
-            path = row.note.rpartition(" ")[0] and _first_holding(looking, row.key)
+            path = row.note.rpartition(" ")[0] and first_holding(looking, row.key)
             if path:
                 looking.walk(path)
         elif row.kind in ("folder", "mount"):
@@ -338,39 +338,3 @@ class DiskScreen(Screen[None]):
         field.value = ""
         field.add_class("-hidden")
         self.entries.focus()
-
-
-def _itself(looking: Looking) -> str:
-    found = looking.listing
-    if found is None:
-        return ""
-    files = f"{found.itself.files:,}{'+' if found.itself.sampled else ''} files"
-    more = f", and {found.more:,} smaller ones" if found.more else ""
-    return f"{words.about(found.itself)}  {files}{more}"
-
-
-def _state(looking: Looking) -> tuple[list[str], str]:
-    """The line below: what went wrong, else how far it is."""
-    wrong = [each for each in (looking.problem, looking.disk_problem) if each]
-    if wrong:
-        return wrong, "$text-error"
-    said = []
-    found = looking.progress
-    if looking.running:
-        said.append(f"reading: {found.folders:,} folders, {found.files:,} files in {duration(found.seconds)}")
-    elif looking.listing is not None:
-        said.append(words.sure(looking.listing.scan))
-        said += words.unread(looking.listing.scan)
-    if looking.counting:
-        said.append("the engine counts")
-    elif looking.engine_problem and looking.use is None:
-        said.append(looking.engine_problem)
-    return said, "$text-muted"
-
-
-def _first_holding(looking: Looking, owner: str) -> str:
-    """The folder that holds most of what a user has."""
-    for each in looking.owners or ():
-        if each.owner == owner and each.holdings:
-            return each.holdings[0][0]
-    return ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.disk import engine as engines
 from backend.disk.model import Entry, FileSystem, Listing, Owner, Progress, Sum
-from backend.disk.overview import filesystems
+from backend.disk.overview import FRESH, filesystems
 from backend.disk.scanning import Scanning
 from backend.errors import BerthError, NoSuchTarget
 from backend.text import size
@@ -90,7 +90,8 @@ class Looking:
         """Look at everything."""
         self.use = engines.kept(self.host)
         self._go(self._disks())
-        self.count()
+        if self.use is None or datetime.now(UTC) - self.use.at > FRESH:
+            self.count()
         self.walk(self.path)
 
     def count(self) -> None:
@@ -191,7 +192,7 @@ class Looking:
         if found is not None:
             await self._take(found, scanning)
         unread = found is None or found.itself.open > 0 or found.itself.folded
-        if unread and (more or found is None or not scanning.running or found.root != scanning.progress.root):
+        if unread or more:
             path = await scanning.begin(path, SECONDS, fresh=fresh)
         if self.path != path:
             self.path, self.listing = path, None

@@ -28,6 +28,10 @@ _TELL = 0.25
 """Seconds between two words about how far a scan is."""
 
 
+_ESTIMATE = 1.0
+"""Seconds between two estimates while folders are read."""
+
+
 class Server:
     """What one berth asks of one host."""
 
@@ -39,6 +43,8 @@ class Server:
         self._until = 0.0
         self._began = 0.0
         self._told = 0.0
+        self._estimated = 0.0
+        """When estimates may be made anew."""
         self._asked: deque[dict] = deque()  # type: ignore[type-arg]
         self._news = threading.Condition()
         self._files: tuple[str, list[dict], bool] = ("", [], True)  # type: ignore[type-arg]
@@ -116,7 +122,7 @@ class Server:
         if found is not None:
             scan, node = found
             scan.focus(None if node is scan.tree.root else node)
-            if not scan.unread() and node.open:
+            if node.open and not (scan.tree.first or scan.tree.waiting):
                 found = None  # folders that were only counted
             elif node.flags & FOLDED:
                 found = None
@@ -132,6 +138,7 @@ class Server:
         self.running = scan
         self._began = time.monotonic()
         self._until = self._began + float(request["for"])
+        self._estimated = self._began + _ESTIMATE
         return {"path": path}
 
     def do_stop(self, request: dict) -> dict:  # type: ignore[type-arg]
@@ -167,7 +174,16 @@ class Server:
         found = self._find(path)
         if found is None:
             raise FileNotFoundError(2, "not read", path)
+        self._estimate(found[0])
         return found
+
+    def _estimate(self, scan: Scan) -> None:
+        """What is not read may hold, as of now; not often enough to keep from reading."""
+        began = time.monotonic()
+        if scan is self.running and began >= self._estimated:
+            scan.estimate()
+            now = time.monotonic()
+            self._estimated = now + max(_ESTIMATE, 10 * (now - began))
 
     def _find(self, path: str) -> tuple[Scan, Node] | None:
         """Where a folder is remembered; in the finer tree first."""
