@@ -85,7 +85,7 @@ async def test_equal_outputs_are_folded_differences_marked_and_hosts_that_are_do
         assert "h1, h2 (2) · exit 0" in text and "h3 · exit 0" in text
         assert "~ odd" in text and "  same" in text
         assert "! h4 · unreachable" in text and "Connection refused" in text
-        assert "1 not with 0: h4" in said(screen)
+        assert "3 of 4 ended with 0 · not: h4" in said(screen)
         await board.press("f")  # each for itself
         assert "h1 · exit 0" in board.text and "h2 · exit 0" in board.text
         await board.press("e", "up")  # what was run before

@@ -22,6 +22,19 @@ _LINE = 4_000
 _BETWEEN: Cell = ((" │ ", "dim"),)
 
 
+HINTS: list[Cell] = [
+    EMPTY,
+    (("Type a command: it runs on all hosts at once, and each answer is shown here.", ""),),
+    (("Equal answers are folded into one; what differs from most is marked.", ""),),
+    EMPTY,
+    (("  uptime", "accent"),),
+    (("  df -h / | tail -1", "accent"), ("        a line for the shell of each host", "dim")),
+    (("  @gpu nvidia-smi -L", "accent"), ("       only on hosts with the tag gpu", "dim")),
+    (("  echo {host} {address}", "accent"), ("    what belongs to each host is filled in", "dim")),
+]
+"""What stands on the page before anything was run."""
+
+
 def page(blocks: Sequence[Block], width: int, *, wrapped: bool = False) -> list[Cell]:
     """All lines for that many cells."""
     if not blocks or width <= 0:

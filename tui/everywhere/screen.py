@@ -20,7 +20,7 @@ from backend.everywhere.fold import blocks, several
 from backend.everywhere.text import Page, took
 from backend.text import printable
 from tui.detail.lines import Lines
-from tui.everywhere.drawing import page
+from tui.everywhere.drawing import HINTS, page
 from tui.everywhere.open import wish_of
 from tui.everywhere.state import Live, begin
 from tui.header import KeyBar
@@ -132,6 +132,7 @@ class EverywhereScreen(Screen[None]):
         self._recalled = -1
         self.live = begin(self.berth, self._action, wish, self._options)
         self._drawn, self._draw_at = None, 0.0
+        self._field.cursor_position = 0  # its beginning is what is read
         self._lines.scroll_home(animate=False)
         self._lines.focus()
         self._update()
@@ -205,7 +206,9 @@ class EverywhereScreen(Screen[None]):
         if drawn == self._drawn:
             return
         self._drawn = drawn
-        if live is not None:
+        if live is None:
+            lines.set_lines(HINTS)
+        else:
             at_end = lines.scroll_offset.y >= lines.max_scroll_y
             before = lines.max_scroll_y
             lines.set_lines(page(blocks(live.runs, fold=self._folded), lines.room, wrapped=self._wrapped))
@@ -226,8 +229,9 @@ class EverywhereScreen(Screen[None]):
         else:
             over = [run for run in live.runs if run.over]
             bad = [run for run in over if not run.ok]
-            words = [f"{len(over)} of {len(live.runs)} ended" if not live.over else live.run.state]
-            words += [f"{len(bad)} not with 0: {several([run.host for run in bad], 4)}"] if bad else []
+            count = len(over) - len(bad) if live.over else len(over)
+            words = [f"{count} of {len(live.runs)} ended" + " with 0" * live.over]
+            words += [f"not: {several([run.host for run in bad], 4)}"] if bad else []
             longest = max((run.seconds or 0.0 for run in live.runs), default=0.0)
             words.append(took(longest))
             if live.wish.left_out:
@@ -283,6 +287,7 @@ class EverywhereScreen(Screen[None]):
 
     def action_edit(self) -> None:
         """Change the command."""
+        self._field.cursor_position = len(self._field.value)
         self._field.focus()
 
     def action_recall(self, step: int) -> None:
