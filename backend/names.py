@@ -39,6 +39,11 @@ def _containers(config: Config) -> Iterator[str]:
         yield from (f"{host.name}/{each.name}" for each in host.containers or ())
 
 
+def _targets(config: Config) -> Iterator[str]:
+    yield from _hosts(config)
+    yield from _containers(config)
+
+
 def _sessions(config: Config) -> Iterator[str]:
     for host in _seen(config):
         yield from (f"{host.name}/{each.name}" for each in host.sessions)
@@ -79,6 +84,7 @@ KINDS: dict[str, Callable[[Config], Iterable[str]]] = {
     "_hosts": _hosts,
     "_contexts": _contexts,
     "_containers": _containers,
+    "_targets": _targets,
     "_sessions": _sessions,
     "_jobs": _jobs,
     "_images": _images,
@@ -90,6 +96,7 @@ PLACES = {
     "HOST": "_hosts",
     "CONTEXT": "_contexts",
     "HOST/NAME": "_containers",
+    "TO": "_targets",
     "HOST/SESSION": "_sessions",
     "HOST/NUMBER": "_jobs",
     "IMAGE": "_images",

@@ -110,13 +110,24 @@ def test_names_that_were_seen_last_are_offered_in_bash(environment: dict[str, st
         "berth run -- h",
         "berth help que",
         "berth context show w",
+        "berth sync pus",
+        "berth tunnel h1",
+        "berth tunnel s",
     )
     assert found[0] == ["work", "h1/train", "h1/eval", r"h1/odd\ \$\(touch\$\{IFS\}pwned\)"]
     assert found[1:3] == [["h1/12"], ["h1/build"]]
     assert found[3] == ["push", "pull", "pushremove"] or found[3][:1] == ["push"]
     assert found[4:6] == [["20260101-3f2a"], ["local", "h1", "h2"]]
     assert found[6] == ["v2"]  # what stands before the colon is a word of its own to bash
-    assert found[7:] == [["h1", "h2"], [], ["queue"], ["work"]]
+    assert found[7:] == [
+        ["h1", "h2"],
+        [],
+        ["queue"],
+        ["work"],
+        ["push", "pushremove"],
+        ["h1", *found[0][1:]],
+        ["stop"],
+    ]
 
 
 def test_another_configuration_on_the_line_is_the_one_that_is_asked(
