@@ -24,6 +24,9 @@ FILES = 100_000
 SLOWER = 4.0
 """Times of du that reading may take: it is Python, and knows owners, ages and the largest as well."""
 
+_PATIENCE = 60.0
+"""Seconds that a page may take on a machine that does other things too."""
+
 
 def figures(*, quick: bool = False) -> list[Figure]:
     """Wall times; only ratios and what a person waits for have limits."""
@@ -102,6 +105,6 @@ def _page(runs: int) -> float:
             terminal.wait_for("up")
             for _ in range(runs):
                 time.sleep(1.5)  # the list's own news are drawn
-                took.append(terminal.press(b"D", lambda frame: b"usr/" in frame))
-                terminal.press(b"q", lambda frame: b"Fleet" in frame)
+                took.append(terminal.press(b"D", lambda frame: b"usr/" in frame, timeout=_PATIENCE))
+                terminal.press(b"q", lambda frame: b"Fleet" in frame, timeout=_PATIENCE)
     return median(took)

@@ -98,12 +98,15 @@ async def test_walk_in_and_up_again(data: Path, tmp_path: Path) -> None:
         await board.until(lambda: board.app.screen is board.app.desk)
 
 
-async def test_order_filter_and_owners(data: Path, tmp_path: Path) -> None:
+async def test_order_filter_owners_and_what_can_be_pruned(data: Path, tmp_path: Path) -> None:
     if os.geteuid() == 0:
         os.chown(data / "small", 54321, -1)
         os.chown(data / "small/c", 54321, -1)
     async with page(data, tmp_path) as (board, screen):
-        await board.press("o")
+        await board.press("P")
+        await board.until(lambda: isinstance(board.app.screen, Choose))
+        assert "build cache" in board.text and "30 days" in board.text
+        await board.press("escape", "o")
         await board.until(lambda: names(screen) == ["big", "own", "small"])
         await board.press("slash")
         screen.query_one("#disk-input", Input).value = "size:>900K"
@@ -137,24 +140,14 @@ async def test_a_marked_folder_goes_after_its_question(data: Path, tmp_path: Pat
         await board.until(lambda: "5.0 M free" in board.text)
         await board.press("escape")
         await board.until(lambda: names(screen) == ["small", "own"])
-
-
-async def test_homes_stay(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(data / "small"))
-    async with page(data, tmp_path) as (board, screen):
-        await board.until(lambda: "small" in names(screen))
+        monkeypatch.setenv("HOME", str(data / "small"))
         screen.entries.select("small")
         await board.press("ctrl+d")
         await board.until(lambda: "is somebody's home" in board.text)
         assert (data / "small/c").exists()
 
 
-async def test_pruning_offers_what_can_go_and_nothing_when_read_only(data: Path, tmp_path: Path) -> None:
-    async with page(data, tmp_path) as (board, _):
-        await board.press("P")
-        await board.until(lambda: isinstance(board.app.screen, Choose))
-        assert "build cache" in board.text and "30 days" in board.text
-        await board.press("escape")
+async def test_nothing_is_offered_where_nothing_may_be_changed(data: Path, tmp_path: Path) -> None:
     async with dashboard(showcase(), tmp_path / "config", read_only=True) as board:
         await board.press("1", "D")
         await board.until(lambda: isinstance(board.app.screen, DiskScreen) and board.app.screen.is_mounted)
