@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from backend.completion import ASKED, DIRECTORY, FILES, Verb
+from backend.completion import DIRECTORY, FILES, Verb
+from backend.names import PLACES as ASKED
 
 
 def _flags(verbs: list[Verb], takes: str) -> list[str]:
