@@ -59,7 +59,12 @@ def large_fleet(folder: Path, hosts: int, containers: int, rounds: int, seconds:
     ]
 
 
-_VIEWS = ((b"2", rb"GPUs \d"), (b"3", rb"Containers \d"), (b"1", rb"Fleet \d"))
+_VIEWS = (
+    (b"2", rb"GPUs \d"),
+    (b"3", rb"Containers \d"),
+    (b"6", rb"Images \d"),
+    (b"1", rb"Fleet \d"),
+)
 
 
 def _shows(pattern: bytes) -> Callable[[bytes], bool]:
@@ -123,7 +128,7 @@ def _keys(terminal: Terminal, rounds: int) -> list[tuple[bytes, float, float]]:
 def _costs(terminal: Terminal, seconds: float) -> dict[str, Cost]:
     """What each view costs while nobody touches it."""
     found = {}
-    for (key, view), name in zip(_VIEWS, ("gpus", "containers", "fleet"), strict=True):
+    for (key, view), name in zip(_VIEWS, ("gpus", "containers", "images", "fleet"), strict=True):
         terminal.press(key, _shows(view))
         terminal.run(2)
         found[name] = measure({"app": [terminal.pid]}, seconds, terminal.run)["app"]

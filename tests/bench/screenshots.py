@@ -62,7 +62,7 @@ SHOTS = (
     Shot("containers", (150, 38), ("3",), "Containers", png=True),
     Shot("contexts", (150, 38), ("4",), "Contexts"),
     Shot("jobs", (150, 38), ("5", "j"), "queued", png=True),
-    Shot("images", (150, 38), ("6", "j"), r"Images \d", png=True),
+    Shot("images", (150, 38), ("6", "t", "g", "j", "j", "j"), "never built", png=True),
     Shot("sessions", (150, 38), ("7",), "Sessions"),
     Shot("filter", (160, 30), ("3", "slash", *"alice", "enter"), "alice"),
     Shot("help", (120, 44), ("1", "question_mark"), "help"),

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.lab import config
+from tests.lab import config, demo_images
 from tests.lab.demo_fleet import (
     CONTEXTS,
     DISK_USED,
@@ -43,6 +43,7 @@ def up(directory: Path | None = None) -> Lab:
         lab.each(_furnish)
         config.write(lab, contexts=CONTEXTS)
         _queue(lab)
+        demo_images.furnish(lab, lambda *words: _berth(lab, "alice", *words))
         tick(lab, 0)
     except BaseException:
         lab.down()

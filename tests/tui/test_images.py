@@ -364,6 +364,7 @@ async def test_the_stack_is_a_tree_and_a_list_again(tmp_path: Path) -> None:
         drawn = [line.branch + line.name for line in board.app.desk.table.rows]
         assert drawn == ["me/base:latest", "└─ me/torch:2", "   └─ me/eval:latest", "<none>"]
         assert "building 3/12" in board.text and "missing" in board.text
+        assert "└─ torch ≠  me/torch:2" in board.text
         await board.press("t")
         assert board.app.desk.table.sort_key == "size"
         assert len(board.app.desk.table.rows) == 5

@@ -15,7 +15,7 @@ _SHOWN = 12
 
 
 def name(line: ImageLine) -> Cell:
-    """The name; its branch in the tree; `≠` where other hosts have another image of that name."""
+    """The name; in the tree its branch and its recipe first; `≠` where hosts have several of that name."""
     branch: Cell = ((line.branch, "dim"),) if line.branch else ()
     if line.name == NAMELESS:
         return (*branch, (NAMELESS, "dim"))
@@ -23,6 +23,13 @@ def name(line: ImageLine) -> Cell:
     if not colon or "/" in tag:
         repository, colon, tag = line.name, "", ""
     differs: Cell = ((" ≠", "warn"),) if line.differs else ()
+    if line.branch and line.recipe:  # names of a stack begin alike, and end where a column is cut
+        return (
+            *branch,
+            (printable(line.recipe, 100), ""),
+            *differs,
+            (f"  {printable(line.name, 300)}", "dim"),
+        )
     return (*branch, (printable(repository, 300), ""), (colon + printable(tag, 130), "dim"), *differs)
 
 
