@@ -98,11 +98,15 @@ class HeaderBar(Bar):
         self.show(active=view, parts=self._parts, badges=self._badges)
 
     def spans(self, width: int) -> tuple[list[Span], list[Span]]:
-        """As much as fits: titles of other views go first, then our name, then the other views."""
-        tabs = self._tabs(titles=False)
+        """As much as fits: titles of other views go first (the last ones before others), then our name, then
+        the other views.
+        """
+        tabs, *titled = (
+            self._tabs(titles) for titles in (0, *range(len(self._views), len(self._views) // 2, -1))
+        )
         active = [tab for tab in tabs if tab[1] == "active"]
         problems = [part for part in self._parts[-1] if part[1] in ("bad", "warn")]
-        for left in (self._tabs(titles=True), tabs, tabs[2:], active):
+        for left in (*titled, tabs, tabs[2:], active):
             for parts in (*self._parts, problems) if left is active else self._parts:
                 right = self._summary([*self._badges, *parts])
                 if _width(left) + _width(right) + 1 <= width:
@@ -117,12 +121,13 @@ class HeaderBar(Bar):
             spans.append((text, style, None))
         return [*spans, (" ", "", None)]
 
-    def _tabs(self, titles: bool) -> list[Span]:
+    def _tabs(self, titles: int) -> list[Span]:
+        """All views, so many of them with their titles."""
         spans: list[Span] = [(" berth ", "brand", None), (" ", "", None)]
-        for name, number, title, *_ in self._views:
+        for place, (name, number, title, *_) in enumerate(self._views):
             if name == self._active:
                 spans.append((f" {number} {title} ", "active", name))
-            elif titles:
+            elif place < titles:
                 spans += [(f" {number} ", "number", name), (f"{title} ", "tab", name)]
             else:
                 spans.append((f" {number} ", "number", name))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from backend.config import Config, Context, HostConfig, RuntimeOptions
-from backend.errors import ActionFailed, NoSuchTarget, UsageError
-from backend.recipes.model import Kind, Recipe, Service
+from backend.config import Config, Context, HostConfig, RuntimeOptions, load
+from backend.config.schema import Service
+from backend.errors import ActionFailed, ConfigError, NoSuchTarget, UsageError
+from backend.recipes.model import Kind, Recipe
 from backend.workspaces import folders, inside, kept, making, services
+from backend.workspaces.inside import Place
 from backend.workspaces.services import SERVICES_LABEL, WORKSPACE_LABEL
 
 
@@ -112,7 +117,9 @@ def test_ports_that_listen_are_read_from_the_kernel_s_table():
 def test_a_context_has_the_usual_services_and_those_of_its_recipe():
     declared = {"web": Service(command=("a", "{port}"), port=1), "jupyter": Service(command=("own",), port=2)}
     found = services.of(context(**{SERVICES_LABEL: services.label(declared)}))
-    assert set(found) == {"web", "jupyter", "airflow", "tensorboard"} and found["jupyter"].command == ("own",)
+    assert set(found) == {"web", "jupyter", "lab", "airflow", "tensorboard"} and found["jupyter"].command == (
+        "own",
+    )
     assert services.label({}) == ""
     with pytest.raises(NoSuchTarget, match="has no service"):
         services.find(context(), "web")
@@ -181,3 +188,49 @@ def test_a_person_is_root_inside_where_the_engine_has_no_rights_of_root():
     assert user_inside({"Rootless": True}, "5001:5001") == "0:0"  # Podman
     assert user_inside({"SecurityOptions": ["name=seccomp", "name=rootless"]}, "5001:5001") == "0:0"  # Docker
     assert user_inside({"SecurityOptions": None}, "1:1") == "1:1"
+
+
+def test_jupyter_that_was_started_by_hand_is_found_with_its_token(tmp_path):
+    runtime = tmp_path / "jupyter" / "runtime"
+    runtime.mkdir(parents=True)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port, pid = server.getsockname()[1], os.getpid()
+        told = {"base_url": "/", "pid": 999999999, "port": port, "token": "dead"}
+        (runtime / "jpserver-1.json").write_text(json.dumps(told, indent=2))
+        (runtime / "jpserver-2.json").write_text(
+            json.dumps({**told, "pid": pid, "token": "abc123"}, indent=2)
+        )
+
+        def find(name: str) -> str:
+            argv = ["sh", "-c", services.script("service"), "berth-service", "find", name, str(port)]
+            env = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
+            return subprocess.run(argv, capture_output=True, text=True, check=True, env=env).stdout.strip()
+
+        assert find("jupyter") == f"runs {pid} {port} abc123"
+        assert find("web") == f"free {port + 1}"
+
+
+def test_lab_is_a_page_of_the_same_jupyter():
+    place = Place(context(), "lab", services.usual()["lab"], "c1")
+    assert place.process == "jupyter" and place.service.path == "/lab"
+    assert services.wants_token("lab", place.service)
+
+
+def test_a_context_says_what_is_opened_with_it_and_how_it_is_started(tmp_path):
+    (tmp_path / "contexts").mkdir()
+    file = tmp_path / "contexts" / "train.yaml"
+    front = "host: local\nimage: x\n"
+    file.write_text(
+        front
+        + "services:\n  ray: {port: 8265}\n  jupyter: {command: [own, '{port}'], port: 9, ready: /api}\n"
+        "tunnels: [jupyter, '9000:ray', 6006, '8080:80']\n"
+    )
+    found = load(tmp_path).context("train")
+    assert found.tunnels == ("jupyter", "9000:ray", "6006", "8080:80")
+    assert services.of(found)["ray"] == Service(port=8265)
+    assert services.of(found)["jupyter"] == Service(command=("own", "{port}"), port=9, ready="/api")
+    for bad in ("tunnels: [a b]", "tunnels: [0]", "tunnels: ['1:2:3']", "tunnels: [99999]",
+                "services: {x: {path: /}}", "services: {'../x': {port: 1}}"):  # fmt: skip
+        file.write_text(front + bad)
+        with pytest.raises(ConfigError, match=r"train\.yaml:3"):
+            load(tmp_path)
