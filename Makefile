@@ -44,7 +44,7 @@ bench: $(VENV)/.dev  ## our figures beside peers', measured in the same run
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 docs: $(VENV)/.dev  ## write what follows from the code: docs/keys.md, docs/berth.1, tables of docs/json.md
-	@$(BIN)/python -m docs.generate
+	@$(BIN)/python -m tests.docs.generate
 
 constraints:     ## pin again: constraints.txt (what berth needs), constraints-dev.txt (and what working on it needs)
 	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \

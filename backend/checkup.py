@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -62,6 +63,13 @@ async def _check(config: Config, name: str, queue: asyncio.Queue[Check | None]) 
         queue.put_nowait(None)
 
 
+def _place(see: str) -> str:
+    """Where the section is on this machine: in a checkout `docs/`, else where it was installed."""
+    page, _, anchor = see.partition("#")
+    installed = Path(sys.prefix, "share", "doc", "berth", Path(page).name)
+    return f"{installed}#{anchor}" if installed.is_file() else see
+
+
 class _Printer:
     """Aligned lines on a terminal, tab-separated ones in a pipe."""
 
@@ -83,7 +91,7 @@ class _Printer:
             return
         verdict = f"\x1b[{_COLOURS[check.ok]}m{word:<4}\x1b[0m" if self._colour else f"{word:<4}"
         print(f"{host:<{self._width}}  {step:<10}  {verdict}  {message}".rstrip(), flush=True)
-        for line in (hint if check.ok is not True else "", f"More: {check.see}" if check.see else ""):
+        for line in (hint if check.ok is not True else "", f"More: {_place(check.see)}" if check.see else ""):
             if line:
                 print(f"{'':<{self._width + 20}}{line}", flush=True)
 

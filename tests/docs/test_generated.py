@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from backend.actions import load
-from docs.generate import HERE, generated
+from tests.docs.generate import HERE, generated
 from tui.views import LISTED, view_class
 
 FOUND = generated()

@@ -1,7 +1,7 @@
 """Writes what follows from the code: docs/keys.md, docs/berth.1, the tables of docs/json.md.
 
-    python -m docs.generate            write what has changed
-    python -m docs.generate --check    say what is not current, and fail
+    python -m tests.docs.generate            write what has changed
+    python -m tests.docs.generate --check    say what is not current, and fail
 
 What stands between `<!-- begin NAME -->` and `<!-- end -->` of a page is written anew; the rest is people's.
 """
@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from docs import fields, keys
+from tests.docs import fields, keys
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[2] / "docs"
 _BLOCK = re.compile(r"(<!-- begin (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -30,9 +31,9 @@ def generated() -> dict[Path, str]:
     }
 
 
-def _filled(page: Path, block: object) -> str:
-    made = block  # a function: name of a block -> its text
-    return _BLOCK.sub(lambda found: f"{found[1]}{made(found[2])}\n{found[3]}", page.read_text("utf-8"))  # type: ignore[operator]
+def _filled(page: Path, block: Callable[[str], str]) -> str:
+    """The page with its blocks written anew; `block` makes the text of one by its name."""
+    return _BLOCK.sub(lambda found: f"{found[1]}{block(found[2])}\n{found[3]}", page.read_text("utf-8"))
 
 
 def main() -> int:

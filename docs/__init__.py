@@ -1,1 +1,0 @@
-"""Pages for people, and what writes the part of them that follows from the code."""
