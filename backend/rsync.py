@@ -40,14 +40,16 @@ class Ended(NamedTuple):
 
 async def rsync(
     link: Link,
-    arguments: Sequence[str],
+    arguments: Sequence[str | bytes],
     *,
     input: bytes = b"",
+    folder: str | None = None,
     heard: Callable[[bytes], None] | None = None,
 ) -> Ended:
     """Run rsync with these arguments; `berth:PATH` is a path of the host, whatever is in it.
 
-    `heard` is given what it writes to its standard output, piece by piece; else that is in the answer.
+    `folder`: where it runs. `heard` is given what it writes to its standard output, piece by piece; else
+    that is in the answer.
     Raises `UsageError` where this machine has no rsync, `ActionFailed` where the host has none. Other
     failures are the caller's to judge, by rsync's exit code. A cancel ends it on both sides.
     """
@@ -62,6 +64,7 @@ async def rsync(
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            cwd=folder,
             env={**os.environ, "LC_ALL": "C"},
         )
         try:
