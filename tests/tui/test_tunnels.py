@@ -10,15 +10,18 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
+from backend.actions.runs import Run
 from backend.config import Context
 from backend.config.schema import Service
 from backend.link.local import LocalLink
 from backend.tunnels import book
 from tests.tui.fakes import FakeFleet, container, host, state_of
 from tests.tui.helpers import Board, dashboard
+from tui.doing import declared
 from tui.forms import Form
 from tui.menu import Menu
 from tui.tunnels.choose import entries
+from tui.tunnels.follow import follow
 
 
 class Wire(LocalLink):
@@ -124,3 +127,20 @@ async def test_a_context_offers_its_services_and_ports_and_the_usual_ones(tmp_pa
         await board.until(lambda: isinstance(board.app.screen, Form))
         await board.press("escape")
         assert not board.app.doing.runs.runs
+
+
+async def test_the_tunnels_of_a_context_open_as_it_comes_up_and_once(tmp_path: Path):
+    context = trained(tunnels=("6006",))
+    async with dashboard(
+        state_of([host("h1", [container("train")])]), tmp_path, contexts=(context,)
+    ) as board:
+        await board.until(lambda: board.app.doing is not None)
+        row = board.app.sources.builder.contexts(board.app.sources.state)[0]
+        came_up = Run(declared()["up"], row, {}, board.app.doing)
+        came_up.state = "done"
+        follow(board.app, came_up)
+        (run,) = board.app.doing.runs.runs
+        assert (run.action.name, run.target, run.options) == ("tunnel-context", row, {"services": ("6006",)})
+        assert run.state == "running"
+        follow(board.app, came_up)
+        assert board.app.doing.runs.runs == [run]
