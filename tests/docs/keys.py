@@ -97,8 +97,9 @@ def _rows(bindings: Iterable[Binding]) -> Iterator[str]:
             if is_shown(each.key):
                 rows[name, each.action].append(_key(each.key))
     for (name, action), keys in sorted(rows.items(), key=lambda row: not row[1]):
-        what = abouts[name, action]
-        verb = _verb(name) if action.startswith("screen.do(") else ""
+        found = doing.declared().get(name) if action.startswith("screen.do(") else None
+        what = abouts[name, action] if found is None else found.summary.rstrip(".").replace("|", "\\|")
+        verb = f"`berth {' '.join(found.verb)}`" if found is not None and found.verb else ""
         shown = " ".join(f"`{key}`" for key in keys)
         yield f"| {shown} | {what[:1].upper()}{what[1:]} | `{name}` | {verb} |".replace("``", "")
 
@@ -107,8 +108,3 @@ def _key(key: str) -> str:
     """As it is written in settings.yaml where that is readable, else the character."""
     shown = format_key(key)
     return key if len(shown) > 1 or not shown.isascii() else "\\|" if shown == "|" else shown
-
-
-def _verb(name: str) -> str:
-    found = doing.declared().get(name)
-    return f"`berth {' '.join(found.verb)}`" if found is not None and found.verb else ""
