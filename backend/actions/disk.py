@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from backend.link import Link
 
 GROUP = "Disk"
+_NAMED = 20
+"""Folders and files that a question names one by one."""
 _WIDE = 160
 """Cells of a table on a page."""
 For = Annotated[
@@ -178,7 +180,9 @@ async def disk_remove(
     if dry_run:
         return f"{things(len(weighed))} would go, {total} free"
     root = " as root" if sudo else ""
-    if not await ctx.confirm(f"Remove{root} for good ({total})? " + "; ".join(map(line, weighed))):
+    named = "; ".join(map(line, weighed[:_NAMED]))
+    more = f"; and {len(weighed) - _NAMED} more: all are listed" if len(weighed) > _NAMED else ""
+    if not await ctx.confirm(f"Remove{root} for good ({total})? {named}{more}"):
         raise Refused("remove: not done.", hint="It was not confirmed.")
     freed = left = 0
     bad: list[BerthError] = []

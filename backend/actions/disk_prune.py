@@ -96,7 +96,9 @@ async def _plans(
 
     async def one(name: str) -> Plan | BerthError:
         try:
-            return await plan(await ctx.engine(name), ctx.access, ctx.config, wish)
+            engine = await ctx.engine(name)
+            ctx.report(f"{name}: its engine counts what it holds ...")
+            return await plan(engine, ctx.access, ctx.config, wish)
         except BerthError as error:
             return error
 

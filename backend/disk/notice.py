@@ -114,7 +114,7 @@ async def _on_host(
             place = config.settings.disk.file.replace("{user}", message.user.replace("/", "_"))
             try:
                 answer = await side.ask("tell", way=way, user=message.user, text=message.text, path=place)
-                results.append(str(answer["said"]))
+                results.append(str(answer.get("said", "")))
             except BerthError as error:
                 results.append(error)
     return results

@@ -6,7 +6,8 @@ import asyncio
 import json
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Self
@@ -24,6 +25,7 @@ _ONE_LINER = 'exec(__import__("zlib").decompress(__import__("sys").stdin.buffer.
 _OURS = re.compile(r"^(?:from __future__ .*|from backend\.disk\.host\S* import (?:\([^)]*\)|.*))$", re.M)
 _LONGEST = 64 * 1024 * 1024
 _PIECE = 1 << 17
+_MOST = 1 << 62
 Event = dict[str, Any]
 
 
@@ -55,6 +57,15 @@ async def _start(link: Link, words: Sequence[str], *, sudo: bool) -> LinkProcess
     raise AssertionError("one of the two returns or raises")
 
 
+@contextmanager
+def understood(name: str) -> Iterator[None]:
+    """Raise `ActionFailed` where an answer is not what it should be."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        raise ActionFailed(f"{name}: what it says of its disks is not understood.") from None
+
+
 class HostSide:
     """A program of ours on a host that lives as long as its channel."""
 
@@ -79,10 +90,10 @@ class HostSide:
             hello = await side.ask("hello")
             if hello.get("protocol") != 1:
                 raise ActionFailed(f"{link.name} speaks another version of this.")
+            side.pid = count(hello.get("pid", 0))
         except BaseException:
             await side.close()
             raise
-        side.pid = int(hello.get("pid", 0))
         return side
 
     async def ask(self, do: str, **request: Any) -> dict[str, Any]:
@@ -120,12 +131,14 @@ class HostSide:
     async def filesystems(self, folders: Sequence[tuple[str, str]]) -> tuple[FileSystem, ...]:
         """How full its disks are; `folders`: (role, folder)."""
         answer = await self.ask("filesystems", folders=[list(each) for each in folders])
-        return tuple(_filesystem(self.name, each) for each in answer["filesystems"])
+        with understood(self.name):
+            return tuple(_filesystem(self.name, each) for each in answer["filesystems"])
 
     async def scan(self, path: str, seconds: float, *, cross: bool = False, fresh: bool = False) -> str:
         """Begin to read a folder, or read on in it; its path without links. `told` says when it ended."""
         answer = await self.ask("scan", **{"path": path, "for": seconds, "cross": cross, "fresh": fresh})
-        return str(answer["path"])
+        with understood(self.name):
+            return str(answer["path"])
 
     async def stop(self) -> None:
         """Read no further."""
@@ -134,34 +147,38 @@ class HostSide:
     async def listing(self, path: str, *, fresh: bool = False) -> Listing:
         """What is in a folder, as far as that is known."""
         answer = await self.ask("list", path=path, fresh=fresh)
-        return Listing(
-            path=answer["path"],
-            root=answer["root"],
-            itself=entry(answer["self"]),
-            rows=tuple(map(entry, answer["rows"])),
-            more=int(answer["more"]),
-            more_bytes=int(answer["more_bytes"]),
-            whole=bool(answer["whole"]),
-            scan=progress(answer["scan"]),
-        )
+        with understood(self.name):
+            return Listing(
+                path=str(answer["path"]),
+                root=str(answer["root"]),
+                itself=entry(answer["self"]),
+                rows=tuple(map(entry, answer["rows"])),
+                more=count(answer["more"]),
+                more_bytes=count(answer["more_bytes"]),
+                whole=bool(answer["whole"]),
+                scan=progress(answer["scan"]),
+            )
 
     async def top(self, path: str, most: int) -> list[Entry]:
         """The biggest folders and files below one."""
-        return [entry(each) for each in (await self.ask("top", path=path, most=most))["rows"]]
+        answer = await self.ask("top", path=path, most=most)
+        with understood(self.name):
+            return [entry(each) for each in answer["rows"]]
 
     async def owners(self, path: str) -> list[Owner]:
         """Who holds how much below a folder."""
         answer = await self.ask("owners", path=path)
-        return [
-            Owner(
-                host=self.name,
-                owner=str(each["owner"]),
-                bytes=int(each["bytes"]),
-                guess=int(each["guess"]),
-                holdings=tuple((str(one["path"]), int(one["bytes"])) for one in each["folders"]),
-            )
-            for each in answer["rows"]
-        ]
+        with understood(self.name):
+            return [
+                Owner(
+                    host=self.name,
+                    owner=str(each["owner"]),
+                    bytes=count(each["bytes"]),
+                    guess=count(each["guess"]),
+                    holdings=tuple((str(one["path"]), count(one["bytes"])) for one in each["folders"]),
+                )
+                for each in answer["rows"]
+            ]
 
     # ----------------------------------------------------------------------------------------- reading
 
@@ -179,7 +196,7 @@ class HostSide:
             self._fail(await self._why())
         except BerthError as error:
             self._fail(error)
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             self._fail(ActionFailed(f"{self.name}: what it says of its disks is not understood."))
 
     def _take(self, line: dict[str, Any]) -> None:
@@ -227,19 +244,24 @@ def _checked(name: str, answer: dict[str, Any]) -> dict[str, Any]:
     raise kind(f"{name}: {text}.")
 
 
+def count(found: Any) -> int:
+    """A number of a host's, as one that can be shown and added."""
+    return max(0, min(int(found), _MOST))
+
+
 def entry(found: dict[str, Any]) -> Entry:
     """A row of a listing."""
     return Entry(
         name=str(found["name"]),
         kind=str(found["kind"]),
-        bytes=int(found["bytes"]),
-        guess=int(found["guess"]),
-        doubt=int(found["doubt"]),
-        files=int(found["files"]),
-        folders=int(found["folders"]),
+        bytes=count(found["bytes"]),
+        guess=count(found["guess"]),
+        doubt=count(found["doubt"]),
+        files=count(found["files"]),
+        folders=count(found["folders"]),
         owner=str(found["owner"]),
-        newest=int(found["newest"]),
-        open=int(found["open"]),
+        newest=count(found["newest"]),
+        open=count(found["open"]),
         read=bool(found["read"]),
         failed=bool(found["failed"]),
         folded=bool(found["folded"]),
@@ -250,16 +272,16 @@ def progress(found: dict[str, Any]) -> Progress:
     """How far a scan is: of an answer or an event."""
     return Progress(
         root=str(found["root"]),
-        bytes=int(found["bytes"]),
-        guess=int(found["guess"]),
-        doubt=int(found["doubt"]),
-        files=int(found["files"]),
-        folders=int(found["folders"]),
-        open=int(found["open"]),
+        bytes=count(found["bytes"]),
+        guess=count(found["guess"]),
+        doubt=count(found["doubt"]),
+        files=count(found["files"]),
+        folders=count(found["folders"]),
+        open=count(found["open"]),
         complete=bool(found["complete"]),
-        unreadable=int(found["unreadable"]),
+        unreadable=count(found["unreadable"]),
         problems=tuple((str(path), str(why)) for path, why in found["problems"]),
-        errors=int(found["errors"]),
+        errors=count(found["errors"]),
         partial=bool(found["partial"]),
         seconds=float(found.get("seconds", 0.0)),
     )
@@ -267,7 +289,7 @@ def progress(found: dict[str, Any]) -> Progress:
 
 def _filesystem(host: str, found: dict[str, Any]) -> FileSystem:
     number = {
-        key: None if found.get(key) is None or found["error"] else int(found[key])
+        key: None if found.get(key) is None or found["error"] else count(found[key])
         for key in ("total", "used", "free", "inodes", "inodes_used")
     }
     if not number["inodes"]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from backend.disk.overview import engine_root
-from backend.disk.remote import HostSide
+from backend.disk.remote import HostSide, count, understood
 from backend.errors import ActionFailed, BerthError, NoSuchTarget, Refused
 from backend.text import size
 
@@ -83,7 +83,8 @@ async def _weigh_on(
     async with await HostSide.open(await access.link(host), sudo=sudo, polite=False) as side:
         side.told = _teller(host, told)
         answer = await side.ask("weigh", paths=_outermost(paths), kept=kept)
-    return [_weighed(host, each) for each in answer["paths"]]
+    with understood(host):
+        return [_weighed(host, each) for each in answer["paths"]]
 
 
 def _outermost(paths: Sequence[str]) -> list[str]:
@@ -100,13 +101,13 @@ def _weighed(host: str, found: Mapping[str, Any]) -> Weighed:
     return Weighed(
         host=host,
         path=str(found["path"]),
-        bytes=int(found.get("bytes", 0)),
-        files=int(found.get("files", 0)),
-        folders=int(found.get("folders", 0)),
-        owners={str(name): int(held) for name, held in dict(found.get("owners", {})).items()},
-        newest=int(found.get("newest", 0)),
+        bytes=count(found.get("bytes", 0)),
+        files=count(found.get("files", 0)),
+        folders=count(found.get("folders", 0)),
+        owners={str(name): count(held) for name, held in dict(found.get("owners", {})).items()},
+        newest=count(found.get("newest", 0)),
         token=tuple(int(each) for each in found.get("token", ())),
-        unreadable=int(found.get("failed", 0)),
+        unreadable=count(found.get("failed", 0)),
         refused=str(found.get("refused", "")),
         error=str(found.get("error", "")),
         gone=bool(found.get("gone")),
@@ -141,23 +142,26 @@ async def _remove_on(
             except BerthError as error:
                 done.append(error)
             else:
-                done.append(
-                    Went(
-                        host=host,
-                        path=each.path,
-                        bytes=int(answer["bytes"]),
-                        files=int(answer["files"]),
-                        left=int(answer["failed"]),
-                        problems=tuple((str(path), str(why)) for path, why in answer["problems"]),
-                    )
-                )
+                with understood(host):
+                    done.append(_went(each, answer))
     return done
+
+
+def _went(each: Weighed, answer: Mapping[str, Any]) -> Went:
+    return Went(
+        host=each.host,
+        path=each.path,
+        bytes=count(answer["bytes"]),
+        files=count(answer["files"]),
+        left=count(answer["failed"]),
+        problems=tuple((str(path), str(why)) for path, why in answer["problems"]),
+    )
 
 
 def _teller(host: str, told: Told) -> Callable[[dict[str, Any]], None]:
     def tell(event: dict[str, Any]) -> None:
         if event.get("event") in ("weighed", "removed"):
-            told(host, int(event["files"]), int(event["bytes"]))
+            told(host, count(event["files"]), count(event["bytes"]))
 
     return tell
 

@@ -22,6 +22,8 @@ from backend.disk.host.tell import leave_file, write_all, write_to
 from backend.disk.host.tree import FOLDED, Node
 
 PROTOCOL = 1
+IDLE = 1800.0
+"""Seconds without a request after which nobody is believed to be there."""
 _SLICE = 0.05
 """Seconds that are read before requests are looked for."""
 _TELL = 0.25
@@ -65,12 +67,13 @@ class Server:
             os._exit(0)
 
     def work(self) -> None:
-        """Answer, and read on in between."""
+        """Answer, and read on in between; to the end of the input, or until nobody asks for long."""
         threading.Thread(target=self.listen, daemon=True).start()
         while True:
             with self._news:
                 while not self._asked and self.running is None:
-                    self._news.wait()
+                    if not self._news.wait(IDLE) and not self._asked:
+                        return  # a line that was cut says nothing
                 request = self._asked.popleft() if self._asked else None
             if request is not None:
                 self._reply(request)
@@ -214,6 +217,7 @@ class Server:
         """What would go with each path."""
         found = []
         for path in request["paths"]:
+            path = os.path.expanduser(path).rstrip("/") or "/"
             row: dict = {"path": path}  # type: ignore[type-arg]
             try:
                 with Target(path, request["kept"]) as target:

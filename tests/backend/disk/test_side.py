@@ -210,6 +210,28 @@ async def test_garbage_is_an_error_not_a_crash(line: bytes) -> None:
     assert scanning.progress == Progress()
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"id": 1}',
+        b'{"id": 1, "path": 3, "root": "", "self": {}, "rows": []}',
+        b'{"id": 1, "path": "/", "root": "/", "self": null, "rows": null}',
+        b'{"id": 1, "rows": [{"name": "x", "bytes": Infinity}]}',
+        b'{"id": 1, "rows": 7, "filesystems": {"a": 1}, "paths": [3]}',
+    ],
+)
+async def test_answers_that_lack_something_are_errors(answer: bytes) -> None:
+    for ask in ("listing", "owners", "filesystems", "scan"):
+        side = HostSide(LocalLink("liar"), Liar(answer + b"\n"), sudo=False)  # type: ignore[arg-type]
+        words = {"scan": ("/", 1.0), "filesystems": ([],)}.get(ask, ("/",))
+        try:
+            found = await getattr(side, ask)(*words)
+            assert (ask, found) in (("scan", "3"), ("scan", "/"), ("owners", []))
+        except ActionFailed as error:
+            assert "not understood" in error.message
+        await side.close()
+
+
 def test_the_program_is_small_and_of_the_standard_library_alone() -> None:
     assert len(program()) < 32_000
     code = f"import zlib; exec(compile(zlib.decompress({program()!r}), 'disk', 'exec'), {{'__name__': 'x'}})"
