@@ -35,6 +35,10 @@ _CANCEL = 40.0
 PATIENCE = 120.0
 """Seconds that a lost cluster has to come back while somebody waits."""
 _PAUSE = 1.0
+_REST = 10.0
+"""Seconds after the end of a job until what its node wrote last is on the login node, as file servers go.
+
+A job that came to its end says so there, and nobody waits."""
 
 
 def run_of(job: str, number: int) -> str:
@@ -117,16 +121,17 @@ class Ending:
 
     async def _rows(self, queue: QueueEngine, agent: shipping.Agent) -> None:
         """What the queue says of the job; when it has ended, the agent tells what is left and ends too."""
-        async for row in queue.follow(self._job, output=False):
-            if isinstance(row, bytes | str):
-                continue
-            self._row = row
-            if row.state in _ENDED:
-                with contextlib.suppress(BerthError):
-                    await asyncio.sleep(_PAUSE)  # what the node wrote last
-                    await agent.process.write(b"\n")
-                return
-            self._waits(row)
+        with contextlib.suppress(NoSuchTarget):  # Slurm forgot it: it has ended long ago
+            async for row in queue.follow(self._job, output=False):
+                if isinstance(row, bytes | str):
+                    continue
+                self._row = row
+                if row.state in _ENDED:
+                    await asyncio.sleep(_REST)
+                    break
+                self._waits(row)
+        with contextlib.suppress(BerthError):
+            await agent.process.write(b"\n")
 
     def _waits(self, row: JobRow) -> None:
         why = f"job {self._job}" + (f": {printable(row.reason, 100)}" if row.reason else "")
