@@ -40,11 +40,14 @@ async def inspect(
 @action(on=ContainerRow, key="T", applies=alive, changes=False, bulk=False, prints=True, group=GROUP)
 async def top(ctx: ActionContext, row: ContainerRow) -> str:
     """Show the container's processes with their pid on the host, user, CPU and memory."""
+    from msgspec import to_builtins
+
     from backend import proclist
 
     link = await ctx.link(row.host)
     reading = await proclist.read_twice(link, row.id, await _first_pid(ctx, row))
     found = sorted(reading.processes, key=lambda each: (-(each.cpu_percent or 0.0), -each.mem_used))
+    ctx.give([to_builtins(each) for each in found])
     wide = max([4, *(len(each.user) for each in found)])
     ctx.report(f"{'PID':>8}  {'USER':<{wide}}  {'CPU':>6}  {'MEMORY':>7}  S  COMMAND")
     for each in found:

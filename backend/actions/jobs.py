@@ -86,10 +86,11 @@ async def job_wait(ctx: ActionContext, job: JobRow) -> str:
 async def job_show(ctx: ActionContext, job: JobRow) -> str:
     """Show everything about a job: what it runs, what it has, why it waits, and its history."""
     from backend.queues.choose import queue_of
-    from backend.queues.describe import described
+    from backend.queues.describe import as_data, described
 
     async with queue_of(ctx.config, ctx.access, job.host) as queue:
         detail = await queue.detail(job.id)
+    ctx.give(as_data(detail))
     for line in described(detail):
         ctx.report(line)
     return f"job {job.id} on {job.host}: {detail.row.state}"

@@ -1,9 +1,12 @@
-"""A job in full, for people."""
+"""A job in full, for people and for programs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
+
+from msgspec import to_builtins
 
 from backend.model import JobRow
 from backend.queues.base import Detail
@@ -133,3 +136,17 @@ def asks(row: JobRow) -> str:
 
 def _clock(moment: datetime | None) -> str:
     return "" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def as_data(detail: Detail) -> dict[str, Any]:
+    """All of a job for programs. Of its variables the names alone: values may be secrets."""
+    own = detail.spec.get("spec") or detail.spec.get("slurm")
+    spec = to_builtins(dict(own)) if isinstance(own, dict) else {}
+    if env := spec.pop("env", None):
+        pairs = env.items() if isinstance(env, dict) else (each for each in env if len(each) == 2)
+        spec["env"] = sorted(str(name) for name, _ in pairs)
+    return {
+        "job": to_builtins(detail.row),
+        "spec": spec,
+        "events": [{"at": to_builtins(each.at), "text": each.text, "by": each.by} for each in detail.events],
+    }

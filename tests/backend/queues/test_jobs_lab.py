@@ -113,6 +113,9 @@ def test_a_job_that_fails_is_tried_again_and_told_so(berth: Berth) -> None:
     assert (row["attempt"], row["retries"]) == (4, 3)
     assert berth("job", "logs", f"q1/{row['id']}") == "try 4\n"
     assert "exit code 4" in berth("job", "show", f"q1/{row['id']}")
+    [told] = json.loads(berth("job", "show", f"q1/{row['id']}", "--json"))
+    assert told["data"]["job"]["attempt"] == 4 and told["data"]["job"]["exit_code"] == 4
+    assert "sh" in told["data"]["spec"]["command"] and told["data"]["events"]
     place = f"q1/{row['id']}"
     assert "was queued again" in berth("job", "retry", place)
     berth("job", "wait", place, code=4)

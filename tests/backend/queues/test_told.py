@@ -15,7 +15,7 @@ from backend.joblist import _first
 from backend.model import JobRow
 from backend.queues import overview, placement, rules, words
 from backend.queues.base import Detail, Estimate, QueueStatus, Submission
-from backend.queues.describe import called, described, why
+from backend.queues.describe import as_data, called, described, why
 from backend.queues.ends import ended, exit_code
 from tests.tui.fakes import NOW
 
@@ -190,3 +190,15 @@ def test_queues_are_told_as_lines_as_cells_and_as_data() -> None:
     told = overview.as_data(found)
     assert (told["state"], told["cpus_free"], told["notes"]) == ("paused", None, ["full"])
     assert overview.state(QueueStatus("h", "slurm", 0, 0, draining="ann")) == "drained"
+
+
+def test_a_job_as_data_keeps_the_values_of_its_variables_to_itself() -> None:
+    for env in ({"TOKEN": "hunter2"}, [["TOKEN", "hunter2"]]):
+        spec = {"image": "x", "env": env, "command": ("sh",)}
+        told = as_data(Detail(row(), {"id": 7, "spec": spec}))
+        assert (told["spec"]["env"], list(told["spec"]["command"]), told["job"]["id"]) == (
+            ["TOKEN"],
+            ["sh"],
+            "7",
+        )
+        assert "hunter2" not in repr(told)
