@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import platform
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ _LIMIT = 4 * 1024 * 1024
 class Entry(Struct, frozen=True, kw_only=True):
     """What a holder writes down."""
 
+    machine: str
+    """Its name: homes are shared between some."""
     pid: int
     began: str
     """When that process began, in the system's own words: another process may get its number."""
@@ -69,6 +72,8 @@ def entries() -> list[tuple[Path, Entry]]:
             continue
         except (OSError, msgspec.MsgspecError, ValueError):
             entry = None
+        if entry is not None and entry.machine != platform.node():
+            continue
         if entry is not None and began(entry.pid) == entry.began:
             found.append((path, entry))
             continue
@@ -141,4 +146,5 @@ async def _ask(entry: Entry, question: dict[str, str], timeout: float) -> dict[s
 
 def own(socket: Path, tunnels: tuple[TunnelRow, ...]) -> Entry:
     """What this process writes down."""
-    return Entry(pid=os.getpid(), began=began(os.getpid()), socket=str(socket), tunnels=tunnels)
+    pid = os.getpid()
+    return Entry(machine=platform.node(), pid=pid, began=began(pid), socket=str(socket), tunnels=tunnels)

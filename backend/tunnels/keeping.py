@@ -130,7 +130,9 @@ class Keeper:
 
     async def _once(self, tunnel: Tunnel, told: Told) -> BerthError | None:
         """Hold it over one link: why that was lost, or None where it was stopped. Raises what ended it."""
-        reached = await self.reach()
+        reached = await self._reach(tunnel)
+        if reached is None:
+            return None
         await self._open(tunnel, reached)
         if self.ready_path and not self.began:
             self.ctx.report(f"{self.far.service} runs; waiting until {self.ready_path} answers")
@@ -146,6 +148,18 @@ class Keeper:
             self.ctx.report(f"{self.far.service} is open again")
         self.began = True
         return await self._wait(tunnel, reached)
+
+    async def _reach(self, tunnel: Tunnel) -> Reached | None:
+        """The way over the link that is there; None where it was stopped before that was found."""
+        stopped = asyncio.create_task(tunnel.stopped.wait())
+        finding = asyncio.create_task(self.reach())
+        try:
+            await asyncio.wait({stopped, finding}, return_when=asyncio.FIRST_COMPLETED)
+            return finding.result() if finding.done() else None
+        finally:
+            for task in (stopped, finding):
+                task.cancel()
+            await asyncio.gather(stopped, finding, return_exceptions=True)
 
     async def _open(self, tunnel: Tunnel, reached: Reached) -> None:
         """The port here, the first time."""

@@ -146,12 +146,14 @@ async def test_what_a_dead_berth_held_is_gone_and_its_file_too(bed: Bed):
             ghost = msgspec.structs.replace(ghost, socket="/nonexistent/berth-0-x/tunnels")
             path.with_name(f"ghost{number}.json").write_bytes(msgspec.json.encode(ghost))
         path.with_name("half.json").write_bytes(b'{"pid": 1')
+        away = path.with_name("other-machine.json")  # of a home that is shared: not ours to judge
+        away.write_bytes(msgspec.json.encode(msgspec.structs.replace(ghosts[1], machine="elsewhere")))
         (silent,) = [row for row in await book.rows() if row.state == "silent"]
         assert str(child.pid) in silent.note  # alive, and says nothing
         child.kill()
         child.wait()
         assert [row.state for row in await book.rows()] == ["up"]
-        assert [each.name for each in path.parent.glob("*.json")] == [path.name]
+        assert {each.name for each in path.parent.glob("*.json")} == {path.name, away.name}
         with pytest.raises(NoSuchTarget):
             await book.stop("0000")
 
