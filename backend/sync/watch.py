@@ -81,15 +81,25 @@ class Watch:
         self.inboxes = {host: Inbox(len(wish.pairs)) for host in hosts}
         self.roots = [os.path.realpath(pair.here) for pair in wish.pairs]
         self.agreed: set[str] = set()
+        self.open: dict[str, HostSync] = {}
+        """What stays open towards hosts: to start it takes longer than to carry a file."""
 
     async def run(self) -> int:
         """Until it is cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._events())
-            group.create_task(self._clock())
-            for host in self.hosts:
-                group.create_task(self._host(host))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._events())
+                group.create_task(self._clock())
+                for host in self.hosts:
+                    group.create_task(self._host(host))
+        finally:
+            for host in list(self.open):
+                await self._close(host)
         return 0
+
+    async def _close(self, host: str) -> None:
+        if (sync := self.open.pop(host, None)) is not None:
+            await sync.__aexit__(None, None, None)
 
     # ---------------------------------------------------------------------------- what happens here
 
@@ -194,11 +204,17 @@ class Watch:
             inbox.all()
 
     async def _sync(self, host: str, paths: Paths | None) -> None:
-        async with HostSync(self.access, host, self.wish, Here()) as sync:
+        sync = self.open.setdefault(host, HostSync(self.access, host, self.wish, Here()))
+        try:
+            sync.here.forget()
+            sync.records.clear()  # another berth may have synced meanwhile
             plan = await sync.plan(paths)
             await self._agree(host, plan, paths)
             self._problems(plan)
             done = await sync.apply(plan, approved=plan.deletions())
+        except BaseException:
+            await self._close(host)
+            raise
         self._told(host, plan, done, full=paths is None)
 
     async def _agree(self, host: str, plan: Plan, paths: Paths | None) -> None:
