@@ -30,13 +30,17 @@ TARGETS: dict[Any, tuple[str, str]] = {
 """How a target of each kind is written."""
 BRANCHES = {
     "context": "What you work in: a host, an image, a container, and how to run it.",
+    "disk": "What takes up room on hosts, and how to get it back. `berth disk [HOST ...]` shows it.",
     "edf": "Environment files of clusters: what runs a container there reads them.",
     "image": "One image of a host.",
     "job": "One job, or several, of a queue or a cluster.",
+    "ownership": "Owner, group and modes of shared folders are kept right while containers write into them.",
     "private": "Your git identity and SSH keys in containers.",
     "queue": "The queue of a host, or a cluster, as a whole.",
     "session": "One tmux session of a host.",
     "sync": "Files go between this machine and hosts as profiles say. `berth sync PROFILE` carries one out.",
+    "tunnel": "Ports of this machine that lead to services, containers and hosts. `berth tunnel CONTEXT jupyter` "
+    "and the like hold some open until Ctrl+C.",
     "workspace": "Folders of code with hooks that yield an image, and a container with run-data at /data.",
 }
 """What verbs of several words are about, by the first of them."""
