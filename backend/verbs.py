@@ -39,8 +39,8 @@ BRANCHES = {
     "queue": "The queue of a host, or a cluster, as a whole.",
     "session": "One tmux session of a host.",
     "sync": "Files go between this machine and hosts as profiles say. `berth sync PROFILE` carries one out.",
-    "tunnel": "Ports of this machine that lead to services, containers and hosts. `berth tunnel CONTEXT jupyter`"
-    " and the like hold some open until Ctrl+C.",
+    "tunnel": "Ports of this machine that lead to services, containers and hosts. "
+    "`berth tunnel CONTEXT jupyter` and the like hold some open until Ctrl+C.",
     "workspace": "Folders of code with hooks that yield an image, and a container with run-data at /data.",
 }
 """What verbs of several words are about, by the first of them."""
