@@ -156,6 +156,7 @@ class Stage(Screen[None]):
     def show_detail_of_view(self) -> None:
         """What the visible view shows has changed by itself."""
         self._show_detail()
+        self.check_shape()
 
     def target(self) -> Any:
         """What the cursor is on, as the detail pane takes it: a snapshot for a host, else the row."""

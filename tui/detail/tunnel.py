@@ -25,10 +25,11 @@ def page(target: TunnelRow, view: View) -> Page:
     sheet.heading("Traffic")
     sheet.field("in", cells.plain(size(target.received)))
     sheet.field("out", cells.plain(size(target.sent)))
-    sheet.field("open now", cells.plain(f"{target.connections} connections"))
-    sheet.field("so far", cells.plain(f"{target.served} connections"))
+    sheet.heading("Connections")
+    sheet.field("open now", cells.number(target.connections))
+    sheet.field("so far", cells.number(target.served))
     if target.failed:
-        sheet.field("failed", cells.plain(f"{target.failed} connections", "warn"))
+        sheet.field("failed", cells.plain(str(target.failed), "warn"))
     sheet.heading("Held by")
     sheet.field("berth", cells.plain(f"{target.holder}, process {target.pid}"))
     return Page(

@@ -45,7 +45,7 @@ class TunnelsView(ListView):
         return (
             words("id", "ID", 4, lambda r: r.id),
             words("state", "STATE", 12, lambda r: r.state, cell=_state),
-            words("address", "ADDRESS", 22, lambda r: r.url or r.address, grow=2),
+            words("address", "ADDRESS", 26, lambda r: r.url or r.address, grow=2),
             words("service", "SERVICE", 11, lambda r: r.service, grow=1),
             words("context", "CONTEXT", 12, lambda r: r.context, grow=1, priority=3),
             words("host", "HOST", 10, lambda r: r.host, grow=1),
