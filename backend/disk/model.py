@@ -122,7 +122,7 @@ class Entry(Struct, frozen=True, kw_only=True, gc=False):
     guess: int = 0
     """Bytes more that are expected in what was not read."""
     doubt: int = 0
-    """How far the guess may be off: 19 of 20 are nearer than that."""
+    """How far the guess may be off: most are nearer than that."""
     files: int = 0
     folders: int = 0
     owner: str = ""

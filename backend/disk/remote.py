@@ -221,6 +221,11 @@ class HostSide:
         except TimeoutError:
             code = -1
         said = printable(self._process.stderr.decode(errors="replace").strip().rpartition("\n")[2], 300)
+        if self.sudo and "not found" in said:
+            return ActionFailed(
+                f"{self.name} has no sudo, or no python3 for it.",
+                hint="Leave out --sudo: what cannot be read is then named.",
+            )
         if self.sudo and ("sudo" in said or "password" in said):
             return Refused(
                 f"{self.name}: sudo needs a password there: {said}.",

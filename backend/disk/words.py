@@ -12,6 +12,8 @@ from backend.text import duration, size
 
 _SPAN = re.compile(r"(\d{1,6})([hdwmy]?)\Z")
 _HOURS = {"h": 1, "": 24, "d": 24, "w": 24 * 7, "m": 24 * 30, "y": 24 * 365}
+_FEW = 0.2
+"""Share of the known folders that has to be read before an estimate is worth much."""
 KINDS = {
     "image": "images",
     "container": "containers",
@@ -70,8 +72,9 @@ def sure(found: Progress) -> str:
     if found.complete:
         return f"{size(found.bytes)} in {found.files:,} files"
     share = 100 * found.bytes / max(1, found.bytes + found.guess)
+    few = found.folders < _FEW * (found.folders + found.open)
     return (
-        f"about {size(found.bytes + found.guess)}, give or take {size(found.doubt)}: "
+        f"{'very roughly' if few else 'about'} {size(found.bytes + found.guess)}, give or take {size(found.doubt)}: "
         f"{size(found.bytes)} ({share:.0f} %) read in {found.files:,} files, "
         f"{found.open:,} folders not read"
     )

@@ -18,8 +18,15 @@ FIRST = 2
 """Levels that are read in order before anything is read at random, so that there is something to see."""
 DEEP = 24
 """Levels below which all are taken as one for an estimate."""
+ENOUGH = 5
+"""Folders of an area and depth that have to be read before the others are judged by them."""
+LIKE = 10
+"""As many folders of its area does it take to count for as much as all of that depth elsewhere."""
+MODEL = 0.8
+"""Share of a guess that it may be off (one standard deviation) because folders are not alike; less where
+little is guessed. From trials on trees of 16,000 folders."""
 SURE = 2.0
-"""Standard deviations of what is said about an estimate: 19 of 20 are within."""
+"""Standard deviations of what is said about an estimate: nine of ten were within, in trials."""
 
 READ, FOLDED, PART, FAILED, MOUNT = 1, 2, 4, 8, 16
 """Of a folder: read; children forgotten; read in part only; cannot be read; another file system."""
@@ -240,6 +247,9 @@ class Tree:
                 up.guess += mean
                 up.doubt += spread
         self._unseen(expected)
+        for node in self.nodes():
+            if node.guess:
+                node.doubt += (MODEL * node.guess * node.guess / (node.bytes + node.guess)) ** 2
         root = self.root
         if used and root.guess > 0 and root.bytes + root.guess > used:
             share = max(0.0, used - root.bytes) / root.guess
@@ -261,7 +271,7 @@ class Tree:
         """The area and depth to judge a folder by: its own area where enough of it was read."""
         depth = min(DEEP, node.depth + more)
         key = (id(node.area), depth)
-        if key in self.samples and self.samples[key].read >= 5:
+        if key in self.samples and self.samples[key].read >= ENOUGH:
             return key
         return (0, depth)
 
@@ -282,12 +292,15 @@ class Tree:
         known[key] = (0.0, 0.0)
         below, below_spread = (0.0, 0.0)
         own, kids = sample.bytes / sample.read, sample.kids / sample.read
+        if area and (every := self.samples.get((0, depth))) is not None:
+            share = sample.read / (sample.read + LIKE)  # few were read: what is usual elsewhere counts too
+            own = share * own + (1 - share) * every.bytes / every.read
+            kids = share * kids + (1 - share) * every.kids / every.read
         if depth < DEEP and kids:
             deeper = (area, depth + 1)
-            if area and (deeper not in self.samples or self.samples[deeper].read < 5):
+            if area and (deeper not in self.samples or self.samples[deeper].read < ENOUGH):
                 deeper = (0, depth + 1)
-            if deeper in self.samples:
-                below, below_spread = self._expected(deeper, known)
+            below, below_spread = self._expected(deeper, known)
         spread = max(0.0, sample.bytes2 / sample.read - own * own)
         kids_spread = max(0.0, sample.kids2 / sample.read - kids * kids)
         known[key] = (
