@@ -148,11 +148,16 @@ class Order:
             await self._cluster(host, recipes, list(here.values()), rendering)
             return
         gate = asyncio.Semaphore(self._jobs if self._config.host(host).local else min(self._jobs, _CHANNELS))
+        # while the host is being connected to; what is wrong with a recipe is told when its turn comes
+        ahead = asyncio.gather(
+            *(rendering.of(recipe, self._access, host) for recipe in recipes), return_exceptions=True
+        )
         try:
             self._looks[host] = await asyncio.shield(self._looking[host])
             if self._looks[host] is None:
                 await self._access.engine(host)  # once, before all want it
         except BerthError as error:
+            ahead.cancel()
             for record in here.values():
                 record.keep()
                 failed(record, error)
