@@ -74,7 +74,8 @@ def sure(found: Progress) -> str:
     share = 100 * found.bytes / max(1, found.bytes + found.guess)
     few = found.folders < _FEW * (found.folders + found.open)
     return (
-        f"{'very roughly' if few else 'about'} {size(found.bytes + found.guess)}, give or take {size(found.doubt)}: "
+        f"{'very roughly' if few else 'about'} {size(found.bytes + found.guess)}, "
+        f"give or take {size(found.doubt)}: "
         f"{size(found.bytes)} ({share:.0f} %) read in {found.files:,} files, "
         f"{found.open:,} folders not read"
     )

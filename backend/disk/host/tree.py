@@ -292,10 +292,10 @@ class Tree:
         known[key] = (0.0, 0.0)
         below, below_spread = (0.0, 0.0)
         own, kids = sample.bytes / sample.read, sample.kids / sample.read
-        if area and (every := self.samples.get((0, depth))) is not None:
+        if area and (usual := self.samples.get((0, depth))) is not None:
             share = sample.read / (sample.read + LIKE)  # few were read: what is usual elsewhere counts too
-            own = share * own + (1 - share) * every.bytes / every.read
-            kids = share * kids + (1 - share) * every.kids / every.read
+            own = share * own + (1 - share) * usual.bytes / usual.read
+            kids = share * kids + (1 - share) * usual.kids / usual.read
         if depth < DEEP and kids:
             deeper = (area, depth + 1)
             if area and (deeper not in self.samples or self.samples[deeper].read < ENOUGH):
