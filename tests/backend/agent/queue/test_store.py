@@ -505,7 +505,7 @@ def test_a_full_disk_says_so(folder, store):
     store.submit([job()], "ann")
     store._sql("PRAGMA max_page_count = 1")
     big = job(spec=Spec(IMAGE, "x", tuple("y" * 1000 for _ in range(2000))))
-    with pytest.raises(StoreError, match="disk is full"):
+    with pytest.raises(StoreError, match="no room for the queue"):
         store.submit([big], "ann")
     assert [each.id for each in store.unfinished()] == [1]
 
