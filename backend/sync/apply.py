@@ -190,6 +190,7 @@ class Applier:
     async def _load(self, bundle: Bundle) -> None:
         load = bundle.load
         load.paths = [item.below for item in bundle.items]
+        load.fresh = not any(self._target_token(item.change) for item in bundle.items)
         sizes = [item.change.size for item in bundle.items]
         load.size, load.largest = sum(sizes), max(sizes, default=0)
         link = await self.sync.access.link(self.sync.host)

@@ -43,6 +43,8 @@ class Load:
     largest: int = 0
     kept: str = ""
     """Folder on the receiving side for what is replaced; empty: it is not kept."""
+    fresh: bool = False
+    """None of it was there: what has come up since is left alone, and nothing has to be kept."""
 
     @property
     def target(self) -> str:
@@ -75,7 +77,9 @@ def arguments(load: Load, names: Sequence[bytes] = ()) -> list[str | bytes]:
     else:
         files = load.mode & 0o666
         argv += ["-p", f"--chmod=D{load.mode:04o},F{files:04o}"]
-    if load.kept:
+    if load.fresh:
+        argv.append("--ignore-existing")
+    elif load.kept:
         argv += ["--backup", f"--backup-dir={load.kept}"]
     if load.largest >= PARTIAL_FROM:
         argv.append("--partial-dir=.berth-partial")
