@@ -234,7 +234,9 @@ def test_a_full_disk(engine, base):
         env={**os.environ, place.ENVIRONMENT: f"{base}/room/queue"},
         check=False,
     )
-    assert done.stdout.startswith("failed") and "no room for the queue" in done.stdout, done.stdout + done.stderr
+    assert done.stdout.startswith("failed") and "no room for the queue" in done.stdout, (
+        done.stdout + done.stderr
+    )
 
 
 def test_an_own_engine_has_an_own_folder(base, monkeypatch):
