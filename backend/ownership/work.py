@@ -60,9 +60,9 @@ async def watch(  # what the verb has
     things = f"{count:,} thing{'' if count == 1 else 's'}"
     if dry_run:
         ctx.give({"folders": [each["path"] for each in order["folders"]], "wanted": who, **status})
-        return f"{host}: {things} in {folders} would become {printable(who, 200)}"
+        return _said(ctx, f"{host}: {things} in {folders} would become {printable(who, 200)}")
     if once and not count:
-        return f"{host}: {folders} is {printable(who, 200)} already"
+        return _said(ctx, f"{host}: {folders} is {printable(who, 200)} already")
     first = f"{things} in {folders} become" if count else f"What comes into {folders} becomes"
     then = "" if once else ", and what comes too, until berth ownership stop" if count else ""
     if not await ctx.confirm(f"{host}: {first} {printable(who, 200)}{then}. Do it?"):
@@ -71,11 +71,17 @@ async def watch(  # what the verb has
         done = await ask(link, "once", wanted, _LOOK)
         status = done["status"]
         more = "; there was more than time, do it again" if status["unfinished"] else ""
-        return f"{host}: {int(status['changed']):,} set right in {folders}{more}"
+        return _said(ctx, f"{host}: {int(status['changed']):,} set right in {folders}{more}")
     told = await ask(link, "watch", wanted)
     begun = as_row(host, told["watch"])
     ctx.notes["id"] = begun.id
-    return f"{host}: {folders} stays {begun.wanted} (berth ownership stop {host} {begun.id})"
+    return _said(ctx, f"{host}: {folders} stays {begun.wanted} (berth ownership stop {host} {begun.id})")
+
+
+def _said(ctx: ActionContext, text: str) -> str:
+    """The last line of what is printed."""
+    ctx.report(text)
+    return text
 
 
 def _show(ctx: ActionContext, status: dict[str, Any]) -> None:
