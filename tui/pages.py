@@ -20,8 +20,8 @@ class Page(NamedTuple):
 
 
 PAGES: dict[str, Page] = {
-    "disk": Page("disk-host", "The disks of a host: what is full, and of what", "tui.disk.screen:DiskScreen"),
-    "disks": Page("disk-show", "The disks of a host: what is full, and of what", "tui.disk.screen:DiskScreen"),
+    "disk": Page("disk-host", "The disks of a host: what fills them", "tui.disk.screen:DiskScreen"),
+    "disks": Page("disk-show", "The disks of a host: what fills them", "tui.disk.screen:DiskScreen"),
     "mounts": Page("mounts", "Folders of hosts that are mounted here", "tui.mounts.screen:MountScreen"),
     "ownership": Page(
         "ownership-list", "What keeps ownership right on hosts", "tui.ownership.screen:OwnershipScreen"
