@@ -62,7 +62,7 @@ async def remprivate(ctx: ActionContext, row: ContainerRow) -> str:
     done = await engine.exec(row.id, ["sh", "-c", toolkit.source("remprivate.sh"), "remprivate"], user="0")
     for line in (done.stdout + done.stderr).decode("utf-8", "replace").splitlines():
         ctx.report(printable(line, 300))
-    left = [each for each in await keys.find(engine, row.id, "container", row.name) if each.blocking]
+    left = [each for each in await keys.find(engine, row.id, "container") if each.blocking]
     if left or done.exit_code:
         raise ActionFailed(
             f"{row.name} on {row.host} still holds {'; '.join(map(str, left[:5])) or 'something'}.",
