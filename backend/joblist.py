@@ -108,7 +108,7 @@ async def show(config: Config, request: Request) -> int:
 
 
 def _first(rows: Sequence[JobRow], count: int) -> list[JobRow]:
-    """So many of all queues: those that run, those that wait in their turn, the newest of those that ended."""
+    """So many of all queues: those that run, those that wait in turn, the newest of those that ended."""
     order = {"running": 0, "starting": 0, "queued": 1, "held": 1}
 
     def key(row: JobRow) -> tuple[int, float]:

@@ -143,7 +143,7 @@ def gpu_problem(host: HostConfig, report: GpuReport) -> Problem | None:
 
 
 def disk_problems(host: HostConfig, disks: Iterable[Disk]) -> list[Problem]:
-    """One problem for each file system that is full or nearly so: `disk_full` of hosts.yaml says from when."""
+    """One problem for each file system that is full or nearly so: `disk_full` of hosts.yaml says when."""
     found: dict[str, Problem] = {}
     for disk in disks:
         usable = disk.used + disk.free

@@ -42,7 +42,7 @@ async def image_sqsh(
     """Make image.sqsh of an image, in the form of enroot, and env.toml beside it.
 
     The file is written on the image's host, where squashfs-tools 4.5 or newer has to be. The same image gives
-    the same bytes. It is read back before it gets its name. One that is there already is replaced after a yes.
+    the same bytes. It is read back before it gets its name. What is there already is replaced after a yes.
     """
     from backend.outputs import sqsh
 
