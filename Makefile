@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 ARGS   ?=
 # Tests at a time: they mostly wait for hosts, engines and terminals. One file stays with one worker.
-JOBS   ?= 3
+JOBS   ?= 5
 
 .PHONY: run test lab screenshots bench lint format docs constraints clean help
 
