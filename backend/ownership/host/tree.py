@@ -103,7 +103,7 @@ class Tree:
                 return folder, False
             self._may(fd, status)
             if not dry:
-                _set(fd, owner, group, bits, clauses)
+                _set(fd, owner, group, clauses)
             return folder, True
         finally:
             os.close(fd)
@@ -125,17 +125,22 @@ def _step(fd: int, name: bytes, flags: int) -> int:
         os.close(fd)
 
 
-def _set(fd: int, owner: int, group: int, bits: int, clauses: list[list[str]]) -> None:
+def _set(fd: int, owner: int, group: int, clauses: list[list[str]]) -> None:
     """By the descriptor alone: names may mean something else by now."""
-    if (owner, group) != (-1, -1) and _libc.fchownat(fd, b"", owner, group, _AT_EMPTY_PATH):
+    given = (owner, group) != (-1, -1)
+    if given and _libc.fchownat(fd, b"", owner, group, _AT_EMPTY_PATH):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    if not clauses:
+    mode = os.fstat(fd).st_mode
+    if not stat.S_ISREG(mode) and not (stat.S_ISDIR(mode) and clauses):
         return
-    mode = os.fstat(fd).st_mode  # a new owner takes set-uid away
-    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
-        wanted = mode_of(mode, clauses)
-        if wanted != stat.S_IMODE(mode):
-            os.chmod("/proc/self/fd/%d" % fd, wanted)
+    now = stat.S_IMODE(mode)
+    wanted = mode_of(mode, clauses)
+    if stat.S_ISREG(mode) and (given or wanted & ~now & stat.S_IXGRP):
+        # What somebody wrote must not run as the one it was given to. The system leaves set-group-id where
+        # the group cannot run it (chown(2)): there it means nothing until the group may.
+        wanted &= ~(stat.S_ISUID | stat.S_ISGID)
+    if wanted != now:
+        os.chmod("/proc/self/fd/%d" % fd, wanted)
 
 
 def reason(error: OSError) -> str:

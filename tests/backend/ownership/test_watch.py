@@ -138,6 +138,22 @@ async def test_what_is_not_only_ours_is_left_alone(desk: Desk) -> None:
         subprocess.run(["umount", desk.shared / "mount"], check=True)
 
 
+async def test_what_others_wrote_never_runs_as_whom_it_is_given_to(desk: Desk) -> None:
+    """Set-group-id where the group has no x is left by chown(2), and a change of modes adds that x."""
+    modes = {"group": 0o2745, "user": 0o4745, "given": 0o2745}
+    for name, mode in modes.items():
+        (desk.shared / name).write_text("")
+        os.chown(desk.shared / name, 1, 1)
+        (desk.shared / name).chmod(mode)
+    os.chown(desk.shared / "given", NOBODY, NOBODY)
+    (desk.shared / "given").chmod(0o2745)
+    await desk.look("once", mode="g+rwX")
+    assert desk.right(*modes)
+    assert {name: stat.S_IMODE((desk.shared / name).stat().st_mode) for name in modes} == dict.fromkeys(
+        modes, 0o775
+    )
+
+
 async def test_nobody_leads_it_out_of_the_folder(desk: Desk) -> None:
     """Names that change between folder, link and file while it works as root."""
     outside = desk.folder / "outside"
