@@ -47,13 +47,18 @@ def ours(folder: str) -> bool:
     return mine and not status.st_mode & 0o022 and os.access(folder, os.W_OK)
 
 
+def here() -> str:
+    """How the names of this machine's files end: some homes are shared between machines."""
+    return "@%s.lock" % os.uname().nodename
+
+
 def bases() -> list[str]:
-    """The watches that are written down anywhere, each without its ending."""
+    """The watches of this machine that are written down anywhere, each without its ending."""
     found = []
     for folder in places():
         try:
             if ours(folder):
-                names = sorted(name[:-5] for name in os.listdir(folder) if name.endswith(".lock"))
+                names = sorted(name[:-5] for name in os.listdir(folder) if name.endswith(here()))
                 found += [os.path.join(folder, name) for name in names]
         except OSError:
             continue
@@ -133,7 +138,7 @@ def watch(order: dict, code: bytes) -> dict:  # type: ignore[type-arg]
             for mine in order["folders"]:
                 if within(mine["path"], theirs["path"]) or within(theirs["path"], mine["path"]):
                     raise Trouble("%s is watched already, by %s." % (theirs["path"], other["id"]), "watched")
-    base = os.path.join(place(), order["id"])
+    base = os.path.join(place(), order["id"] + here()[:-5])
     lock = os.open(base + ".new", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
     os.rename(base + ".new", base + ".lock")  # nobody ever finds it without its lock

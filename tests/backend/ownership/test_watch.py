@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import json
 import os
 import shutil
 import signal
@@ -217,6 +219,26 @@ async def test_it_ends_with_its_folder_and_leaves_nothing_when_killed(desk: Desk
         while (rows := await work.rows(desk.link))[0].state != "ended":
             await asyncio.sleep(0.05)
     assert rows[0].error == "the folder was deleted"
+
+
+async def test_another_machine_that_shares_the_home_keeps_its_watches(desk: Desk) -> None:
+    """Their process numbers mean other processes here."""
+    begun = await desk.watch()
+    folder = desk.home / ".cache/berth/ownership"
+    theirs = folder / "abc123@elsewhere.lock"
+    child = subprocess.Popen(["sleep", "1000"])
+    try:
+        with theirs.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            said = {**begun, "id": "abc123", "pid": child.pid}
+            theirs.with_suffix(".json").write_text(json.dumps(said))
+            assert [row.id for row in await work.rows(desk.link)] == [begun["id"]]
+            assert [row.id for row in await work.stop(desk.link, [])] == [begun["id"]]
+        assert child.poll() is None
+        assert await work.rows(desk.link) == [] and theirs.exists()
+    finally:
+        child.kill()
+        child.wait()
 
 
 def _runs(pid: int) -> bool:
