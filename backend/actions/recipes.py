@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from backend.actions.registry import Option, action
@@ -133,7 +134,8 @@ async def images_new(
     folder, notes = new.create(kind, name, top, graph, base=base, gpus=gpus)
     for note in notes:
         ctx.report(note)
-    return f"made {folder}. Look at it: berth images render {name}"
+    where = f" --root {shlex.quote(root)}" if root else ""
+    return f"made {folder}. Look at it: berth images render {name}{where}"
 
 
 async def _gpus(ctx: ActionContext, host: str) -> Gpus:

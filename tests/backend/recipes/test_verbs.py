@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -110,12 +111,16 @@ def test_render_shows_and_writes(repo: Repo, berth: Berth) -> None:
     assert "is no build argument" in berth("images", "render", "ssh", "--arg", "a", code=2)[1]
 
 
-def test_new_and_what_it_says_next(repo: Repo, berth: Berth) -> None:
+def test_new_and_what_it_says_next(repo: Repo, berth: Berth, tmp_path: Path) -> None:
     out, err = berth("images", "new", "mamba", "mamba", "--base", "debian:12")
     assert "berth images render mamba" in out + err
     assert "base: debian:12" in (repo.path / "images/mamba/berth.yaml").read_text()
     assert "FROM ${baseimage}" in berth("images", "render", "mamba")[0]
     assert "Possible is: a-b" in berth("images", "new", "ssh", "A B", code=2)[1]
+    (other := tmp_path / "my recipes").mkdir()
+    said = "".join(berth("images", "new", "mamba", "mamba", "--root", str(other)))
+    command = said.partition("Look at it: berth ")[2].splitlines()[0]
+    assert "FROM" in berth(*shlex.split(command))[0]
     assert berth("--read-only", "images", "new", "ssh", "x", code=5)[1]
 
 
