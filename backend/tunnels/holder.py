@@ -94,16 +94,20 @@ class Holder:
             self._file = book.folder() / f"{folder.name}.json"
 
     async def _close(self) -> None:
-        if self._writing is not None:
-            await asyncio.gather(self._writing, return_exceptions=True)
-        server, self._server = self._server, None
-        if server is not None:
-            server.close()
-            with contextlib.suppress(OSError):
-                self._file.unlink(missing_ok=True)
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        async with self._opening:
+            if self._writing is not None:
+                await asyncio.gather(self._writing, return_exceptions=True)
+            if self.tunnels:  # one has come meanwhile
+                self._changed()
+                return
+            server, self._server = self._server, None
+            if server is not None:
+                server.close()
+                with contextlib.suppress(OSError):
+                    self._file.unlink(missing_ok=True)
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                self._folder = None
 
     def _changed(self) -> None:
         """Write down which tunnels there are. Figures are asked for at the socket."""

@@ -10,13 +10,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+from backend import atomic
 from backend.errors import ActionFailed, NoSuchTarget
 from backend.tunnels import book, ready
+from backend.tunnels.holder import holder
 from backend.tunnels.ways import to_host
 from tests.backend.sshd import Sshd
 from tests.backend.tunnels.conftest import Bed, ask, server, until, upper
@@ -130,6 +134,31 @@ async def test_it_is_listed_and_stopped_by_another_process(bed: Bed, tmp_path: P
         with pytest.raises(OSError):
             await ask(tunnel.local_port, b"abc")
         assert await book.rows() == []
+
+
+async def test_one_that_opens_while_the_last_one_ends_is_listed(bed: Bed, monkeypatch: pytest.MonkeyPatch):
+    release, write = threading.Event(), atomic.write
+
+    def slow(*args: Any, **more: Any) -> None:
+        release.wait(30)
+        write(*args, **more)
+
+    async with server(upper) as port:
+        first, second = bed.held(port), bed.held(port)
+        tunnel = await first.__aenter__()
+        await until(lambda: book.entries() and book.entries()[0][1].tunnels)
+        monkeypatch.setattr(atomic, "write", slow)
+        tunnel.changed()
+        tunnels = holder().tunnels
+        ending = asyncio.create_task(first.__aexit__(None, None, None))
+        await until(lambda: not tunnels)  # its end waits for what is being written
+        opening = asyncio.create_task(second.__aenter__())
+        await until(lambda: tunnels)
+        release.set()
+        opened = await opening
+        await ending
+        await until(lambda: [row.id for _, each in book.entries() for row in each.tunnels] == [opened.id])
+        await second.__aexit__(None, None, None)
 
 
 async def test_what_a_dead_berth_held_is_gone_and_its_file_too(bed: Bed):
