@@ -35,6 +35,8 @@ class Record(Struct, frozen=True, kw_only=True):
     made: tuple[str, ...] = ()
     """Folders that were made for it, outermost first: they go with it if they are empty."""
     since: datetime
+    machine: str = ""
+    """The name of the machine that mounted it: homes are shared between some."""
 
 
 class MountRow(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import platform
 import secrets
 import shutil
 import tempfile
@@ -82,6 +83,7 @@ async def mount(
         read_only=read_only,
         made=made,
         since=datetime.now(UTC),
+        machine=platform.node(),
     )
     try:
         await _mount(program, config, link, record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import platform
 import re
 import shutil
 import time
@@ -35,7 +36,7 @@ def write(record: Record) -> None:
 
 
 def written() -> list[Record]:
-    """What is on record. What cannot be read is passed over."""
+    """What is on record of this machine. What cannot be read is passed over."""
     found = []
     with contextlib.suppress(OSError):
         for entry in sorted((state_dir() / "mounts").iterdir()):
@@ -43,7 +44,7 @@ def written() -> list[Record]:
                 continue
             with contextlib.suppress(OSError, msgspec.MsgspecError, ValueError):
                 record = msgspec.json.decode((entry / "record.json").read_bytes(), type=Record)
-                if record.id == entry.name:
+                if record.id == entry.name and record.machine in ("", platform.node()):
                     found.append(record)
     return found
 

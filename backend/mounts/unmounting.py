@@ -59,6 +59,12 @@ def chosen(rows: Sequence[MountRow], words: Sequence[str], *, stale: bool, all: 
 async def unmount(row: MountRow, *, force: bool = False) -> str:
     """End one; what was done. Raises `ActionFailed` where somebody is in it, unless `force`."""
     stale = row.state in STALE
+    top = mountinfo.at(row.folder, await asyncio.to_thread(mountinfo.read))
+    if top is not None and not _is(row, top):
+        raise ActionFailed(
+            f"{row.folder}: {printable(top.source, 200)} ({top.kind}) is mounted over it.",
+            hint="End that first: umount " + printable(row.folder, 300),
+        )
     if not stale and not force:
         said = await _fusermount(row.folder)
         if "busy" in said:
@@ -81,10 +87,12 @@ async def unmount(row: MountRow, *, force: bool = False) -> str:
 
 
 async def _still(row: MountRow) -> bool:
-    return any(
-        (name := mountinfo.ours(each, os.getuid())) is not None and name.id == row.id
-        for each in await asyncio.to_thread(mountinfo.read)
-    )
+    return any(_is(row, each) for each in await asyncio.to_thread(mountinfo.read))
+
+
+def _is(row: MountRow, mount: mountinfo.Mounted) -> bool:
+    name = mountinfo.ours(mount, os.getuid())
+    return name is not None and name.id == row.id
 
 
 async def _fusermount(folder: str, *more: str) -> str:

@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -103,6 +104,12 @@ async def test_mounted_listed_used_and_ended(desk: Desk) -> None:
     with pytest.raises(UsageError, match="2 folders of box"):
         chosen([row, replace(row, id="0")], ["box"], stale=False, all=False)
 
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", desk.here], check=True)
+    try:
+        with pytest.raises(ActionFailed, match=r"tmpfs .* is mounted over it"):
+            await unmount(row, force=True)
+    finally:
+        subprocess.run(["umount", desk.here], check=True)  # it is still there, and so is ours
     await unmount(row)
     assert not mounted(desk.here) and await records.rows() == []
     assert not desk.here.exists() and not desk.here.parent.exists(), "what was made for it goes with it"
@@ -211,6 +218,8 @@ async def test_what_a_crash_left_is_found_and_mended(desk: Desk) -> None:
 
     await unmount(await desk.row())
     records.write(again)  # a machine that was switched off: on record, not mounted
+    elsewhere = replace(again, id="abc123", machine="elsewhere")  # of a home that is shared: mounted there
+    records.write(elsewhere)
     desk.here.mkdir(parents=True, exist_ok=True)
     assert await records.rows() == []
-    assert not records.place(again.id).exists()
+    assert not records.place(again.id).exists() and records.place(elsewhere.id).exists()
