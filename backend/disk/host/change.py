@@ -9,7 +9,7 @@ import stat
 from typing import Callable
 
 from backend.disk.host.places import mounts, user_name
-from backend.disk.host.scan import open_folder
+from backend.disk.host.scan import FOLDER, reach_folder
 
 _SYSTEM = (
     "/bin",
@@ -101,9 +101,12 @@ class Target:
         allowed(path, kept)
         self.path = path
         folder, self.name = os.path.split(path)
-        if os.path.realpath(folder) != folder:
-            raise Refusal("is reached by a link; name the folder where it really is")
-        self.parent = open_folder(folder)
+        try:
+            self.parent = reach_folder(folder)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise Refusal("is reached by a link; name the folder where it really is") from None
+            raise
         try:
             about = os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
             apart = stat.S_ISDIR(about.st_mode) and about.st_dev != os.fstat(self.parent).st_dev
@@ -128,7 +131,7 @@ class Target:
 
 def _other_filesystem(parent: int, name: str) -> bool:
     """Whether a folder with another device number is more than a subvolume of the same file system."""
-    inside = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+    inside = os.open(name, FOLDER, dir_fd=parent)
     try:
         here, there = os.fstatvfs(parent), os.fstatvfs(inside)
         return (here.f_blocks, here.f_files, here.f_bsize) != (there.f_blocks, there.f_files, there.f_bsize)
@@ -199,8 +202,7 @@ class _Level:
 
     def __init__(self, parent: int, name: str, about: os.stat_result) -> None:
         self.name, self.about, self.turns = name, about, 0
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        self.descriptor = os.open(name, flags, dir_fd=parent)
+        self.descriptor = os.open(name, FOLDER, dir_fd=parent)
         try:
             now = os.fstat(self.descriptor)
             if (now.st_dev, now.st_ino) != (about.st_dev, about.st_ino):

@@ -6,9 +6,11 @@ take. What cannot be read is named.
 
 from __future__ import annotations
 
+import errno
 import heapq
 import os
 import random
+import stat
 import time
 from typing import Callable
 
@@ -26,25 +28,53 @@ _LOOK = 4096
 _DIR, _KIND = 0o040000, 0o170000
 _PIECE = 3000
 """Bytes of a path that are handed to the system at once; it takes 4095."""
-_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""Opens a folder, and nothing that a link leads to."""
+_PASSED = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""For folders on the way, which may let nobody read what is in them."""
 
 
 def open_folder(path: str) -> int:
     """A descriptor of a folder, however long its path is; never of what a link leads to."""
     if len(path) < _PIECE // 4:
-        return os.open(path, _FLAGS)
-    at = os.open("/", _FLAGS)
+        return os.open(path, FOLDER)
+    at = os.open("/", FOLDER)
     try:
         part = ""
         for name in path.strip("/").split("/"):
             if part and len(os.fsencode(part)) + len(os.fsencode(name)) > _PIECE:
-                deeper = os.open(part, _FLAGS, dir_fd=at)
+                deeper = os.open(part, FOLDER, dir_fd=at)
                 os.close(at)
                 at, part = deeper, ""
             part = part + "/" + name if part else name
-        return os.open(part or ".", _FLAGS, dir_fd=at)
+        return os.open(part or ".", FOLDER, dir_fd=at)
     finally:
         os.close(at)
+
+
+def reach_folder(path: str) -> int:
+    """A descriptor of a folder that is reached from the root by folders alone, `ELOOP` where a link is on the
+    way. Name by name: who owns one of them may make it a link at any moment. Raises `OSError`.
+    """
+    at = os.open("/", FOLDER)
+    names = path.strip("/").split("/") if path != "/" else []
+    for number, name in enumerate(names, 1):
+        try:
+            deeper = os.open(name, FOLDER if number == len(names) else _PASSED, dir_fd=at)
+        except OSError as error:
+            code = errno.ELOOP if _is_link(at, name) else error.errno
+            raise OSError(code, error.strerror, path) from None
+        finally:
+            os.close(at)
+        at = deeper
+    return at
+
+
+def _is_link(at: int, name: str) -> bool:
+    try:
+        return stat.S_ISLNK(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode)
+    except OSError:
+        return False
 
 
 class Scan:

@@ -104,6 +104,39 @@ def test_what_lies_behind_a_link_is_not_reached_by_it(tmp_path: Path) -> None:
     assert (base / "real/inside").exists()
 
 
+def test_who_swaps_a_folder_on_the_way_for_a_link_leads_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = tmp_path.resolve()
+    (base / "way/on/gone").mkdir(parents=True)
+    (base / "stays/on/gone").mkdir(parents=True)
+    true, opened = os.path.realpath, os.open
+
+    def swap() -> None:
+        if not (base / "aside").exists():
+            (base / "way").rename(base / "aside")
+            (base / "way").symlink_to(base / "stays")
+
+    def realpath(path, **more):
+        """Whoever asks where a path leads has an old answer."""
+        found = true(path, **more)
+        if path == str(base / "way/on"):
+            swap()
+        return found
+
+    def open_(path, flags, *rest, **more):
+        """Just before it is opened by its name in the folder above."""
+        if path == "way":
+            swap()
+        return opened(path, flags, *rest, **more)
+
+    monkeypatch.setattr(os.path, "realpath", realpath)
+    monkeypatch.setattr(os, "open", open_)
+    with pytest.raises(Refusal, match="link"):
+        Target(str(base / "way/on/gone"), [])
+    assert (base / "aside/on/gone").is_dir()
+
+
 def test_a_folder_that_was_swapped_for_a_link_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
