@@ -50,9 +50,9 @@ def refuse_read_only(
 ) -> None:
     """Raise `Refused` where settings, the target's host or a host that an option names forbid changes.
 
-    What is only to be shown (`--dry-run`) is never refused.
+    What is only to be shown (`--dry-run`) is never refused; a text that somebody calls so is no such flag.
     """
-    if not action.changes or (options or {}).get("dry_run"):
+    if not action.changes or (options or {}).get("dry_run") is True:
         return
     if config.settings.read_only:
         raise Refused(

@@ -178,6 +178,13 @@ async def test_read_only_lets_what_is_only_to_be_shown(declare, perform):
     (done,) = await perform(found, [target()], {"dry_run": False}, config)
     assert shown.ok and isinstance(done.error, Refused) and ran == [True]
 
+    async def own(ctx, row, *, dry_run: Annotated[str, Option("a text of the user's own command")] = ""):
+        """Do something."""
+        ran.append(dry_run)
+
+    (done,) = await perform(declare(own), [target()], {"dry_run": "no"}, config)
+    assert isinstance(done.error, Refused) and ran == [True]
+
 
 async def test_an_action_that_no_longer_applies_says_so(declare, perform):
     async def stop(ctx, row):
