@@ -43,9 +43,10 @@ async def link(
     repository = await Repository.at(expanded(folder))
     page = await _page(ctx, repository, what, path, forge or None)
     if show:
+        import asyncio
         import webbrowser
 
-        webbrowser.open(page)
+        await asyncio.to_thread(webbrowser.open, page)
     ctx.give({"page": page})
     return page
 

@@ -45,8 +45,7 @@ class Standing(Struct, frozen=True, kw_only=True, gc=False):
 
 async def standings(folders: Iterable[Path]) -> dict[Path, Standing]:
     """For each folder that is in a working copy with a remote: how that stands. Nothing is fetched."""
-    tops: dict[Path, Path | None] = {}
-    of = {folder: _top(folder, tops) for folder in folders}
+    of = await asyncio.to_thread(_tops, list(folders))
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def one(top: Path) -> Standing | None:
@@ -79,6 +78,11 @@ async def standing(repository: Repository) -> Standing | None:
         behind=distance[1],
         changed=sum(bool(line) for line in changed.split("\0")),
     )
+
+
+def _tops(folders: Iterable[Path]) -> dict[Path, Path | None]:
+    known: dict[Path, Path | None] = {}
+    return {folder: _top(folder, known) for folder in folders}
 
 
 def _top(folder: Path, known: dict[Path, Path | None]) -> Path | None:

@@ -69,10 +69,13 @@ async def hold(ctx: ActionContext, context: Context, name: str, *, local: int, b
 
 
 def show(tunnel: Tunnel) -> None:
-    """Open its page in the browser; the token is not in the browser's arguments."""
+    """Open its page in the browser, which may take seconds to start: nobody waits. The token is not in the
+    browser's arguments."""
+    import threading
     import webbrowser
 
-    webbrowser.open(tunnel.page or f"http://{tunnel.row('').address}/")
+    page = tunnel.page or f"http://{tunnel.row('').address}/"
+    threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
 
 
 class ServiceKeeper(Keeper):

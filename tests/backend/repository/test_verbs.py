@@ -7,11 +7,13 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from backend.repository.standing import standings
 from tests.backend.repository.test_links import git
 
 Berth = Callable[..., subprocess.CompletedProcess]
@@ -60,6 +62,20 @@ def test_a_link_is_one_line_on_stdout(berth, copy):
     assert found == f"https://github.com/o/imgs/blob/{sha}/projects/reasoning%3A2025.1/Dockerfile#L2\n"
     assert "git keeps" in berth("link", "file", "nope", code=2).stderr
     assert "git switch" in berth("link", "request", code=2).stderr
+
+
+async def test_looking_for_working_copies_holds_nothing_up(copy, monkeypatch: pytest.MonkeyPatch):
+    """Folders of recipes may be on a file server that takes its time."""
+    true, looked = Path.exists, set[int]()
+
+    def exists(path: Path, **more: bool) -> bool:
+        looked.add(threading.get_ident())
+        return true(path, **more)
+
+    monkeypatch.setattr(Path, "exists", exists)
+    found = await standings([copy / "reasoning_base", copy / "projects"])
+    assert len({each.folder for each in found.values()}) == 1
+    assert looked and threading.get_ident() not in looked
 
 
 def test_a_branch_for_a_change_and_a_template_for_a_new_project(berth, copy):

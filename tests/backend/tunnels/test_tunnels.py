@@ -22,6 +22,7 @@ from backend.errors import ActionFailed, NoSuchTarget
 from backend.tunnels import book, ready
 from backend.tunnels.holder import holder
 from backend.tunnels.ways import to_host
+from backend.workspaces.opening import show
 from tests.backend.sshd import Sshd
 from tests.backend.tunnels.conftest import Bed, ask, server, until, upper
 from tests.lab.machine import wait_for
@@ -159,6 +160,22 @@ async def test_one_that_opens_while_the_last_one_ends_is_listed(bed: Bed, monkey
         await ending
         await until(lambda: [row.id for _, each in book.entries() for row in each.tunnels] == [opened.id])
         await second.__aexit__(None, None, None)
+
+
+async def test_a_browser_that_takes_its_time_holds_nobody_up(bed: Bed, monkeypatch: pytest.MonkeyPatch):
+    opened: list[str] = []
+    shown = threading.Event()
+
+    def slow(page: str) -> None:
+        shown.wait(10)
+        opened.append(page)
+
+    monkeypatch.setattr("webbrowser.open", slow)
+    async with server(upper) as port, bed.held(port) as tunnel:
+        show(tunnel)
+        assert not opened  # it is not waited for
+        shown.set()
+        await until(lambda: opened == [f"http://127.0.0.1:{tunnel.local_port}/"])
 
 
 async def test_what_a_dead_berth_held_is_gone_and_its_file_too(bed: Bed):
