@@ -14,7 +14,7 @@ import secrets
 import shutil
 import tempfile
 from asyncio.subprocess import DEVNULL
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -87,7 +87,8 @@ async def mount(
     )
     try:
         await _mount(program, config, link, record)
-        records.write(record)
+        with _own_files():
+            records.write(record)
     except BaseException:
         await asyncio.shield(_undo(record))
         raise
@@ -127,15 +128,29 @@ async def _look(link: Link, source: Source) -> None:
 async def _mount(program: str, config: Config, link: Link, record: Record) -> None:
     alias = f"berth-{record.id}"
     place = records.place(record.id)
-    place.mkdir(parents=True, mode=0o700)
+    with _own_files():
+        place.mkdir(parents=True, mode=0o700)
     written = await configuration(config.host(record.host), alias, place / "known_hosts")
-    _write(place / "ssh_config", written.text)
-    _write(place / "known_hosts", written.known_hosts)
+    with _own_files():
+        _write(place / "ssh_config", written.text)
+        _write(place / "known_hosts", written.known_hosts)
     said = await _sshfs(program, alias, record)
     if said and "subsystem request failed" in said and (server := await _server(link)):
         said = await _sshfs(program, alias, record, server)
     if said:
         raise _explained(record, said)
+
+
+@contextlib.contextmanager
+def _own_files() -> Iterator[None]:
+    """What cannot be written there is said as what it is. Raises `ActionFailed`."""
+    try:
+        yield
+    except OSError as error:
+        raise ActionFailed(
+            f"what belongs to a mount cannot be written: {error.filename}: {error.strerror}.",
+            hint="Free that folder, or name another one with BERTH_STATE_DIR.",
+        ) from None
 
 
 def _write(path: Path, text: str) -> None:

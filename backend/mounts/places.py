@@ -47,7 +47,8 @@ def of(config: Config, host: str, context: str, path: str) -> Source:
         path = path[2:]
     elif path.startswith("~"):
         raise UsageError(f"{path!r}: a home of somebody else has to be written out.")
-    return Source(host, path.rstrip("/") or ("/" if path.startswith("/") else ""), context)
+    clean = "/".join(part for part in path.split("/") if part != ".").rstrip("/")
+    return Source(host, clean or ("/" if path.startswith("/") else ""), context)
 
 
 def default_folder(found: Source) -> str:

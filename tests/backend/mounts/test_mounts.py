@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from backend.access import StandaloneAccess
 from backend.config import Config, HostConfig
 from backend.errors import ActionFailed, BerthError, NoSuchTarget, UsageError
-from backend.mounts import mountinfo, records
+from backend.mounts import mountinfo, places, records
 from backend.mounts.model import MountRow, MountState, Record
 from backend.mounts.mounting import mount
 from backend.mounts.places import Source
@@ -116,7 +116,9 @@ async def test_mounted_listed_used_and_ended(desk: Desk) -> None:
     assert not private.exists() and records.server(record.id) is None
 
 
-async def test_what_cannot_be_mounted_leaves_nothing_behind(desk: Desk) -> None:
+async def test_what_cannot_be_mounted_leaves_nothing_behind(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     full = desk.folder / "full"
     full.mkdir()
     (full / "x").write_text("")
@@ -130,6 +132,27 @@ async def test_what_cannot_be_mounted_leaves_nothing_behind(desk: Desk) -> None:
         await desk.mount(host=desk.sshd.host(sshport=free_port()))
     assert caught.value.exit_code == 3
     assert not desk.here.parent.exists() and not list((desk.folder / "state").rglob("*config"))
+    (desk.folder / "taken").write_text("")
+    monkeypatch.setenv("BERTH_STATE_DIR", str(desk.folder / "taken" / "state"))
+    with pytest.raises(ActionFailed, match=r"cannot be written: .*Not a directory"):
+        await desk.mount()
+    assert not desk.here.parent.exists() and not mounted(desk.here)
+
+
+@pytest.mark.parametrize(
+    ("said", "path", "shown"),
+    [
+        (".", "", "box"),
+        ("./work/./a/", "work/a", "box-a"),
+        ("~/.", "", "box"),
+        ("/.", "/", "box-root"),
+        (".cache", ".cache", "box-.cache"),
+    ],
+)
+def test_a_dot_is_no_folder_of_its_own(said: str, path: str, shown: str) -> None:
+    config = Config(directory=Path("/"), hosts=(HostConfig(name="box", host="10.0.0.1"),))
+    found = places.source(config, f"box:{said}")
+    assert found.path == path and Path(places.default_folder(found)).name == shown
 
 
 async def test_a_server_without_sftp_is_asked_for_the_program_itself(desk: Desk) -> None:
