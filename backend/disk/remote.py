@@ -46,14 +46,17 @@ async def _start(link: Link, words: Sequence[str], *, sudo: bool) -> LinkProcess
     for attempt in range(2):
         python = "python3" if attempt == 0 else await find_python(link)
         process = await link.start([*front, python, "-I", "-S", "-c", _ONE_LINER.format(len(code)), *words])
+        begun = False
         try:
             await process.write(code)
+            begun = True
             return process
         except Unreachable:
-            gone = await process.wait() in (126, 127)
-            await process.close()
-            if not gone or attempt:
+            if await process.wait() not in (126, 127) or attempt:
                 raise
+        finally:
+            if not begun:
+                await process.close()
     raise AssertionError("one of the two returns or raises")
 
 

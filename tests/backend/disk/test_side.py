@@ -196,6 +196,28 @@ class Liar:
     async def close(self) -> None: ...
 
 
+async def test_who_gives_up_while_it_starts_leaves_nothing_on_the_host() -> None:
+    begun, closed = asyncio.Event(), asyncio.Event()
+
+    class Slow(Liar):
+        async def write(self, data: bytes) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        async def close(self) -> None:
+            closed.set()
+
+    class SlowLink(LocalLink):
+        async def start(self, *words: object, **more: object) -> Slow:  # type: ignore[override]
+            return Slow()
+
+    opening = asyncio.create_task(HostSide.open(SlowLink("slow")))
+    await begun.wait()
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    assert closed.is_set()
+
+
 @pytest.mark.parametrize(
     "line", [b"no json\n", b"[]\n", b'{"id": []}\n', b'{"id": {}}\n', b"1\n", b'{"event": "progress"}\n']
 )
