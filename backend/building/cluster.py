@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from backend.building.rendering import Rendering
     from backend.config import Config
     from backend.link import Link
-    from backend.queues.base import Submission
+    from backend.queues.base import QueueEngine, Submission
     from backend.recipes.model import Recipe, Rendered
 
 _WAIT = 60.0
@@ -95,7 +95,7 @@ class ClusterBuild:
             for record, made, recipe in zip(records, rendered, recipes, strict=True)
         ]
         async with queue_of(self._config, self._access, self._host) as queue:
-            (self.job,) = await queue.submit([self._submission(folder, records)])
+            await self._queued(queue, self._submission(folder, records))
             for number, record in enumerate(records):
                 build = record.build.to(
                     BuildState.WAITING, why=f"job {self.job}", run=jobs.run_of(self.job, number)
@@ -106,6 +106,15 @@ class ClusterBuild:
             ending = jobs.Ending(self._host, self.job, records, follows, self._say)
             await ending.wait(self._access, queue, self._order)
         await self._after(link, ending, rendered[-1])
+
+    async def _queued(self, queue: QueueEngine, submission: Submission) -> None:
+        """Its number is known even if we are cancelled meanwhile: else nobody could end it."""
+        submitting = asyncio.ensure_future(queue.submit([submission]))
+        try:
+            await whole(submitting)
+        finally:
+            if not submitting.cancelled() and submitting.exception() is None:
+                (self.job,) = submitting.result()
 
     def _voice(self, record: Record) -> Callable[[str], None]:
         return lambda line: self._say(f"{record.build.host} {record.build.recipe}: {line}")

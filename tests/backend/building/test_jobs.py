@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -14,10 +15,11 @@ from typing import Any
 import pytest
 
 from backend.building import jobs, records
-from backend.building.cluster import _make
+from backend.building.cluster import ClusterBuild, _make
 from backend.building.following import Following
-from backend.building.model import Build, BuildState
+from backend.building.model import Build, BuildState, Request
 from backend.building.records import Record
+from backend.config import Config
 from backend.errors import NoSuchTarget
 from backend.link.local import LocalLink
 
@@ -78,6 +80,28 @@ async def test_what_a_job_left_is_told_also_when_its_queue_has_forgotten_it() ->
     assert (first.build.state, first.build.node, first.build.image_id) == (BuildState.DONE, "n7", "sha256:1")
     assert records.log_path(first.build.id).read_text() == "STEP 1/1: FROM busybox\n"
     assert second.build.state is BuildState.FAILED and "job 7 on c1 ended before" in second.build.error
+
+
+async def test_a_job_that_is_queued_while_its_build_is_cancelled_is_known(tmp_path: Path) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        async def submit(self, jobs: Any) -> list[str]:
+            asked.set()
+            await answer.wait()
+            return ["7"]
+
+    request = Request(names=("a",), hosts=("c1",))
+    build = ClusterBuild(
+        Config(directory=tmp_path), Access(), request, "o", "c1", say=print, confirm=None,  # type: ignore[arg-type]
+    )  # fmt: skip
+    queued = asyncio.create_task(build._queued(Slow(), None))  # type: ignore[arg-type]
+    await asked.wait()
+    queued.cancel()
+    asyncio.get_running_loop().call_soon(answer.set)
+    with pytest.raises(asyncio.CancelledError):
+        await queued
+    assert build.job == "7"
 
 
 async def test_a_node_without_an_engine_says_so_and_a_context_is_linked_with_the_last_one(
