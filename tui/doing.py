@@ -332,9 +332,18 @@ def _message(run: Run) -> Any:
 
 
 def menu(actions: Sequence[Action], rows: Sequence[Any], key: Callable[[Action], str]) -> list[Entry]:
-    """The lines of the `x` menu: what applies to these rows. `key` writes an action's key, if it has one."""
+    """The lines of the `x` menu: what applies to these rows. `key` writes an action's key, if it has one.
+
+    What has the title of one that is done to the row is left out: it would only ask which row is meant.
+    """
     from tui.menu import Entry
 
+    usable = [
+        action
+        for action in actions
+        if action.on is None or (any(map(action.applies, rows)) and (len(rows) == 1 or action.bulk))
+    ]
+    own = {action.title for action in usable if action.on is not None}
     return [
         Entry(
             action.name,
@@ -345,6 +354,6 @@ def menu(actions: Sequence[Action], rows: Sequence[Any], key: Callable[[Action],
             common=action.footer,
             own=action.on is not None,
         )
-        for action in actions
-        if action.on is None or (any(map(action.applies, rows)) and (len(rows) == 1 or action.bulk))
+        for action in usable
+        if action.on is not None or action.title not in own
     ]

@@ -9,9 +9,11 @@ import pytest
 from textual.widgets import OptionList
 
 from backend.config import Settings
+from backend.model import HostRow, HostState
 from tests.tui.helpers import Board, dashboard
 from tests.tui.test_doing import FakeEngine, on_containers, three
 from tests.tui.test_keyboard import type_at_once
+from tui import doing
 from tui.desk import Desk
 from tui.dialogs import Confirm
 from tui.forms import Form
@@ -33,6 +35,16 @@ ENTRIES = [
 
 def titles(typed: str = "") -> list[str]:
     return [each.title for each in arranged(ENTRIES, typed)]
+
+
+def test_one_thing_is_offered_once() -> None:
+    row = HostRow(name="box", address="10.0.0.1", state=HostState.UP)
+    actions = (*doing.of_kind(HostRow), *doing.of_kind(None))
+    offered = doing.menu(actions, [row], lambda action: "")
+    for title in ("tunnel", "mount", "sync"):
+        assert [each.own for each in offered if each.title == title] == [True], title
+    whole = doing.menu(actions, [], lambda action: "")
+    assert "tunnel" in [each.title for each in whole], "without a row the fleet's own is there"
 
 
 def test_what_is_done_to_the_row_comes_first_common_things_before_others() -> None:
