@@ -73,7 +73,7 @@ async def stop(
     found = await end(await ctx.link(ctx.config.host(host).name), what)
     for each in found:
         ctx.report(f"{each.id}: {', '.join(each.folders)}, {each.changed:,} set right")
-    return f"{host}: {len(found)} ended"
+    return f"{host}: {len(found)} ended" if found else f"{host}: nothing of yours was kept right there"
 
 
 @action(

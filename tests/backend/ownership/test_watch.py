@@ -13,11 +13,15 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
-from backend.config import Config
+from backend.actions import load
+from backend.actions.context import ActionContext
+from backend.config import Config, HostConfig
 from backend.errors import ActionFailed, NoSuchTarget
 from backend.link import Completed
 from backend.link.local import LocalLink
@@ -113,6 +117,12 @@ async def test_what_comes_in_is_set_right_and_nothing_else_is_touched(desk: Desk
     assert not (desk.home / ".cache/berth/ownership").exists()
     (desk.shared / "after").write_text("")
     assert (await desk.look("try"))["changed"] == 1, "nobody sets it right any more"
+
+    host = HostConfig(name="local", host="local", local=True)
+    access: Any = SimpleNamespace(link=AsyncMock(return_value=desk.link))
+    ctx = ActionContext(Config(directory=desk.folder, hosts=(host,)), access, None)
+    said = await load()["ownership-stop"].call(ctx, None, host="local", what=())
+    assert said == "local: nothing of yours was kept right there"
 
 
 async def test_what_is_not_only_ours_is_left_alone(desk: Desk) -> None:
