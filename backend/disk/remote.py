@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Self
 
 from backend.disk.model import Entry, FileSystem, Listing, Owner, Progress
 from backend.errors import ActionFailed, BerthError, NoSuchTarget, Refused, Unreachable
+from backend.hostprogram import joined, start
 from backend.text import printable
 
 if TYPE_CHECKING:
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
 
 MODULES = ("places", "tree", "scan", "look", "change", "tell", "serve")
 """Of backend/disk/host, in the order in which they build on each other."""
-_ONE_LINER = 'exec(__import__("zlib").decompress(__import__("sys").stdin.buffer.read({})))'
-_OURS = re.compile(r"^(?:from __future__ .*|from backend\.disk\.host\S* import (?:\([^)]*\)|.*))$", re.M)
 _LONGEST = 64 * 1024 * 1024
 _PIECE = 1 << 17
 _MOST = 1 << 62
@@ -32,32 +28,7 @@ Event = dict[str, Any]
 @cache
 def program() -> bytes:
     """All of backend/disk/host as one compressed text."""
-    folder = resources.files("backend.disk.host")
-    texts = [_OURS.sub("", folder.joinpath(f"{name}.py").read_text("utf-8")) for name in MODULES]
-    return zlib.compress("\n".join(["from __future__ import annotations", *texts]).encode())
-
-
-async def _start(link: Link, words: Sequence[str], *, sudo: bool) -> LinkProcess:
-    """Start that program on a host. Raises `ActionFailed` where there is no python3."""
-    from backend.shipping import find_python
-
-    code = program()
-    front = ["sudo", "-n"] if sudo else []
-    for attempt in range(2):
-        python = "python3" if attempt == 0 else await find_python(link)
-        process = await link.start([*front, python, "-I", "-S", "-c", _ONE_LINER.format(len(code)), *words])
-        begun = False
-        try:
-            await process.write(code)
-            begun = True
-            return process
-        except Unreachable:
-            if await process.wait() not in (126, 127) or attempt:
-                raise
-        finally:
-            if not begun:
-                await process.close()
-    raise AssertionError("one of the two returns or raises")
+    return joined("backend.disk.host", MODULES)
 
 
 @contextmanager
@@ -88,7 +59,8 @@ class HostSide:
     @classmethod
     async def open(cls, link: Link, *, sudo: bool = False, polite: bool = True) -> Self:
         """Start it; `polite`: at idle priority. Raises `ActionFailed`, `Unreachable`."""
-        side = cls(link, await _start(link, ["polite"] if polite else [], sudo=sudo), sudo=sudo)
+        words, front = ["polite"] if polite else [], ["sudo", "-n"] if sudo else []
+        side = cls(link, await start(link, program(), words, front=front), sudo=sudo)
         try:
             hello = await side.ask("hello")
             if hello.get("protocol") != 1:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
-import zlib
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 from typing import Any
 
 from backend.errors import ActionFailed, NoSuchTarget, Refused, Unreachable
+from backend.hostprogram import joined
 from backend.link import Link
 from backend.text import printable
 
@@ -20,7 +18,6 @@ _START = (
     "import sys,zlib\nd=sys.stdin.buffer.read({0})\n"
     "if len(d)=={0}:\n g={{'__name__':'berth'}}\n exec(zlib.decompress(d),g)\n g['main'](d)"
 )
-_OURS = re.compile(r"^(?:from __future__ .*|from backend\.ownership\.host\S* import (?:\([^)]*\)|.*))$", re.M)
 LIMIT = 30.0
 """Seconds for a question that looks through no folders."""
 _MORE = 45.0
@@ -30,9 +27,7 @@ _MORE = 45.0
 @cache
 def program() -> bytes:
     """All of backend/ownership/host as one compressed text."""
-    folder = resources.files("backend.ownership.host")
-    texts = [_OURS.sub("", folder.joinpath(f"{name}.py").read_text("utf-8")) for name in MODULES]
-    return zlib.compress("\n".join(["from __future__ import annotations", *texts]).encode())
+    return joined("backend.ownership.host", MODULES)
 
 
 async def ask(link: Link, do: str, request: Mapping[str, Any], limit: float = LIMIT) -> dict[str, Any]:

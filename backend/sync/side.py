@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
-import zlib
 from collections.abc import Sequence
 from functools import cache
-from importlib import resources
 from typing import Any, Protocol
 
+from backend import hostprogram
 from backend.errors import ActionFailed, BerthError, NoSuchTarget, Refused, Unreachable
 from backend.link import Link, LinkProcess
 from backend.sync.host.session import PROTOCOL, Session, packed, unpacked
@@ -19,8 +17,6 @@ from backend.text import printable
 
 MODULES = ("patterns", "walk", "place", "runs", "change", "parcel", "session")
 """Of backend/sync/host, in the order in which they build on each other."""
-_ONE_LINER = 'exec(__import__("zlib").decompress(__import__("sys").stdin.buffer.read({})))'
-_OURS = re.compile(r"^(?:from __future__ .*|from backend\.sync\.host\S* import (?:\([^)]*\)|.*))$", re.M)
 _PIECE = 1 << 17
 _LONGEST = 1 << 30
 """Bytes of an answer, at most."""
@@ -42,28 +38,12 @@ class Side(Protocol):
 @cache
 def program() -> bytes:
     """All of backend/sync/host as one compressed text."""
-    folder = resources.files("backend.sync.host")
-    texts = [_OURS.sub("", folder.joinpath(f"{name}.py").read_text("utf-8")) for name in MODULES]
-    return zlib.compress("\n".join(["from __future__ import annotations", *texts]).encode())
+    return hostprogram.joined("backend.sync.host", MODULES)
 
 
 async def start(link: Link, *words: str) -> LinkProcess:
     """Start that program on a host. Raises `ActionFailed` where there is no python3."""
-    from backend.shipping import find_python
-
-    code = program()
-    for attempt in range(2):
-        python = "python3" if attempt == 0 else await find_python(link)
-        process = await link.start([python, "-I", "-S", "-c", _ONE_LINER.format(len(code)), *words])
-        try:
-            await process.write(code)
-            return process
-        except Unreachable:
-            gone = await process.wait() in (126, 127)
-            await process.close()
-            if not gone or attempt:
-                raise
-    raise AssertionError("one of the two returns or raises")
+    return await hostprogram.start(link, program(), words)
 
 
 class LocalSide:
