@@ -258,7 +258,8 @@ class Done:
 
 def new_run() -> str:
     """A name for a run; sorts by time."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    now = datetime.now(UTC)  # a watch begins several in a second
+    return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03}-{secrets.token_hex(3)}"
 
 
 def owner(profile: str) -> str:

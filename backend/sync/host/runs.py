@@ -108,14 +108,16 @@ def drop_partials(paths: list[bytes]) -> None:
         remove_tree(each)
 
 
-def prune(place: bytes, days: float, most: int) -> int:
+def prune(place: bytes, days: float, most: int, newest: bytes = b"") -> int:
     """Remove what was kept for longer than `days`, or is more than `most` bytes in all; the bytes left.
 
-    The newest run stays whatever its size: that it can be undone was said when it was agreed to.
+    The newest run stays whatever its size: that it can be undone was said when it was agreed to. `newest`:
+    its folder's name; names of others tell the time of whichever machine they came from.
     """
     folder = os.path.join(place, b"runs")
     total = kept = 0
-    for name in sorted(listed(folder), reverse=True):  # named by their time: the newest first
+    names = sorted(listed(folder), key=lambda name: (name == newest, name), reverse=True)
+    for name in names:  # the newest first
         run = os.path.join(folder, name)
         if os.path.exists(os.path.join(run, b"way")):
             continue  # under way

@@ -171,7 +171,7 @@ class Session:
             _unlink(os.path.join(self.run, b"way"))
         elif request["whole"]:
             remove_run(self.run)
-        prune(self.place, request["days"], request["most"])
+        prune(self.place, request["days"], request["most"], os.path.basename(self.run))
         there = os.path.isdir(self.run)
         return {
             "kept": len(after) + bool(what.get("swapped")),

@@ -72,7 +72,11 @@ async def test_a_read_only_home_keeps_it_in_the_target(world: World) -> None:
         meant("")
 
 
-async def test_old_folders_count_for_what_is_kept_and_the_newest_stays(world: World) -> None:
+async def test_old_folders_count_for_what_is_kept_and_the_newest_stays(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = iter(f"20260101T000000-{letter}" for letter in "cba")  # of machines whose clocks differ
+    monkeypatch.setattr("backend.sync.folder.new_run", lambda: next(runs))
     write(world.there / "work/large", "x" * 5000, age=500)
     write(world.here / "work/large", "x" * 5000, age=500)
     when = (world.there / "work/large").stat()
