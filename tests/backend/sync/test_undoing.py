@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,7 +76,7 @@ async def test_a_read_only_home_keeps_it_in_the_target(world: World) -> None:
 async def test_old_folders_count_for_what_is_kept_and_the_newest_stays(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs = iter(f"20260101T000000-{letter}" for letter in "cba")  # of machines whose clocks differ
+    runs = iter(f"20260101T000000-{letter}{secrets.token_hex(3)}" for letter in "cba")  # clocks differ
     monkeypatch.setattr("backend.sync.folder.new_run", lambda: next(runs))
     write(world.there / "work/large", "x" * 5000, age=500)
     write(world.here / "work/large", "x" * 5000, age=500)
