@@ -83,6 +83,7 @@ async def test_what_nobody_answers_is_refused_with_the_reason_in_the_list(bed: B
         with contextlib.suppress(ConnectionError):
             assert await ask(tunnel.local_port, b"x") == b""
         await until(lambda: tunnel.listener.traffic.failed == 1)
+        await until(lambda: book.entries() and book.entries()[0][1].tunnels)
         (row,) = await book.rows()
         assert row.failed == 1 and "the last connection failed" in row.note and str(free) in row.note
 
