@@ -33,7 +33,9 @@ from .worker import Worker
 _LOOK = 0.1
 _TURN = 0.5
 _KEPT = 14 * 86400.0
-"""Seconds that a job's folder is kept after anything was last written to it."""
+"""Seconds that a job's folder is kept after its end."""
+_AWAITED = 90 * 86400.0
+"""The same of a job that never came to its end: some queues let jobs wait for weeks."""
 _ORDER = re.compile(r"[0-9]{6}-[0-9]{6}-[0-9a-f]{4}")
 _LABELS = ("berth.recipe", "berth.recipe.digest")
 _BASES = "berth.bases"
@@ -106,8 +108,10 @@ def _sweep() -> None:
             if os.path.islink(path):
                 if not os.path.isdir(path):
                     os.unlink(path)
-            elif _ORDER.fullmatch(name) and os.stat(path).st_mtime < now - _KEPT:
-                shutil.rmtree(path, True)
+            elif _ORDER.fullmatch(name):
+                kept = _KEPT if os.path.exists(os.path.join(path, "over")) else _AWAITED
+                if os.stat(path).st_mtime < now - kept:
+                    shutil.rmtree(path, True)
         except OSError:
             continue
 

@@ -104,6 +104,16 @@ async def test_a_job_that_is_queued_while_its_build_is_cancelled_is_known(tmp_pa
     assert build.job == "7"
 
 
+async def test_what_a_job_needs_stays_as_long_as_it_may_wait() -> None:
+    waits, ended, forgotten = [await folder_of(f"260101-00000{number}-abcd") for number in range(3)]
+    (ended / "over").write_text("{}")
+    for folder, days in ((waits, 30), (ended, 30), (forgotten, 100)):
+        when = datetime.now(UTC).timestamp() - days * 86400
+        os.utime(folder, (when, when))
+    await folder_of("260101-000009-abcd")
+    assert (waits.exists(), ended.exists(), forgotten.exists()) == (True, False, False)
+
+
 async def test_a_node_without_an_engine_says_so_and_a_context_is_linked_with_the_last_one(
     tmp_path: Path,
 ) -> None:
