@@ -140,6 +140,7 @@ class Keeper:
         tunnel.up(None if tunnel.local_port != tunnel.listener.port else reached.dial, reached.note)
         url = self.address(tunnel, reached)
         if not self.began or url != tunnel.url:
+            tunnel.secret = reached.token
             tunnel.url, tunnel.page = url, self.page(url) if url else ""
             told(tunnel)
             if reached.note:

@@ -42,6 +42,8 @@ class Tunnel:
         """At the other end."""
         self.url = ""
         """Of its page, with the token: never written down."""
+        self.secret = ""
+        """The token, for pages that have it in their path."""
         self.page = ""
         """What a browser is given to open: a file that leads there, where the address holds a token."""
         self.state = RECONNECTING
@@ -95,6 +97,7 @@ class Tunnel:
     def row(self, holder: str) -> TunnelRow:
         """What lists show of it."""
         traffic = self.listener.traffic
+        url = self.url.partition("?")[0].partition("#")[0]
         refused = f"the last connection failed: {self.listener.refusal}" if self.listener.refusal else ""
         return TunnelRow(
             id=self.id,
@@ -104,7 +107,7 @@ class Tunnel:
             service=self.far.service,
             address=f"{ADDRESS}:{self.local_port}",
             port=self.port,
-            url=self.url.partition("?")[0],
+            url=url.replace(self.secret, "***") if self.secret else url,
             state=self.state,
             note=self.note or refused,
             received=traffic.received,

@@ -21,6 +21,8 @@ from backend import atomic
 from backend.errors import ActionFailed, NoSuchTarget
 from backend.tunnels import book, ready
 from backend.tunnels.holder import holder
+from backend.tunnels.keeping import Keeper, Reached
+from backend.tunnels.tunnel import Far, Tunnel
 from backend.tunnels.ways import to_host
 from backend.workspaces.opening import show
 from tests.backend.sshd import Sshd
@@ -136,6 +138,26 @@ async def test_it_is_listed_and_stopped_by_another_process(bed: Bed, tmp_path: P
         with pytest.raises(OSError):
             await ask(tunnel.local_port, b"abc")
         assert await book.rows() == []
+
+
+@pytest.mark.parametrize("address", ["lab?token={}", "{}/lab", "lab#{}"])
+async def test_a_token_is_in_no_list_wherever_its_page_wants_it(bed: Bed, address: str):
+    class Secret(Keeper):
+        async def reach(self) -> Reached:
+            return msgspec.structs.replace(await super().reach(), token="s3cret")
+
+        def address(self, tunnel: Tunnel, reached: Reached) -> str:
+            return f"http://127.0.0.1:{tunnel.local_port}/{address.format(reached.token)}"
+
+    async with server(upper) as port:
+        keeping = asyncio.create_task(Secret(bed.ctx, Far(host="h1", service="lab"), port).keep())
+        await until(lambda: book.entries() and book.entries()[0][1].tunnels)
+        (row,) = await book.rows()
+        whole, _ = await book.address(row.id)
+        assert "s3cret" in whole and "lab" in row.url
+        assert b"s3cret" not in msgspec.json.encode([row, book.entries()[0][1]])
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
 
 
 async def test_one_that_opens_while_the_last_one_ends_is_listed(bed: Bed, monkeypatch: pytest.MonkeyPatch):
