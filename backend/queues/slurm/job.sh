@@ -128,9 +128,10 @@ run_docker() {
     all=(--name "$name" --label "berth.job=$id" --label "berth.owner=$(id -un)" --label berth.cluster=slurm
         "${limits[@]}" "${options[@]}" "${told[@]}")
     if [ -n "$tty" ]; then
-        "$docker" run -d -i -t --rm "${all[@]}" --env-file <(printf '%s\n' "${environment[@]}") "$image" \
+        # heard from its first word on: a shell that ends at once is removed before anybody could attach to it
+        "$docker" create -i -t --rm "${all[@]}" --env-file <(printf '%s\n' "${environment[@]}") "$image" \
             "${command[@]}" >/dev/null || return
-        "$docker" attach --no-stdin --sig-proxy=false "$name" &
+        "$docker" start --attach "$name" </dev/null &
     else
         "$docker" run --rm "${all[@]}" --env-file <(printf '%s\n' "${environment[@]}") "$image" \
             "${command[@]}" </dev/null &

@@ -354,6 +354,13 @@ async def test_by_the_command_line(cluster: Lab, queue: SlurmQueue) -> None:
     assert killed.returncode == 0, killed.stderr
 
 
+async def test_a_shell_that_ends_at_once_is_heard(queue: SlurmQueue) -> None:
+    job = Submission(command=("sh", "-c", "echo said; exit 4"), image="busybox:latest", tty=True)
+    (number,) = await queue.submit([job])
+    row, output = await ran(queue, number)
+    assert (row.state, row.exit_code, output.split()) == ("failed", 4, [b"said"])
+
+
 async def test_a_shell_in_a_job(cluster: Lab, config: Config, queue: SlurmQueue) -> None:
     job = Submission(command=("sh",), image="busybox:latest", tty=True, idle_limit=600, gpus=1, name="shell")
     (number,) = await queue.submit([job])
