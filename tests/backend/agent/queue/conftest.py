@@ -50,6 +50,7 @@ class _Answers(BaseHTTPRequestHandler):
 
 class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
+    request_queue_size = 128  # as an engine's: many ask at the same moment
 
 
 @pytest.fixture
