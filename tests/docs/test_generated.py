@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
 
 from backend.actions import load
-from tests.docs.generate import HERE, generated
+from tests.docs.generate import HERE
 from tui.views import LISTED, view_class
 
 NAMES = ("berth.1", "json.md", "keys.md")
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[Path, str]:
-    """What the pages ought to be; made once, as it takes a moment."""
-    return generated()
+def stale() -> str:
+    """What `make docs` would write. Asked of a process of its own: here other tests may have declared actions
+    one by one, in another order."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.docs.generate", "--check"],
+        cwd=HERE.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == bool(done.stderr), done.stderr
+    return done.stderr
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_page_is_current(name: str, found: dict[Path, str]) -> None:
-    assert sorted(path.name for path in found) == sorted(NAMES)
-    assert (HERE / name).read_text("utf-8") == found[HERE / name], f"docs/{name} is not current: make docs"
+def test_the_page_is_current(name: str, stale: str) -> None:
+    assert (HERE / name).exists()
+    assert f"docs/{name} " not in stale, stale
 
 
 def test_every_action_has_a_row_with_its_verb_and_its_name() -> None:

@@ -83,7 +83,7 @@ def test_an_engine_hangs_goes_on_and_restarts(new_lab: Callable[..., Lab]) -> No
     host = new_lab(HostSpec("h1", live_restore=True)).host("h1")
     host.docker("run", "--detach", "--name", "work", "busybox", "sleep", "1d")
     host.hang_engine()
-    assert not host.engine_answers()
+    wait_for(lambda: not host.engine_answers(), "the engine to hang")
     host.thaw_engine()
     wait_for(host.engine_answers, "the engine to go on")
     host.restart_engine()
