@@ -58,7 +58,7 @@ def _config() -> Config:
     [
         ("h1", ("h1", "", ""), "mnt/h1"),
         ("h1:", ("h1", "", ""), "mnt/h1"),
-        ("h1:~/work/", ("h1", "work", ""), "mnt/h1-work"),
+        ("h1:~/src/", ("h1", "src", ""), "mnt/h1-src"),
         ("h1:/", ("h1", "/", ""), "mnt/h1-root"),
         ("h1:a:b", ("h1", "a:b", ""), "mnt/h1-a:b"),
         ("train:/data/x", ("h1", "/data/x", "train"), "mnt/train-x"),

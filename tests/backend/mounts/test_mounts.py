@@ -143,7 +143,7 @@ async def test_what_cannot_be_mounted_leaves_nothing_behind(
     ("said", "path", "shown"),
     [
         (".", "", "box"),
-        ("./work/./a/", "work/a", "box-a"),
+        ("./src/./a/", "src/a", "box-a"),
         ("~/.", "", "box"),
         ("/.", "/", "box-root"),
         (".cache", ".cache", "box-.cache"),
