@@ -59,7 +59,9 @@ async def test_a_project_runs_on_nodes_that_do_not_have_its_image(
     place = (await asyncio.to_thread(berth, *words, "--script=hello.sh x")).strip()
     (image,) = kept_images(c1)
     follower = berth.popen("job", "logs", "-f", place)
+    assert follower.stderr is not None
     try:
+        told = await asyncio.to_thread(follower.stderr.readline)
         c1.docker("rmi", "--force", image)  # as if it were another node
         await asyncio.to_thread(berth, "job", "release", place)
         out, err = await asyncio.to_thread(follower.communicate, timeout=90)
@@ -67,7 +69,7 @@ async def test_a_project_runs_on_nodes_that_do_not_have_its_image(
         follower.kill()
     assert "hook\nHello x\n" in out, (out, err)
     assert "this node does not have the image yet: it is loaded from" in out
-    assert f"job {place.partition('/')[2]} does not run yet: held" in err
+    assert f"job {place.partition('/')[2]} does not run yet: held" in told
     assert c1.docker("image", "inspect", "--format", "{{.Id}}", image).strip() == image
     # what is there by that key is not queued again
     again = ("--key", "once", "--script=hello.sh y")
