@@ -110,7 +110,7 @@ async def start(link: Link, kind: str, argv: Sequence[str], environment: bytes) 
     Raises a `HostError` or `ActionFailed`.
     """
     mark = f"berth-{secrets.token_hex(12)}"
-    process = await link.start(["sh", "-c", _script(), "berth", mark, kind, *argv])
+    process = await link.start_script(_script(), [mark, kind, *argv])
     try:
         await process.write(environment)
     except BerthError:

@@ -66,6 +66,12 @@ class Link(Protocol):
     async def start(self, argv: Sequence[str]) -> LinkProcess:
         """Start a command. Each argument reaches it as it is, whatever the login shell."""
 
+    async def start_script(self, script: str, argv: Sequence[str]) -> LinkProcess:
+        """Start a script of `sh` with these arguments: in the login shell, where that can run it.
+
+        Then `$_berth` is set, and a line of the user's needs no shell of its own.
+        """
+
     async def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float) -> Completed:
         """Run a command to its end.
 

@@ -110,6 +110,10 @@ class LocalLink:
         self._processes.add(process)
         return process
 
+    async def start_script(self, script: str, argv: Sequence[str]) -> LocalProcess:
+        """Start a script: there is no login shell here."""
+        return await self.start(["sh", "-c", script, "berth", *argv])
+
     async def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float) -> Completed:
         """Run a command to its end."""
         try:

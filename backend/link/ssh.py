@@ -16,7 +16,7 @@ from backend.link import sockets, translate
 from backend.link.api import STDERR_KEPT, Completed
 from backend.link.dial import dial
 from backend.link.lines import split_lines
-from backend.link.quote import command_line
+from backend.link.quote import command_line, script_line
 
 _CLOSE_TIMEOUT = 2.0
 """Seconds that saying goodbye may take; a dead line never answers."""
@@ -110,12 +110,16 @@ class SshLink:
 
     async def start(self, argv: Sequence[str]) -> SshProcess:
         """Start a command."""
-        return SshProcess(self.name, await self._open(argv))
+        return SshProcess(self.name, await self._open(command_line(argv)))
+
+    async def start_script(self, script: str, argv: Sequence[str]) -> SshProcess:
+        """Start a script, in the login shell where that can run it."""
+        return SshProcess(self.name, await self._open(script_line(script, argv)))
 
     async def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float) -> Completed:
         """Run a command to its end."""
         async with asyncio.timeout(timeout):  # also for the opening: a host that stands still says nothing
-            process = await self._open(argv)
+            process = await self._open(command_line(argv))
             try:
                 out, err = await process.communicate(input)
             except _TROUBLE as error:
@@ -126,8 +130,8 @@ class SshLink:
             raise translate.of_loss(self.name, None)
         return Completed(process.returncode, out or b"", err or b"")
 
-    async def _open(self, argv: Sequence[str]) -> asyncssh.SSHClientProcess[bytes]:
-        return await self.channel(command_line(argv), request_pty=False)
+    async def _open(self, line: str) -> asyncssh.SSHClientProcess[bytes]:
+        return await self.channel(line, request_pty=False)
 
     async def channel(self, command: str, **options: Any) -> asyncssh.SSHClientProcess[bytes]:
         """Start a command on a channel of its own; `options` are those of asyncssh's `create_process`.
