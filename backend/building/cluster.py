@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -19,6 +20,7 @@ from backend.building.model import BuildState, Request
 from backend.building.model import Job as Wanted
 from backend.building.records import Record, failed
 from backend.errors import ActionFailed, AgentFailed, BerthError, HostError, UsageError
+from backend.queues.base import Unanswered
 from backend.text import printable, size
 from backend.whole import whole
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from backend.building.rendering import Rendering
     from backend.config import Config
     from backend.link import Link
-    from backend.queues.base import QueueEngine, Submission
+    from backend.queues.base import Submission
     from backend.recipes.model import Recipe, Rendered
 
 _WAIT = 60.0
@@ -72,6 +74,8 @@ class ClusterBuild:
             for record in records:
                 if record.build.active and self.job and isinstance(error, HostError):
                     record.update(record.build.to(BuildState.DETACHED, error=error.message))
+                elif record.build.active and isinstance(error, Unanswered):
+                    record.update(record.build.to(BuildState.LOST, error=error.message, hint=error.hint))
                 elif record.build.active:
                     failed(record, error)
                     break
@@ -79,6 +83,7 @@ class ClusterBuild:
 
     async def _run(self, recipes: Sequence[Recipe], records: Sequence[Record], rendering: Rendering) -> None:
         from backend.queues.choose import queue_of
+        from backend.queues.once import queued
 
         rendered = [await rendering.of(each, self._access, self._host) for each in recipes]
         for made, record in zip(rendered, records, strict=True):
@@ -94,8 +99,11 @@ class ClusterBuild:
             Following(record, _text(made), self._voice(record), source=str(recipe.file or ""))
             for record, made, recipe in zip(records, rendered, recipes, strict=True)
         ]
-        async with queue_of(self._config, self._access, self._host) as queue:
-            await self._queued(queue, self._submission(folder, records))
+        queues = partial(queue_of, self._config, self._access, self._host)
+        job = self._submission(folder, records)
+        hint = f"It is called {job.name!r} in: berth jobs --host {self._host}"
+        async with queues() as queue:
+            (self.job,) = await queued(queues, self._host, [job], "", self._say, hint=hint)
             for number, record in enumerate(records):
                 build = record.build.to(
                     BuildState.WAITING, why=f"job {self.job}", run=jobs.run_of(self.job, number)
@@ -106,15 +114,6 @@ class ClusterBuild:
             ending = jobs.Ending(self._host, self.job, records, follows, self._say)
             await ending.wait(self._access, queue, self._order)
         await self._after(link, ending, rendered[-1])
-
-    async def _queued(self, queue: QueueEngine, submission: Submission) -> None:
-        """Its number is known even if we are cancelled meanwhile: else nobody could end it."""
-        submitting = asyncio.ensure_future(queue.submit([submission]))
-        try:
-            await whole(submitting)
-        finally:
-            if not submitting.cancelled() and submitting.exception() is None:
-                (self.job,) = submitting.result()
 
     def _voice(self, record: Record) -> Callable[[str], None]:
         return lambda line: self._say(f"{record.build.host} {record.build.recipe}: {line}")

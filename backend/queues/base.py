@@ -148,8 +148,12 @@ class QueueEngine(Protocol):
         """Queue all of them or none; their numbers (of an array all numbers, in order).
 
         `key`: made up by who submits. The same key `again` makes no further jobs, and gives the numbers of
-        those that are there. Raises `Unanswered` where it is not known whether they are.
+        those that are there. Raises `Unanswered` where it is not known whether they are. A cancel is raised
+        once nothing more can come through: `submitted` then knows what did.
         """
+
+    async def submitted(self, key: str) -> list[str]:
+        """The jobs of this person that were submitted by this key and have not ended."""
 
     async def jobs(self, which: Which = "unfinished", *, owner: str = "", limit: int = 0) -> list[JobRow]:
         """In the order of their turn, ended ones last, newest first. `limit` 0 is all."""

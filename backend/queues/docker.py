@@ -19,6 +19,7 @@ from backend.queues.base import Detail, Estimate, Event, QueueStatus, Submission
 from backend.queues.channel import Channel, follow, open_channel
 from backend.queues.jobrows import job_rows
 from backend.queues.leaving import left
+from backend.whole import whole
 
 if TYPE_CHECKING:
     from backend.actions.context import Access, ActionContext
@@ -43,11 +44,19 @@ class DockerQueue:
         _ = again
         body = {"jobs": [body_of(job) for job in jobs], "key": key}
         await self._opened()
+        answer = await whole(self._submit(body))
+        return [str(number) for number in answer["ids"]]
+
+    async def _submit(self, body: Mapping[str, Any]) -> Any:
         try:
-            answer = await self._ask("submit", body)
+            return await self._ask("submit", body)
         except HostError as error:
             await self.close()  # whatever it is, the next question needs another one
             raise Unanswered(error.message, hint=error.hint) from error
+
+    async def submitted(self, key: str) -> list[str]:
+        """The unfinished jobs that were submitted by this key."""
+        answer = await self._ask("submitted", {"key": key})
         return [str(number) for number in answer["ids"]]
 
     async def jobs(self, which: Which = "unfinished", *, owner: str = "", limit: int = 0) -> list[JobRow]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from backend.config.schema import LOCAL
-from backend.errors import HostError, NoSuchTarget, Refused, UsageError
+from backend.errors import NoSuchTarget, Refused, UsageError
 from backend.queues import asking, placement
 from backend.queues.asking import Asked
-from backend.queues.base import QueueEngine, Submission, Unanswered
 from backend.queues.choose import queue_of, with_queue
+from backend.queues.once import queued
 
 if TYPE_CHECKING:
     from backend.actions.context import Access
@@ -24,8 +21,6 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 _SCRIPTS = (".sh", ".bash", ".py")
-_AGAIN = 1.0
-"""Seconds until a host is asked once more that gave no answer."""
 
 
 @dataclass(frozen=True)
@@ -102,39 +97,8 @@ async def submit(
     jobs = asking.swept(job, asked)
     if files:
         jobs = [replace(one, outfile=file) for one, file in zip(jobs, files, strict=True)]
-    ids = await _queued(lambda: queue_of(config, access, chosen), jobs, key, say)
+    ids = await queued(lambda: queue_of(config, access, chosen), chosen, jobs, key, say)
     return Submitted(chosen, tuple(ids), job.name, files[0] if len(files) == 1 else "")
-
-
-async def _queued(
-    queues: Callable[[], AbstractAsyncContextManager[QueueEngine]],
-    jobs: list[Submission],
-    key: str,
-    say: Say,
-) -> list[str]:
-    """Their numbers. Where the link is lost before the answer, it is asked for once more: by its key a submit
-    that came through is known."""
-    mine = key or uuid4().hex
-    try:
-        async with queues() as queue:
-            return await queue.submit(jobs, key=mine, again=bool(key))
-    except Unanswered as error:
-        say(f"{error.message} Asking once more whether it is queued.")
-        why: HostError = error
-    except asyncio.CancelledError:
-        say(f"it may be queued; the same once more makes no second one if you add: --key {mine}")
-        raise
-    await asyncio.sleep(_AGAIN)
-    try:
-        async with queues() as queue:
-            return await queue.submit(jobs, key=mine, again=True)
-    except HostError as error:
-        why = error
-    raise Unanswered(
-        f"{why.message} Whether {'the jobs are' if len(jobs) > 1 else 'the job is'} queued on {queue.host} "
-        "is not known.",
-        hint=f"The same once more makes no second one if you add: --host {queue.host} --key {mine}",
-    ) from why
 
 
 def _check_script(project: Project, command: tuple[str, ...]) -> None:

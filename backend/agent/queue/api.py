@@ -22,6 +22,7 @@ from .store import Store
 
 VERBS: Dict[str, Callable[[Desk, Any], Answer]] = {
     "submit": jobverbs.submit,
+    "submitted": jobverbs.submitted,
     "list": jobverbs.listing,
     "show": jobverbs.show,
     "cancel": jobverbs.cancel,

@@ -9,7 +9,7 @@ from .asked import MOST_JOBS, PRIORITIES, after_of, jobs_of, name_of, request_of
 from .desk import Answer, Desk, Listed, counts
 from .errors import MissingError, RefusedError, UsageError
 from .fields import Fields
-from .jobs import ACTIVE, Job, job_json, request_json
+from .jobs import ACTIVE, ENDED, Job, job_json, request_json
 
 
 def submit(desk: Desk, body: Any) -> Answer:
@@ -31,6 +31,13 @@ def submit(desk: Desk, body: Any) -> Answer:
         raise UsageError(f"{never}.")
     desk.changed = True
     return {"ids": desk.store.submit(jobs, desk.who.name, key=key)}
+
+
+def submitted(desk: Desk, body: Any) -> Answer:
+    """`key`: the numbers of what the asker submitted by it that have not ended."""
+    key = Fields(body, "submitted", ("key",)).text("key", longest=100, line=True).strip()
+    states = desk.store.owners(desk.store.submitted(desk.who.name, key)) if key else {}
+    return {"ids": [number for number, (_, state) in states.items() if state not in ENDED]}
 
 
 def listing(desk: Desk, body: Any) -> Answer:

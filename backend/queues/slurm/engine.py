@@ -18,6 +18,7 @@ from backend.queues.slurm.asking import Cluster, number_of
 from backend.queues.slurm.client import complaint
 from backend.queues.slurm.text import ENDED
 from backend.text import printable
+from backend.whole import whole
 
 if TYPE_CHECKING:
     from backend.actions.context import ActionContext, Terminal
@@ -46,15 +47,33 @@ class SlurmQueue(Cluster):
         try:
             there = await self._by_key(keys) if key and again else {}
             for job, each in zip(jobs, keys, strict=True):
-                done.append(there.get(each) or await self._submit(_resolved(job, done), each))
+                if each in there:
+                    done.append(there[each])
+                else:
+                    await self._add(job, each, done)
         except HostError as error:
             raise Unanswered(error.message, hint=error.hint) from error
-        except BaseException:
-            if done:
+        except BaseException as error:
+            if done and not (key and isinstance(error, asyncio.CancelledError)):  # who has the key ends them
                 firsts = [ids[0].partition("_")[0] for ids in done]
                 await asyncio.shield(self.client.try_(["scancel", *firsts]))
             raise
         return [number for ids in done for number in ids]
+
+    async def _add(self, job: Submission, key: str, done: list[list[str]]) -> None:
+        """Its numbers are known even if we are cancelled while sbatch answers: else nobody could end it."""
+        adding = asyncio.ensure_future(self._submit(_resolved(job, done), key))
+        try:
+            await whole(adding)
+        finally:
+            if not adding.cancelled() and adding.exception() is None:
+                done.append(adding.result())
+
+    async def submitted(self, key: str) -> list[str]:
+        """The unfinished jobs of ours that were submitted by this key."""
+        found = await self.squeue("--me")
+        ours = [each for each in found if each.meta.key.rpartition(".")[0] == key]
+        return [each.row.id for each in ours if each.row.state not in ENDED]
 
     async def _by_key(self, keys: Sequence[str]) -> dict[str, list[str]]:
         """The jobs of ours that were submitted by these keys."""

@@ -7,9 +7,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +24,8 @@ from backend.building.records import Record
 from backend.config import Config
 from backend.errors import NoSuchTarget
 from backend.link.local import LocalLink
+from backend.queues import choose, once
+from backend.queues.base import Unanswered
 
 PLAN = {"builds": [{"tags": ["a:1"]}, {"tags": ["b:1"]}], "into": ""}
 
@@ -82,26 +86,98 @@ async def test_what_a_job_left_is_told_also_when_its_queue_has_forgotten_it() ->
     assert second.build.state is BuildState.FAILED and "job 7 on c1 ended before" in second.build.error
 
 
-async def test_a_job_that_is_queued_while_its_build_is_cancelled_is_known(tmp_path: Path) -> None:
-    asked, answer = asyncio.Event(), asyncio.Event()
+class Cluster:
+    """A queue whose answer to a submit is lost as often as it is told; the job is there all the same."""
 
-    class Slow:
-        async def submit(self, jobs: Any) -> list[str]:
-            asked.set()
-            await answer.wait()
-            return ["7"]
+    host = "c1"
 
-    request = Request(names=("a",), hosts=("c1",))
-    build = ClusterBuild(
-        Config(directory=tmp_path), Access(), request, "o", "c1", say=print, confirm=None,  # type: ignore[arg-type]
-    )  # fmt: skip
-    queued = asyncio.create_task(build._queued(Slow(), None))  # type: ignore[arg-type]
-    await asked.wait()
-    queued.cancel()
-    asyncio.get_running_loop().call_soon(answer.set)
+    def __init__(self, lost: int) -> None:
+        self.lost = lost
+        self.keys: list[str] = []
+        self.asked, self.answer = asyncio.Event(), asyncio.Event()
+        self.answer.set()
+        self.ended: list[str] = []
+
+    async def submit(self, jobs: Any, *, key: str, again: bool) -> list[str]:
+        self.keys.append(key)
+        self.asked.set()
+        await self.answer.wait()
+        if len(self.keys) <= self.lost:
+            raise Unanswered("c1: the connection is lost.")
+        return ["7"]
+
+    async def submitted(self, key: str) -> list[str]:
+        return ["7"] if key in self.keys else []
+
+    async def cancel(self, ids: list[str]) -> list[str]:
+        self.ended += ids
+        return []
+
+    async def follow(self, job: str, **_: Any) -> AsyncIterator[Any]:
+        raise NoSuchTarget(f"no job {job}")
+        yield
+
+
+@pytest.fixture
+def building(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Cluster], tuple[Any, Record]]:
+    """A build by a job of that cluster, all but the job played."""
+
+    def begin(cluster: Cluster) -> tuple[Any, Record]:
+        @asynccontextmanager
+        async def queue_of(*_: object) -> AsyncIterator[Cluster]:
+            yield cluster
+
+        async def bring(*_: object) -> str:
+            return "/folder"
+
+        class Rendering:
+            async def of(self, *_: object) -> Any:
+                dockerfile = tmp_path / "Dockerfile"
+                dockerfile.write_text("FROM busybox\n")
+                return SimpleNamespace(tags=("a:1",), dockerfile=dockerfile, secrets=(), recipe="a")
+
+        monkeypatch.setattr(choose, "queue_of", queue_of)
+        monkeypatch.setattr(once, "_AGAIN", 0.0)
+        monkeypatch.setattr(ClusterBuild, "_bring", bring)
+        order = records.new_id()
+        request = Request(names=("a",), hosts=("c1",))
+        build = ClusterBuild(
+            Config(directory=tmp_path), Access(), request, order, "c1", say=lambda line: None, confirm=None,  # type: ignore[arg-type]
+        )  # fmt: skip
+        record = Record(
+            Build(id=records.new_id(), order=order, host="c1", recipe="a", created_at=datetime.now(UTC))
+        )
+        recipe: Any = SimpleNamespace(file=None)
+        return asyncio.create_task(build.run([recipe], [record], Rendering())), record  # type: ignore[arg-type]
+
+    return begin
+
+
+async def test_a_job_whose_number_was_lost_on_the_way_is_asked_for_once_more(building: Any) -> None:
+    cluster = Cluster(lost=1)
+    run, record = building(cluster)
+    cluster_run = await asyncio.wait_for(run, 60)
+    assert cluster_run is None and len(set(cluster.keys)) == 1 and len(cluster.keys) == 2
+    assert record.build.run == jobs.run_of("7", 0)
+
+
+async def test_a_build_whose_job_may_run_is_not_told_as_failed(building: Any) -> None:
+    run, record = building(Cluster(lost=2))
+    await asyncio.wait_for(run, 60)
+    assert record.build.state is BuildState.LOST
+    assert "is not known" in record.build.error
+    assert record.build.hint == "It is called 'build a' in: berth jobs --host c1"
+
+
+async def test_a_job_that_is_queued_while_its_build_is_cancelled_is_ended(building: Any) -> None:
+    cluster = Cluster(lost=0)
+    cluster.answer.clear()
+    run, record = building(cluster)
+    await asyncio.wait_for(cluster.asked.wait(), 60)
+    run.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await queued
-    assert build.job == "7"
+        await run
+    assert cluster.ended == ["7"] and record.build.state is BuildState.CANCELLED
 
 
 async def test_what_a_job_needs_stays_as_long_as_it_may_wait() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -250,6 +251,56 @@ async def test_an_array_and_one_of_it_again(queue: SlurmQueue) -> None:
     again = await queue.retry(numbers[2])
     assert again.endswith("_5")
     assert (await ran(queue, again))[1] == b"5\n"
+
+
+SLOW = """#!/bin/sh
+[ "$1" = --parsable ] || exec /usr/bin/sbatch "$@"
+said=$(/usr/bin/sbatch "$@") || exit
+touch /tmp/taken
+until [ -e /tmp/answer ]; do sleep 0.1; done
+echo "$said"
+"""
+"""sbatch that takes its time to answer once the job is there."""
+
+
+@pytest.mark.parametrize(
+    "words", [("--detach", "--", "sleep", "300"), ("--sweep", "n=1,2", "--", "sleep", "{n}00")]
+)
+async def test_who_leaves_while_sbatch_answers_leaves_no_job_behind(
+    queue: SlurmQueue, cluster: Lab, words: tuple[str, ...]
+) -> None:
+    login = cluster.host("c1")
+    login.run(["rm", "-f", "/tmp/taken", "/tmp/answer"])
+    login.put("/usr/local/bin/sbatch", SLOW, mode=0o755)
+    asked = [sys.executable, "-m", "tui", "run", "--host", "c1", "--image", "busybox:latest", *words]
+    env = {**os.environ, "BERTH_CONFIG_DIR": str(cluster.config_dir)}
+    berth = subprocess.Popen(asked, env=env, stderr=subprocess.PIPE, text=True)
+    assert berth.stderr is not None
+    try:
+
+        async def taken() -> bool:
+            assert berth.poll() is None
+            return login.run(["test", "-e", "/tmp/taken"], check=False).returncode == 0
+
+        await until(taken, "the job")
+        berth.send_signal(signal.SIGINT)
+        heard = await asyncio.to_thread(berth.stderr.readline)
+        while "to take it back" not in heard:
+            assert heard
+            heard = await asyncio.to_thread(berth.stderr.readline)
+        login.run(["touch", "/tmp/answer"])
+        said = await asyncio.to_thread(berth.stderr.read)
+    finally:
+        login.run(["rm", "-f", "/usr/local/bin/sbatch"])
+        login.run(["touch", "/tmp/answer"])
+        await asyncio.to_thread(berth.wait, 60)
+    assert berth.returncode == 130, said
+    assert "was taken out of the queue" in said or "is told to end" in said, said
+
+    async def nothing() -> bool:
+        return not await queue.jobs()
+
+    await until(nothing, "no job to be left")
 
 
 async def test_a_job_that_fails_is_tried_again_inside(queue: SlurmQueue) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from backend.errors import NoSuchTarget, UsageError
 from backend.projects import Defaults, Project
-from backend.queues import submitting
+from backend.queues import once, submitting
 from backend.queues.asking import Asked
 from backend.queues.base import Unanswered
 from backend.queues.submitting import Submitted, submit
@@ -31,6 +31,8 @@ class Queue:
         self.lost, self.error, self.there = lost, error, there
         self.jobs: dict[str, list[str]] = {}
         self.asked: list[tuple[str, bool]] = []
+        self.ended: list[str] = []
+        self.away = False
 
     async def submit(self, jobs: list[Any], *, key: str, again: bool) -> list[str]:
         self.asked.append((key, again))
@@ -40,6 +42,15 @@ class Queue:
         if len(self.asked) <= self.lost:
             raise self.error
         return self.jobs[key]
+
+    async def submitted(self, key: str) -> list[str]:
+        if self.away:
+            raise LOST
+        return self.jobs.get(key, [])
+
+    async def cancel(self, ids: list[str]) -> list[str]:
+        self.ended += ids
+        return [f"ended {number}" for number in ids]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +89,7 @@ async def ask(monkeypatch: pytest.MonkeyPatch, queue: Queue, said: list[str], **
         return "h", []
 
     monkeypatch.setattr(submitting, "queue_of", queue_of)
-    monkeypatch.setattr(submitting, "_AGAIN", 0.0)
+    monkeypatch.setattr(once, "_AGAIN", 0.0)
     monkeypatch.setattr(submitting.placement, "choose", choose)
     host = SimpleNamespace(read_only=False, queue="auto", engine="auto")
     config: Any = SimpleNamespace(settings=SimpleNamespace(read_only=False), host=lambda name: host)
@@ -117,11 +128,31 @@ async def test_what_was_refused_is_not_asked_twice(monkeypatch: pytest.MonkeyPat
     assert len(queue.asked) == 1
 
 
-async def test_who_leaves_before_the_answer_is_told_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_leaves_before_the_answer_leaves_no_job_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     queue, said = Queue(lost=1, error=asyncio.CancelledError()), list[str]()
     with pytest.raises(asyncio.CancelledError):
         await ask(monkeypatch, queue, said)
-    assert said[-1].endswith(f"--key {queue.asked[0][0]}")
+    assert queue.ended == ["1", "2"] and said[-2:] == ["ended 1", "ended 2"]
+
+    queue = Queue(lost=1, error=asyncio.CancelledError(), there=False)
+    with pytest.raises(asyncio.CancelledError):
+        await ask(monkeypatch, queue, said)
+    assert queue.ended == [] and said[-1] == "nothing is queued"
+
+
+async def test_what_an_older_key_made_is_left_alone_by_who_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, said = Queue(lost=1, error=asyncio.CancelledError()), list[str]()
+    with pytest.raises(asyncio.CancelledError):
+        await ask(monkeypatch, queue, said, key="mine")
+    assert queue.ended == [] and said[-1] == "queued by that key, and left alone: h/1, h/2"
+
+
+async def test_who_leaves_a_host_that_is_lost_is_told_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, said = Queue(lost=1, error=asyncio.CancelledError()), list[str]()
+    queue.away = True
+    with pytest.raises(asyncio.CancelledError):
+        await ask(monkeypatch, queue, said)
+    assert said[-1].endswith(f"--host h --key {queue.asked[0][0]}")
 
 
 async def test_a_key_is_of_one_host(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,6 +153,15 @@ def test_one_key_at_the_same_moment_makes_one_job(ask, base):
     assert len(ask("list")["jobs"]) == 1
 
 
+def test_what_came_through_is_found_by_its_key_until_it_ends(ask):
+    first = ask("submit", {"jobs": [body(array=[1, 2])], "key": "f00d"})["ids"]
+    submit(ask)
+    assert ask("submitted", {"key": "f00d"}) == {"ids": first}
+    assert ask("submitted", {"key": "f00d"}, BOB) == ask("submitted", {"key": ""}) == {"ids": []}
+    ask("cancel", {"ids": first[:1]})
+    assert ask("submitted", {"key": "f00d"}) == {"ids": first[1:]}
+
+
 def test_a_key_is_forgotten_with_its_job(ask):
     asked = {"jobs": [body()], "key": "k"}
     (number,) = ask("submit", asked)["ids"]
