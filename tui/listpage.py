@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.screen import Screen
-from textual.widgets import Static
 
-from backend.text import printable
-from tui.header import KeyBar
+from tui.page import Page
 from tui.table import FleetTable
 
 if TYPE_CHECKING:
-    from tui.app import BerthApp
+    from backend.actions.runs import Run
 
 
-class ListPage(Screen[None]):
-    """What such pages have in common: a table, a line that says how it stands, and the keys."""
+class ListPage(Page):
+    """What such pages have in common: a table."""
 
     EVERY: ClassVar[float] = 3.0
     """Seconds between two looks."""
@@ -36,24 +33,19 @@ class ListPage(Screen[None]):
 
     # -------------------------------------------------------------------- what a page fills in
 
+    @abstractmethod
     def make_table(self) -> FleetTable:
         """An empty one."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def find(self) -> tuple[Sequence[Any], str, bool]:
         """The rows, what is to be said of them, and whether that is bad."""
-        raise NotImplementedError
 
+    @abstractmethod
     def text_of(self, row: Any) -> str:
         """What is copied of a row."""
-        raise NotImplementedError
 
     # ------------------------------------------------------------------------------- the page
-
-    @property
-    def berth(self) -> BerthApp:
-        """The app, as what it is."""
-        return cast("BerthApp", self.app)
 
     @property
     def table(self) -> FleetTable:
@@ -69,8 +61,7 @@ class ListPage(Screen[None]):
     def compose(self) -> ComposeResult:
         """The list, how it stands, and the keys."""
         yield self.make_table()
-        yield Static("", classes="page-state", markup=False)
-        yield KeyBar(id="page-keys")
+        yield from self.foot()
 
     def on_mount(self) -> None:
         """Look at once, and again and again."""
@@ -93,8 +84,7 @@ class ListPage(Screen[None]):
         finally:
             self._looking = False
         self.table.set_rows(rows)
-        style = "$text-warning" if bad else "$text-muted"
-        self.query_one(".page-state", Static).update(Content.styled(f" {printable(words, 400)}", style))
+        self.say(words, "$text-warning" if bad else "$text-muted")
         self.refresh_bindings()
 
     def on_fleet_table_moved(self, event: FleetTable.Moved) -> None:
@@ -111,25 +101,18 @@ class ListPage(Screen[None]):
         """Keys are offered where they do something."""
         return bool(self.shown) if action == "copy" else True
 
-    def action_leave(self) -> None:
-        """Back; what runs goes on."""
-        self.dismiss(None)
-
     def action_copy(self) -> None:
         """Copy what names the row."""
         if (row := self.table.row) is not None:
             text = self.text_of(row)
-            self.app.copy_to_clipboard(text)
-            self.notify(printable(text, 200), title="Copied", markup=False, timeout=3)
+            self.copy(text, text)
 
-    def begin(self, action: str, options: Mapping[str, Any]) -> None:
+    def begin(self, action: str, options: Mapping[str, Any]) -> Run | None:
         """Do something to the fleet, and look again when it is done."""
-        if self.berth.doing is None:
-            self.notify("Not connected yet.", markup=False, timeout=4)
-            return
-        run = self.berth.doing.begin(action, options)
-        if run.task is not None:
+        run = super().begin(action, options)
+        if run is not None and run.task is not None:
             run.task.add_done_callback(self._done)
+        return run
 
     def _done(self, task: Any) -> None:
         if self.is_attached:

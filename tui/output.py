@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import Screen
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from backend.actions.runner import label
 from backend.text import duration, printable
 from tui.detail.lines import Lines
 from tui.fitting import wrap
-from tui.header import KeyBar
+from tui.page import Page
 
 if TYPE_CHECKING:
     from backend.actions.runs import Run
@@ -22,9 +21,10 @@ if TYPE_CHECKING:
     from tui.columns import Cell
 
 
-class OutputScreen(Screen[None]):
+class OutputScreen(Page):
     """The output of one run, running or past."""
 
+    FRONT = "output"
     BINDING_GROUP_TITLE = "Output"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "leave", "back", id="output-back"),
@@ -55,8 +55,7 @@ class OutputScreen(Screen[None]):
         """The lines, what is searched, one line of state, and the keys."""
         yield Lines(id="output-lines")
         yield Input(placeholder="search", id="output-input", classes="-hidden")
-        yield Static("", id="output-state", markup=False)
-        yield KeyBar(id="output-keys")
+        yield from self.foot()
 
     def on_mount(self) -> None:
         """Follow the run."""
@@ -89,7 +88,8 @@ class OutputScreen(Screen[None]):
             line = self._line(text, place)
             shown += (wrap(line, width) or [line]) if width else [line]
         lines.set_lines(shown)
-        self.query_one("#output-state", Static).update(self._state(row))
+        style = {"failed": "$text-error", "done": "$text-success"}.get(row.state, "$text-muted")
+        self.say(self._state(row), style)
 
     def _line(self, text: str, place: int) -> Cell:
         shown = printable(text, 4000)
@@ -100,7 +100,7 @@ class OutputScreen(Screen[None]):
         end = start + len(self._needle)
         return ((shown[:start], ""), (shown[start:end], style), (shown[end:], ""))
 
-    def _state(self, row: ActivityRow) -> Content:
+    def _state(self, row: ActivityRow) -> str:
         words: list[str] = [row.state]
         if row.seconds is not None:
             words.append(f"after {duration(row.seconds)}")
@@ -112,8 +112,7 @@ class OutputScreen(Screen[None]):
             words.append(printable(row.hint, 300))
         if self._needle:
             words.append(f"{self._at + 1 if self._found else 0} of {len(self._found)} for {self._needle}")
-        style = {"failed": "$text-error", "done": "$text-success"}.get(row.state, "$text-muted")
-        return Content.styled(" " + " · ".join(words), style)
+        return " · ".join(words)
 
     # ---------------------------------------------------------------------------------------------- keys
 
@@ -168,8 +167,7 @@ class OutputScreen(Screen[None]):
 
     def action_copy(self) -> None:
         """Copy all lines."""
-        self.app.copy_to_clipboard("\n".join(self.row.output))
-        self.notify(f"{len(self.row.output)} lines", title="Copied", markup=False, timeout=3)
+        self.copy("\n".join(self.row.output), f"{len(self.row.output)} lines")
 
     def action_cancel(self) -> None:
         """End the action; its clean-up still runs."""

@@ -9,20 +9,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import Screen
-from textual.widgets import Static
 
 from backend.building import records
 from backend.building.model import Build
 from backend.text import printable
 from tui.builds import columns
 from tui.detail.lines import Lines
-from tui.header import KeyBar
+from tui.page import Page
 from tui.table import FleetTable
 
 if TYPE_CHECKING:
     from backend.actions.runs import Run
-    from tui.app import BerthApp
     from tui.columns import Cell
 
 _EVERY = 0.25
@@ -32,9 +29,10 @@ _TAIL = 256 * 1024
 _LINES = 5000
 
 
-class BuildScreen(Screen[None]):
+class BuildScreen(Page):
     """What is being built, step by step."""
 
+    FRONT = "builds"
     BINDING_GROUP_TITLE = "Builds"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "leave", "back", id="builds-back"),
@@ -57,11 +55,6 @@ class BuildScreen(Screen[None]):
         self._log_lines: list[Cell] = []
         self._rest = b""
 
-    @property
-    def berth(self) -> BerthApp:
-        """The app, as what it is."""
-        return self.app  # type: ignore[return-value]
-
     def compose(self) -> ComposeResult:
         """The builds, what the chosen one says, how it stands, and the keys."""
         yield FleetTable(
@@ -72,8 +65,7 @@ class BuildScreen(Screen[None]):
             id="builds-table",
         )
         yield Lines(id="builds-lines")
-        yield Static("", id="builds-state", markup=False)
-        yield KeyBar(id="builds-keys")
+        yield from self.foot()
 
     def on_mount(self) -> None:
         """Follow them."""
@@ -156,7 +148,7 @@ class BuildScreen(Screen[None]):
             and (result := self._run.result) is not None
         ):
             words = [printable(str(result.error or result.message), 300), *words[: len(builds) and 1]]
-        self.query_one("#builds-state", Static).update(Content.styled(" " + " · ".join(words), "$text-muted"))
+        self.say(" · ".join(words))
 
     def on_fleet_table_moved(self, event: FleetTable.Moved) -> None:
         """Another build: its own log, at its end."""
@@ -180,10 +172,6 @@ class BuildScreen(Screen[None]):
             return bool(build and not build.active and build.request is not None)
         return True
 
-    def action_leave(self) -> None:
-        """Back; what is being built goes on."""
-        self.dismiss(None)
-
     def action_steps(self) -> None:
         """Its steps with their times, or what its builder says."""
         self._as_steps = not self._as_steps
@@ -199,26 +187,18 @@ class BuildScreen(Screen[None]):
     def action_cancel(self) -> None:
         """End the build on its host."""
         if (build := self.build) is not None:
-            self._do("images-cancel", build)
+            self.begin("images-cancel", {"build": build.id})
 
     def action_retry(self) -> None:
         """Ask again for what it was part of."""
-        if (build := self.build) is not None:
-            self._do("images-retry", build)
-
-    def _do(self, name: str, build: Build) -> None:
-        if self.berth.doing is None:
-            self.notify("Not connected yet.", markup=False, timeout=4)
-            return
-        run = self.berth.doing.begin(name, {"build": build.id})
-        if name == "images-retry":
+        build = self.build
+        if build is not None and (run := self.begin("images-retry", {"build": build.id})) is not None:
             self._run, self._stamp = run, -1.0
 
     def action_copy(self) -> None:
         """Copy what is shown below."""
         text = self.query_one(Lines).text
-        self.app.copy_to_clipboard(text)
-        self.notify(f"{len(text.splitlines())} lines", title="Copied", markup=False, timeout=3)
+        self.copy(text, f"{len(text.splitlines())} lines")
 
 
 def of_run(run: Any) -> BuildScreen:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import Screen
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from backend.model import HostState
 from backend.text import printable
+from tui.columns import Column
 from tui.disk import columns, doing
 from tui.disk.said import first_holding, itself, state_of
 from tui.disk.state import DiskLine, Looking, TreeLine
-from tui.filter import Field, FilterError, compile_filter
-from tui.header import KeyBar
-from tui.table import FleetTable, column_text
-
-if TYPE_CHECKING:
-    from tui.app import BerthApp
+from tui.page import FilteredPage
+from tui.table import FleetTable
 
 _EVERY = 0.2
 """Seconds between two looks at whether anything changed."""
@@ -30,9 +27,11 @@ _ORDERS = ("", "name", "files", "owner", "newest")
 """Columns of the tree in the order of the key `o`; the first is by size."""
 
 
-class DiskScreen(Screen[None]):
+class DiskScreen(FilteredPage):
     """One host's disks."""
 
+    FRONT = "disk"
+    HINT = "words, size:>1G, owner:alice"
     BINDING_GROUP_TITLE = "Disk"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "leave", "back", id="disk-back"),
@@ -59,11 +58,6 @@ class DiskScreen(Screen[None]):
         self._drawn = -1
         self._came_from = ""
 
-    @property
-    def berth(self) -> BerthApp:
-        """The app, as what it is."""
-        return cast("BerthApp", self.app)
-
     def compose(self) -> ComposeResult:
         """File systems and engine, the folder, what is looked for, how it stands, and the keys."""
         yield FleetTable(
@@ -81,9 +75,7 @@ class DiskScreen(Screen[None]):
             narrow=columns.tree_narrow(),
             id="disk-tree",
         )
-        yield Input(placeholder="filter: words, size:>1G, owner:alice", id="disk-input", classes="-hidden")
-        yield Static("", id="disk-state", markup=False)
-        yield KeyBar(id="disk-keys")
+        yield from self.foot()
 
     @property
     def disks(self) -> FleetTable:
@@ -94,6 +86,15 @@ class DiskScreen(Screen[None]):
     def entries(self) -> FleetTable:
         """What is in the folder."""
         return self.query_one("#disk-tree", FleetTable)
+
+    @property
+    def filtered(self) -> FleetTable:
+        """The folder."""
+        return self.entries
+
+    def searched(self) -> tuple[Sequence[Column[Any]], Callable[[Any], str]]:
+        """All columns, and names."""
+        return columns.tree(), columns.search
 
     def on_mount(self) -> None:
         """Look at the host at once."""
@@ -135,10 +136,14 @@ class DiskScreen(Screen[None]):
         self.entries.set_rows(looking.rows())
         if self._came_from and self.entries.select(self._came_from):
             self._came_from = ""
-        self._say(looking)
+        self.stand()
         self.refresh_bindings()
 
-    def _say(self, looking: Looking) -> None:
+    def stand(self) -> None:
+        """Which folder it is, and how far its reading came."""
+        looking = self.looking
+        if looking is None:
+            return
         head = [f"{looking.host}:{printable(looking.path, 300)}"]
         if looking.sudo:
             head.append("as root")
@@ -150,8 +155,7 @@ class DiskScreen(Screen[None]):
         said, style = state_of(looking)
         if self.entries.total != len(self.entries.rows):
             said.append(f"{len(self.entries.rows):,} of {self.entries.total:,} shown")
-        text = printable(" · ".join(said), 500)
-        self.query_one("#disk-state", Static).update(Content.styled(f" {text}", style))
+        self.say(" · ".join(said), style)
 
     def on_fleet_table_moved(self, event: FleetTable.Moved) -> None:
         """Another row: other keys."""
@@ -181,7 +185,7 @@ class DiskScreen(Screen[None]):
             if path:
                 looking.walk(path)
         elif row.kind in ("folder", "mount"):
-            self._drop_filter()
+            self.drop_filter()
             self.entries.clear_marks()
             looking.walk(looking.whole_path(row))
         looking.changed += 1
@@ -191,10 +195,10 @@ class DiskScreen(Screen[None]):
     def action_up(self) -> None:
         """To the folder above, on the one that was left."""
         looking = self.looking
-        if self.query_one("#disk-input", Input).has_focus:
+        if self.field.has_focus:
             return
         if looking is not None and looking.path != "/":
-            self._drop_filter()
+            self.drop_filter()
             self.entries.clear_marks()
             self._came_from = PurePosixPath(looking.path).name
             looking.walk(str(PurePosixPath(looking.path).parent))
@@ -274,9 +278,8 @@ class DiskScreen(Screen[None]):
 
     def action_leave(self) -> None:
         """Back; first out of marks and the filter. Nothing of ours stays on the host."""
-        field = self.query_one("#disk-input", Input)
-        if field.has_focus or field.value:
-            self._drop_filter()
+        if self.filtering:
+            self.drop_filter()
         elif self.entries.marks:
             self.entries.clear_marks()
         else:
@@ -303,38 +306,3 @@ class DiskScreen(Screen[None]):
         if action == "more":
             return looking.listing is not None and looking.listing.itself.sampled and not looking.running
         return True
-
-    # ----------------------------------------------------------------------------------------- filter
-
-    def action_filter(self) -> None:
-        """Type what to show of the folder."""
-        field = self.query_one("#disk-input", Input)
-        field.remove_class("-hidden")
-        field.focus()
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """Filter while it is typed."""
-        event.stop()
-        fields = {
-            each.key: Field(text=lambda row, each=each: column_text(each, row), value=each.sort)  # type: ignore[misc]
-            for each in columns.tree()
-        }
-        try:
-            self.entries.set_filter(compile_filter(event.value, fields, columns.search))
-        except FilterError as error:
-            self.query_one("#disk-state", Static).update(Content.styled(f" {error.message}", "$text-error"))
-            return
-        if self.looking is not None:
-            self._say(self.looking)
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Keep the filter."""
-        event.stop()
-        self.query_one("#disk-input", Input).add_class("-hidden")
-        self.entries.focus()
-
-    def _drop_filter(self) -> None:
-        field = self.query_one("#disk-input", Input)
-        field.value = ""
-        field.add_class("-hidden")
-        self.entries.focus()

@@ -7,28 +7,25 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.screen import Screen
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from backend.errors import ActionFailed, BerthError
+from backend.everywhere import text as said
 from backend.everywhere.fold import blocks, several
-from backend.everywhere.text import Page, took
 from backend.text import printable
 from tui.detail.lines import Lines
 from tui.everywhere.drawing import HINTS, page
 from tui.everywhere.open import wish_of
 from tui.everywhere.state import Live, begin
-from tui.header import KeyBar
+from tui.page import Page
 
 if TYPE_CHECKING:
     from backend.actions.registry import Action
     from backend.everywhere.wish import Wish
-    from tui.app import BerthApp
 
 _EVERY = 0.2
 """Seconds between two looks at what has come."""
@@ -36,9 +33,10 @@ _SHARE = 5
 """A page that takes long to draw is drawn less often: at most this part of the time."""
 
 
-class EverywhereScreen(Screen[None]):
+class EverywhereScreen(Page):
     """One command, its hosts, and what each of them says."""
 
+    FRONT = "each"
     BINDING_GROUP_TITLE = "One command on all hosts"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "back", id="each-back", priority=True),
@@ -82,11 +80,6 @@ class EverywhereScreen(Screen[None]):
         """What was run before, the last one first."""
         self._recalled = -1
 
-    @property
-    def berth(self) -> BerthApp:
-        """The app, as what it is."""
-        return cast("BerthApp", self.app)
-
     def compose(self) -> ComposeResult:
         """The command, what is said, how it stands, and the keys."""
         yield Input(
@@ -96,8 +89,7 @@ class EverywhereScreen(Screen[None]):
             id="each-input",
         )
         yield Lines(id="each-lines")
-        yield Static("", id="each-state", markup=False)
-        yield KeyBar(id="each-keys")
+        yield from self.foot()
 
     def on_mount(self) -> None:
         """Run what was given, or wait for a command."""
@@ -155,9 +147,7 @@ class EverywhereScreen(Screen[None]):
         return self.live is not None and not self.live.over
 
     def _complain(self, error: BerthError) -> None:
-        self.query_one("#each-state", Static).update(
-            Content.styled(f" {printable(str(error), 300)}", "$text-error")
-        )
+        self.say(str(error), "$text-error")
 
     def action_again(self) -> None:
         """The same on the same hosts."""
@@ -233,12 +223,12 @@ class EverywhereScreen(Screen[None]):
             words = [f"{count} of {len(live.runs)} ended" + " with 0" * live.over]
             words += [f"not: {several([run.host for run in bad], 4)}"] if bad else []
             longest = max((run.seconds or 0.0 for run in live.runs), default=0.0)
-            words.append(took(longest))
+            words.append(said.took(longest))
             if live.wish.left_out:
                 words.append(f"read-only, left out: {several(live.wish.left_out, 4)}")
             text = " · ".join(words)
             style = "$text-error" if bad else "$text-success" if live.over else "$text-muted"
-        self.query_one("#each-state", Static).update(Content.styled(f" {printable(text, 300)}", style))
+        self.say(text, style)
 
     def on_lines_resized(self, event: Lines.Resized) -> None:
         """Another width: other columns."""
@@ -263,13 +253,12 @@ class EverywhereScreen(Screen[None]):
     def _text(self) -> str:
         assert self.live is not None
         head = f"{self.live.wish.shown}\n{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}\n\n"
-        return head + "\n".join(Page(self.live.runs).lines()) + "\n"
+        return head + "\n".join(said.Page(self.live.runs).lines()) + "\n"
 
     def action_copy(self) -> None:
         """Copy all that is kept."""
         text = self._text()
-        self.app.copy_to_clipboard(text)
-        self.notify(f"{text.count(chr(10))} lines", title="Copied", markup=False, timeout=3)
+        self.copy(text, f"{text.count(chr(10))} lines")
 
     async def action_save(self) -> None:
         """Write all that is kept into a file."""

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import Screen
-from textual.widgets import Input, Static
 
 from backend.errors import BerthError
 from backend.sync.model import Choice, Plan
 from backend.text import printable, size
-from tui.filter import Field, FilterError, compile_filter
-from tui.header import KeyBar
+from tui.columns import Column
+from tui.page import FilteredPage
 from tui.sync import columns
 from tui.sync.state import HostLine, Syncing
-from tui.table import FleetTable, column_text
+from tui.table import FleetTable
 
 if TYPE_CHECKING:
     from backend.sync.engine import Wish
-    from tui.app import BerthApp
 
 _EVERY = 0.2
 """Seconds between two looks at how far it is."""
@@ -32,9 +29,11 @@ _NAMED = 200
 Change = Callable[["SyncScreen"], None]
 
 
-class SyncScreen(Screen[None]):
+class SyncScreen(FilteredPage):
     """A preview, then a transfer, then its results."""
 
+    FRONT = "sync"
+    HINT = "words, kind:new, size:>1M"
     BINDING_GROUP_TITLE = "Sync"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "leave", "back", id="sync-back"),
@@ -61,11 +60,6 @@ class SyncScreen(Screen[None]):
         self._drawn = -1
         self._host = ""
 
-    @property
-    def berth(self) -> BerthApp:
-        """The app, as what it is."""
-        return cast("BerthApp", self.app)
-
     def compose(self) -> ComposeResult:
         """Hosts, the files of the chosen one, what is looked for, how it stands, and the keys."""
         yield FleetTable(
@@ -82,9 +76,7 @@ class SyncScreen(Screen[None]):
             narrow=columns.files_narrow(),
             id="sync-files",
         )
-        yield Input(placeholder="filter: words, kind:new, size:>1M", id="sync-input", classes="-hidden")
-        yield Static("", id="sync-state", markup=False)
-        yield KeyBar(id="sync-keys")
+        yield from self.foot()
 
     @property
     def hosts(self) -> FleetTable:
@@ -95,6 +87,15 @@ class SyncScreen(Screen[None]):
     def files(self) -> FleetTable:
         """The table of changes."""
         return self.query_one("#sync-files", FleetTable)
+
+    @property
+    def filtered(self) -> FleetTable:
+        """The changes."""
+        return self.files
+
+    def searched(self) -> tuple[Sequence[Column[Any]], Callable[[Any], str]]:
+        """All columns, and paths."""
+        return columns.files(), columns.search
 
     def on_mount(self) -> None:
         """Look at the hosts at once."""
@@ -111,7 +112,7 @@ class SyncScreen(Screen[None]):
         self._drawn = self.syncing.changed
         self.hosts.set_rows(self.syncing.lines())
         self._show_files()
-        self._say()
+        self.stand()
         self.refresh_bindings()
 
     def _show_files(self) -> None:
@@ -119,7 +120,8 @@ class SyncScreen(Screen[None]):
         self._host = row.host if row is not None else ""
         self.files.set_rows(self.syncing.files(self._host) if self._host else [])
 
-    def _say(self) -> None:
+    def stand(self) -> None:
+        """What it is, how far it is, what went wrong."""
         syncing = self.syncing
         lines = syncing.lines()
         verb, name = syncing.wish.options.verb, syncing.wish.profile.name
@@ -144,8 +146,7 @@ class SyncScreen(Screen[None]):
         bad = syncing.failed or any(each.phase == "failed" for each in lines)
         went_well = syncing.phase == "done" and not syncing.declined
         style = "$text-error" if bad else "$text-success" if went_well else "$text-muted"
-        text = printable(" · ".join(words), 400)
-        self.query_one("#sync-state", Static).update(Content.styled(f" {text}", style))
+        self.say(" · ".join(words), style)
 
     def on_fleet_table_moved(self, event: FleetTable.Moved) -> None:
         """Another host: its files."""
@@ -160,37 +161,6 @@ class SyncScreen(Screen[None]):
         event.stop()
         if event.table is self.hosts:
             self.files.focus()
-
-    # ----------------------------------------------------------------------------------------- filter
-
-    def action_filter(self) -> None:
-        """Type what to show of the files."""
-        field = self.query_one("#sync-input", Input)
-        field.remove_class("-hidden")
-        field.focus()
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """Filter while it is typed."""
-        event.stop()
-        fields = {
-            each.key: Field(text=lambda row, each=each: column_text(each, row), value=each.sort)  # type: ignore[misc]
-            for each in columns.files()
-        }
-        try:
-            self.files.set_filter(compile_filter(event.value, fields, columns.search))
-        except FilterError as error:
-            self.query_one("#sync-state", Static).update(Content.styled(f" {error.message}", "$text-error"))
-            return
-        self._say()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Keep the filter."""
-        event.stop()
-        self._close_filter()
-
-    def _close_filter(self) -> None:
-        self.query_one("#sync-input", Input).add_class("-hidden")
-        self.files.focus()
 
     # ------------------------------------------------------------------------------------------- doing
 
@@ -299,10 +269,8 @@ class SyncScreen(Screen[None]):
 
     def action_leave(self) -> None:
         """Back; first out of the filter. What runs goes on."""
-        field = self.query_one("#sync-input", Input)
-        if field.has_focus or field.value:
-            field.value = ""
-            self._close_filter()
+        if self.filtering:
+            self.drop_filter()
             return
         if self.syncing.phase != "running" or not self.syncing.busy:
             self.app.run_worker(self.syncing.close(), group="sync-close", exit_on_error=False)
