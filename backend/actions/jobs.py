@@ -224,7 +224,7 @@ async def job_edit(
     time: Annotated[str | None, Option("how long it may run: 2h30m; 0 is without limit", ask=True)] = None,
     retries: Annotated[int | None, Option("how often it is queued again after it failed")] = None,
     after: Annotated[
-        str | None, Option("jobs that have to end first: 12,any:13; an empty word: none")
+        str | None, Option("jobs that have to end first: 12,any:13 (any: also if it failed); 0: none")
     ] = None,
 ) -> str:
     """Change what a waiting job asks for. What it runs stays as it was submitted.

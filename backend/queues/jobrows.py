@@ -59,7 +59,7 @@ def _row(host: str, job: Job, gpus: Mapping[str, GpuRow], place: int | None, sta
         array=f"{job.array}_{job.array_index}" if job.array else "",
         attempt=job.attempt,
         retries=job.retries,
-        after=tuple(str(number) for number, _ in job.after),
+        after=tuple(str(number) if kind == "ok" else f"{kind}:{number}" for number, kind in job.after),
         util_percent=util,
         gpu_mem_used=used,
         idle_since=idle,

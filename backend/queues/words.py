@@ -153,9 +153,8 @@ def changes(asked: Mapping[str, Any], row: JobRow) -> dict[str, Any]:
     if "time" in asked:
         found["time_limit"] = None if asked["time"] == "0" else span(asked["time"])
     if "after" in asked:
-        found["after"] = [
-            [int(number), kind] for number, kind in after([asked["after"]] if asked["after"] else [])
-        ]
+        jobs = () if asked["after"] in ("", "0") else after([asked["after"]])
+        found["after"] = [[int(job) if job.isdecimal() else job, kind] for job, kind in jobs]
     return found
 
 
@@ -195,7 +194,8 @@ def _changed(key: str, value: Any) -> str:
     if key == "time_limit":
         return f"time limit {duration(value)}" if value else "no time limit"
     if key == "after":
-        return f"after {', '.join(str(number) for number, _ in value)}" if value else "waits for no other job"
+        jobs = [str(job) if kind == "ok" else f"{kind}:{job}" for job, kind in value]
+        return f"after {', '.join(jobs)}" if jobs else "waits for no other job"
     return f"{key} {value}"
 
 

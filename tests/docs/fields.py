@@ -60,7 +60,7 @@ _COMMON = {
     "submitted_at": "When it was queued.",
     "temp_c": "Degrees Celsius.",
     "activity_at": "When something happened in it last.",
-    "after": "Jobs that have to end first.",
+    "after": "Jobs that have to end first: `12` well, `any:13` in any way.",
     "array": "Number of its array; empty: it is in none.",
     "attempt": "How often it was begun.",
     "command": "What it runs.",

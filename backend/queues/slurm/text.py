@@ -148,7 +148,13 @@ def _never(submitted: datetime | None, start: datetime | None) -> bool:
 
 
 def _after(dependency: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(re.findall(r"\d+(?:_\d+)?", dependency)))[:50] if dependency else ()
+    """`12`, `any:13` of `afterok:12(unfulfilled),afterany:13_*(unfulfilled)`; other kinds by Slurm's name."""
+    found: list[str] = []
+    for part in re.split(r"[,?]", dependency)[:50]:
+        kind, _, jobs = re.sub(r"\(\w*\)|\+\d+", "", part).partition(":")
+        word = {"afterok": "", "afterany": "any:"}.get(kind, f"{kind}:")
+        found += (word + number for number in re.findall(r"\d+(?:_\d+)?", jobs))
+    return tuple(dict.fromkeys(found))[:50]
 
 
 @lru_cache(4096)

@@ -57,7 +57,7 @@ def test_a_waiting_job_of_an_array() -> None:
     assert (row.gpus, row.cpus, row.memory) == (4, 3, int(4.5 * 2**30))
     assert row.time_limit == 86400 + 2 * 3600 + 3 * 60 + 4
     assert (row.submitted_at, row.started_at, row.ended_at) == (AT, None, None)
-    assert row.after == ("4", "5_7")
+    assert row.after == ("4", "any:5_7")
     assert row.log == "/home/alice/100%-1_2.log"
     assert row.place == 1
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from backend.errors import UsageError
-from backend.model import JobRow
+from backend.model import Job, JobRequest, JobRow, JobSpec
 from backend.queues import sweeps, words
+from backend.queues.jobrows import job_rows
 
 GB = 1024**3
 
@@ -150,24 +151,30 @@ def test_sweeps_that_are_none(said: list[str]) -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     for read in (words.memory, words.span, words.gpus, words.array, words.mount):
         try:
-            read(text)
-        except UsageError:
-            continue
+            found = read(text)
+        except UsageError as error:
+            assert error.message and error.message.isprintable()
+        else:
+            assert found is not None
 
 
 def test_what_a_job_asks_for_is_written_as_it_is_read() -> None:
     row = JobRow(
         host="h", engine="docker", id="7", name="x", owner="ann", state="queued", gpus=2, cpus=3,
-        memory=1536 * 1024**2, time_limit=93_784.0, after=("5", "6"), priority=-3, retries=1,
+        memory=1536 * 1024**2, time_limit=93_784.0, after=("5", "any:6"), priority=-3, retries=1,
     )  # fmt: skip
     now = words.current(row)
-    assert (now["mem"], now["time"], now["gpus"], now["after"]) == ("1536m", "1d2h3m4s", "2", "5,6")
+    assert (now["mem"], now["time"], now["gpus"], now["after"]) == ("1536m", "1d2h3m4s", "2", "5,any:6")
     assert (words.memory(now["mem"]), words.span(now["time"])) == (row.memory, row.time_limit)
     assert words.changes(now, row) == {}
     asked = {**now, "mem": "0", "time": "0", "gpus": "3", "name": "y", "after": "", "cpus": None}
     assert words.changes(asked, row) == {
         "name": "y", "gpus": 3, "gpu_ids": (), "memory": 0, "time_limit": None, "after": []
     }  # fmt: skip
+    assert words.changes({"after": "0"}, row) == {"after": []}  # a form gives no empty words
+    changed = words.changes({"after": "5,6,any:7_2"}, row)
+    assert changed == {"after": [[5, "ok"], [6, "ok"], ["7_2", "any"]]}
+    assert words.changed(changed) == ["after 5, 6, any:7_2"]
 
 
 @given(st.integers(1, 2**20), st.integers(1, 366 * 86400))
@@ -175,3 +182,13 @@ def test_any_size_and_any_time_are_written_as_they_are_read(megabytes: int, seco
     row = JobRow(host="h", engine="docker", id="7", name="x", owner="ann", state="queued")
     now = words.current(replace(row, memory=megabytes * 1024**2, time_limit=float(seconds)))
     assert (words.memory(now["mem"]), words.span(now["time"])) == (megabytes * 1024**2, seconds)
+
+
+def test_a_dependency_that_may_fail_is_told_as_one() -> None:
+    job = Job(
+        id=7, owner="ann", name="x", spec=JobSpec(image="i"), request=JobRequest(),
+        after=((5, "ok"), (6, "any")),
+    )  # fmt: skip
+    (row,) = job_rows("h", [job])
+    assert row.after == ("5", "any:6")
+    assert words.current(row)["after"] == "5,any:6"
