@@ -120,13 +120,15 @@ async def run(
     wish = Wish(found, options, tar=tar)
     talk = Talk(ACTIONS[NAMES[verb]], json=json, yes=yes)
     if watch:
+        from backend.sync.following import Follower
         from backend.sync.watch import watch_hosts
 
         if dry_run or wish.pulls:
             raise UsageError(
                 "--watch pushes what changes here.", hint="Leave out --dry-run, or use berth push."
             )
-        return await watch_hosts(access, hosts, wish, talk, json=json)
+        await watch_hosts(access.config, access, hosts, wish, Follower(wish, talk, json=json))
+        return 0
     terminal = Terminal(wish, talk, list_all=dry_run)
     async with Many(access.config, access, hosts, wish) as many:
         if dry_run:

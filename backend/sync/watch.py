@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import json as json_
 import os
-import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from backend.errors import ActionFailed, BerthError, HostError, Refused
 from backend.sync.engine import Done, Here, HostSync, Wish
@@ -22,11 +19,11 @@ from backend.sync.host.walk import encoded
 from backend.sync.looking import Paths
 from backend.sync.model import Plan
 from backend.sync.where import writable
-from backend.text import printable
+from backend.sync.words import line, path_of
 
 if TYPE_CHECKING:
-    from backend.access import StandaloneAccess
-    from backend.talk import Talk
+    from backend.actions.context import Access
+    from backend.config import Config
 
 _STEP = 60
 """Milliseconds without another event after which those that came are worked on."""
@@ -41,6 +38,22 @@ _BACKOFF = (1.0, 30.0)
 _FEW = 20
 """Deletions that are passed on without a second thought."""
 _FULL: set[bytes] = {b""}
+
+
+class Front(Protocol):
+    """Who is told, and asked."""
+
+    def say(self, text: str, host: str = "") -> None:
+        """What went wrong, or is odd; with a host, or with all of it."""
+
+    def went(self, plan: Plan, done: Done, *, full: bool) -> None:
+        """A host was looked at, `full` or only some paths, and is like this machine now."""
+
+    async def agree(self, plans: Sequence[Plan]) -> bool:
+        """Whether all these may delete what they say."""
+
+    async def confirm(self, question: str) -> bool:
+        """A question; no is the answer that does nothing."""
 
 
 class Inbox:
@@ -74,18 +87,16 @@ class Inbox:
 class Watch:
     """Watches the folders of a wish and keeps hosts like them."""
 
-    def __init__(
-        self, access: StandaloneAccess, hosts: Sequence[str], wish: Wish, talk: Talk, *, json: bool
-    ) -> None:
-        self.access, self.hosts, self.wish, self.talk, self.json = access, hosts, wish, talk, json
+    def __init__(self, access: Access, hosts: Sequence[str], wish: Wish, front: Front) -> None:
+        self.access, self.hosts, self.wish, self.front = access, hosts, wish, front
         self.inboxes = {host: Inbox(len(wish.pairs)) for host in hosts}
         self.roots = [os.path.realpath(pair.here) for pair in wish.pairs]
         self.agreed: set[str] = set()
         self.open: dict[str, HostSync] = {}
         """What stays open towards hosts: to start it takes longer than to carry a file."""
 
-    async def run(self) -> int:
-        """Until it is cancelled."""
+    async def run(self) -> None:
+        """Until it is cancelled. Raises an `ExceptionGroup` with the `BerthError` that ended it."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._events())
@@ -95,7 +106,6 @@ class Watch:
         finally:
             for host in list(self.open):
                 await self._close(host)
-        return 0
 
     async def _close(self, host: str) -> None:
         if (sync := self.open.pop(host, None)) is not None:
@@ -116,7 +126,7 @@ class Watch:
                             for inbox in self.inboxes.values():
                                 inbox.add(number, encoded(below))
             except (OSError, RuntimeError, FileNotFoundError) as error:
-                say(f"watching failed: {error}; trying again")
+                self.front.say(f"watching failed: {error}; trying again")
             await asyncio.sleep(1)
             self._look_at_all()
 
@@ -157,7 +167,7 @@ class Watch:
                 if polling or ("limit" not in str(error).lower() and error.errno != errno.ENOSPC):
                     raise
                 polling = True
-                say(
+                self.front.say(
                     "too many folders to be told of changes in them: looking for changes instead, which is"
                     " slower. More: sudo sysctl fs.inotify.max_user_watches=524288"
                 )
@@ -185,18 +195,18 @@ class Watch:
                 await self._sync(host, paths)
             except HostError as error:
                 if not lost:
-                    say(f"{host}: {error.message} Trying again until it answers.")
+                    self.front.say(f"{error.message} Trying again until it answers.", host)
                 lost = True
             except Refused as error:
                 if host not in self.agreed:
                     raise
-                say(f"berth: {error}")  # and nothing more until something else changes here
+                self.front.say(str(error), host)  # and nothing more until something else changes here
                 continue
             except ActionFailed as error:
-                say(str(error))
+                self.front.say(str(error), host)
             else:
                 if lost:
-                    say(f"{host}: connected again")
+                    self.front.say("connected again", host)
                 lost, wait = False, _BACKOFF[0]
                 continue
             await asyncio.sleep(wait)
@@ -215,18 +225,18 @@ class Watch:
         except BaseException:
             await self._close(host)
             raise
-        self._told(host, plan, done, full=paths is None)
+        full = paths is None
+        if full or done.new or done.changed or done.deleted or done.failed:
+            self.front.went(plan, done, full=full)
 
     async def _agree(self, host: str, plan: Plan, paths: Paths | None) -> None:
         """Deletions are agreed to once, at the start; a flood of them later is not passed on."""
         gone = [each for each in plan.of("deleted") if not each.folder]
         if host not in self.agreed:
-            from backend.sync.show import Terminal
-
             if gone:
-                agreed = await Terminal(self.wish, self.talk).agree([plan])
+                agreed = await self.front.agree([plan])
             else:
-                agreed = not self.wish.deletes or await self.talk.confirm(
+                agreed = not self.wish.deletes or await self.front.confirm(
                     f"Delete on {host} from now on what is deleted here?"
                 )
             if not agreed:
@@ -239,38 +249,10 @@ class Watch:
             )
 
     def _problems(self, plan: Plan) -> None:
-        from backend.sync import words
-
         for each in plan.of("conflict", "kind"):
-            say(f"{plan.host}: {words.line(each, self.wish.pairs)}")
+            self.front.say(line(each, self.wish.pairs), plan.host)
         for text in plan.problems:
-            say(text)
-
-    def _told(self, host: str, plan: Plan, done: Done, *, full: bool) -> None:
-        if not full and not (done.new or done.changed or done.deleted or done.failed):
-            return
-        if self.json:
-            line = {
-                "host": host,
-                "at": datetime.now().astimezone().isoformat(timespec="milliseconds"),
-                "new": done.new,
-                "changed": done.changed,
-                "deleted": done.deleted,
-                "bytes": done.size,
-                "run": done.run,
-                "notes": [*done.failed, *done.notes],
-            }
-            print(json_.dumps(line, ensure_ascii=False), flush=True)
-            return
-        from backend.sync import words
-
-        named = [words.path_of(each, self.wish.pairs) for each in plan.of("new", "changed", "deleted")]
-        what = f"{done.new} new, {done.changed} changed, {done.deleted} deleted"
-        names = ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
-        text = f"{what}: {names}" if named else "the same; watching"
-        print(printable(f"{datetime.now():%H:%M:%S} {host}: {text}", 500), flush=True)
-        for note in (*done.failed, *done.notes):
-            say(f"  {host}: {note}")
+            self.front.say(text, plan.host)
 
 
 def _folders(paths: Sequence[str]) -> list[str]:
@@ -283,18 +265,20 @@ def _below(path: str, root: str) -> str | None:
     return path[len(root) + 1 :] if path.startswith(root.rstrip("/") + "/") else None
 
 
-def say(text: str) -> None:
-    """Talk."""
-    print(printable(text, 1000), file=sys.stderr, flush=True)
+def news(plan: Plan, done: Done, wish: Wish) -> str:
+    """What went over, in one line."""
+    named = [path_of(each, wish.pairs) for each in plan.of("new", "changed", "deleted")]
+    if not named:
+        return "the same; watching"
+    names = ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
+    return f"{done.new} new, {done.changed} changed, {done.deleted} deleted: {names}"
 
 
-async def watch_hosts(
-    access: StandaloneAccess, hosts: Sequence[str], wish: Wish, talk: Talk, *, json: bool
-) -> int:
-    """Keep these hosts like the folders here until Ctrl+C; the exit code. Raises `BerthError`s."""
+async def watch_hosts(config: Config, access: Access, hosts: Sequence[str], wish: Wish, front: Front) -> None:
+    """Keep these hosts like the folders here until it is cancelled. Raises `BerthError`s."""
     for host in hosts:
-        writable(access.config, host)
+        writable(config, host)
     try:
-        return await Watch(access, hosts, wish, talk, json=json).run()
+        await Watch(access, hosts, wish, front).run()
     except* BerthError as group:
         raise group.exceptions[0] from None

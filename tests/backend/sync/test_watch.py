@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from backend.sync.engine import Wish
+from backend.sync.following import Follower
 from backend.sync.plan import Options
 from backend.sync.watch import Inbox, Watch
 from tests.backend.sshd import kill
@@ -32,7 +33,7 @@ async def watching(world: World, **rule: object) -> AsyncIterator[Yes]:
     """Until the first full look is over."""
     person = Yes()
     wish = Wish(world.profile(world.rule(**rule)), Options("push"))
-    watch = Watch(world.access, ["box"], wish, person, json=True)  # type: ignore[arg-type]
+    watch = Watch(world.access, ["box"], wish, Follower(wish, person, json=True))  # type: ignore[arg-type]
     task = asyncio.create_task(watch.run())
     marker = write(world.here / "work/.marker", str(time.time()), age=0)
     try:
@@ -76,9 +77,10 @@ async def test_an_edit_a_new_folder_and_a_rename_go_over(world: World) -> None:
 async def test_deletions_are_passed_on_where_the_rule_says_so(world: World) -> None:
     write(world.here / "work/a")
     write(world.here / "work/b")
-    async with watching(world, delete=True):
+    async with watching(world, delete=True) as person:
         (world.here / "work/a").unlink()
         await until(lambda: there(world) == {"b": b"text"})
+        assert person.asked == 1, "once, at the start"
 
 
 async def test_a_flood_of_deletions_is_not(world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,6 +114,7 @@ async def test_a_lost_link_is_made_up_for(world: World, capsys: pytest.CaptureFi
         await asyncio.sleep(0)
         world.access.sshd.start()
         await until(lambda: there(world) == {"a": b"while it was away"})
+        assert world.access.sshd.sessions(), "by a new connection, as the old one is gone"
 
 
 def test_an_inbox_gives_paths_or_everything() -> None:
