@@ -12,9 +12,14 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """The exit code of this command line."""
+    gc.disable()  # what is loaded at the start is no garbage
     from backend.cli import main as run
 
-    return run(sys.argv[1:], dashboard=_dashboard)
+    gc.enable()
+    try:
+        return run(sys.argv[1:], dashboard=_dashboard)
+    finally:
+        gc.freeze()  # or the interpreter would look for garbage on its way out, again and again
 
 
 def _dashboard(config: Config, read_only: bool) -> int:

@@ -1,26 +1,32 @@
-"""Imports the part that speaks SSH, without what its library would start programs for.
+"""Imports the part that speaks SSH, without what its library would start programs for, or never needs here.
 
 asyncssh asks `ctypes.util.find_library` for liboqs when it is imported. Where that is not in the cache of the
 dynamic linker, Python runs a C compiler and a linker for each of two names, which takes longer than all else
 of the import. A library that only a compiler could find is of no use to us.
+
+It can do without X.509 certificates, which take an eighth of its import: OpenSSH has none, and its own
+certificates are something else.
 """
 
 from __future__ import annotations
 
 import ctypes.util
+import gc
 import importlib
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
 _SLOW = ("_findLib_gcc", "_findLib_ld")
+_UNUSED = "asyncssh.crypto.x509"
 _turn = threading.Lock()
 
 
 def connect() -> ModuleType:
     """`backend.link.connect`, imported."""
-    with _turn, _no_compiler():
+    with _turn, _no_compiler(), _no_certificates(), _no_garbage():
         return importlib.import_module("backend.link.connect")
 
 
@@ -34,3 +40,28 @@ def _no_compiler() -> Iterator[None]:
     finally:
         for name, function in before.items():
             setattr(ctypes.util, name, function)
+
+
+@contextmanager
+def _no_certificates() -> Iterator[None]:
+    """Python takes a module that is None for one that cannot be imported, and asyncssh goes without it."""
+    if _UNUSED in sys.modules:
+        yield
+        return
+    sys.modules[_UNUSED] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[_UNUSED]
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """What is loaded is none: looking for it would only take time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -24,7 +24,9 @@ _PSSH = ("parallel-ssh", "pssh")
 @contextlib.contextmanager
 def servers(folder: Path) -> Iterator[list[Sshd]]:
     """Three of them on loopback, and berth's configuration for them."""
-    made = [Sshd(folder / f"sshd-{number}").start() for number in range(HOSTS)]
+    home = folder / "home"  # what a shell reads in this machine's home is no matter of either side
+    home.mkdir()
+    made = [Sshd(folder / f"sshd-{number}", SetEnv=f"HOME={home}").start() for number in range(HOSTS)]
     try:
         lines = ["local: false", "hosts:"]
         for number, server in enumerate(made):
