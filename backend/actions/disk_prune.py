@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
+from backend.actions import pruning
 from backend.actions.context import ActionContext
 from backend.actions.disk import GROUP, things
 from backend.actions.registry import Option, action
-from backend.errors import ActionFailed, BerthError, Refused, UsageError
+from backend.errors import BerthError, Refused, UsageError
 from backend.text import printable, size
 
 if TYPE_CHECKING:
-    from backend.disk.prune import Outcome, Plan, Wish
+    from backend.disk.prune import Plan, Wish
+    from backend.images.prune import Outcome
 
 _NAMED = 12
 """Things that a question names one by one for each host."""
@@ -63,8 +64,9 @@ async def disk_prune(
             "nothing says what is to go.",
             hint="Say --images, --images-unused 30d, --containers, --volumes, --named-volumes or --cache.",
         )
-    plans, failed = await _plans(ctx, _hosts(ctx, host, dry_run), wish, named=bool(host))
-    total = size(sum(each.frees for each in plans))
+    plans, failed = await pruning.plans(
+        ctx, pruning.hosts(ctx, host, dry_run=dry_run), _planner(ctx, wish), _lines, named=bool(host)
+    )
     count = sum(len(each.items) for each in plans)
     ctx.give([_plan_json(each) for each in plans])
     if failed and not count:
@@ -72,64 +74,31 @@ async def disk_prune(
     if not count:
         return f"nothing to remove on {', '.join(each.host for each in plans)}"
     if dry_run:
-        return f"{things(count)} would go, {total} free"
-    if not await ctx.confirm(_question(plans, total)):
+        return f"{things(count)} would go, {size(sum(each.frees for each in plans))} free"
+    named = [(each, [f"{item.kind} {item.name}" for item in each.items]) for each in plans]
+    if not await ctx.confirm(pruning.question(named, things(count), _NAMED)):
         raise Refused("prune: not done.", hint="It was not confirmed.")
     return await _prune(ctx, plans, failed)
 
 
-def _hosts(ctx: ActionContext, said: Sequence[str], dry_run: bool) -> list[str]:
-    for each in said:
-        ctx.config.host(each)
-    return list(dict.fromkeys(said)) or [
-        each.name
-        for each in ctx.config.hosts
-        if not each.skip and each.engine != "none" and (dry_run or not each.read_only)
-    ]
-
-
-async def _plans(
-    ctx: ActionContext, hosts: Sequence[str], wish: Wish, *, named: bool
-) -> tuple[list[Plan], list[BerthError]]:
-    """What would go on each host, said line by line; and who could not be asked, where it was named."""
+def _planner(ctx: ActionContext, wish: Wish) -> Callable[[str], Awaitable[Plan]]:
     from backend.disk.prune import plan
 
-    async def one(name: str) -> Plan | BerthError:
-        try:
-            engine = await ctx.engine(name)
-            ctx.report(f"{name}: its engine counts what it holds ...")
-            return await plan(engine, ctx.access, ctx.config, wish)
-        except BerthError as error:
-            return error
+    async def one(host: str) -> Plan:
+        engine = await ctx.engine(host)
+        ctx.report(f"{host}: its engine counts what it holds ...")
+        return await plan(engine, ctx.access, ctx.config, wish)
 
-    plans: list[Plan] = []
-    failed: list[BerthError] = []
-    for found in await asyncio.gather(*map(one, hosts)):
-        if isinstance(found, BerthError):
-            failed.append(found)
-            ctx.report(printable(str(found), 600))
-            continue
-        plans.append(found)
-        for item in found.items:
-            note = f" ({item.note})" if item.note else ""
-            ctx.report(
-                printable(f"{found.host}: {item.kind} {item.name}{note}, frees {size(item.frees)}", 400)
-            )
-        for line in found.stays:
-            ctx.report(printable(f"{found.host}: stays: {line}", 400))
-        ctx.report(f"{found.host}: {things(len(found.items))} go, {size(found.frees)} free")
-    return plans, failed if named or not plans else []
+    return one
 
 
-def _question(plans: Sequence[Plan], total: str) -> str:
-    parts = []
-    for each in plans:
-        if each.items:
-            named = [f"{item.kind} {item.name}" for item in each.items[:_NAMED]]
-            more = f" and {len(each.items) - _NAMED} more" if len(each.items) > _NAMED else ""
-            parts.append(f"on {each.host}: {', '.join(named)}{more} ({size(each.frees)})")
-    count = sum(len(each.items) for each in plans)
-    return f"Remove {things(count)} ({total})? {'; '.join(parts)}"
+def _lines(plan: Plan) -> Iterator[str]:
+    for item in plan.items:
+        note = f" ({item.note})" if item.note else ""
+        yield f"{item.kind} {item.name}{note}, frees {size(item.frees)}"
+    for line in plan.stays:
+        yield f"stays: {line}"
+    yield f"{things(len(plan.items))} go, {size(plan.frees)} free"
 
 
 def _plan_json(plan: Plan) -> dict[str, Any]:
@@ -155,27 +124,10 @@ async def _prune(ctx: ActionContext, plans: Sequence[Plan], failed: Sequence[Ber
             engine, ctx.access, ctx.config, plan, lambda line: ctx.report(printable(line, 300))
         )
 
-    busy = [each for each in plans if each.items]
-    answers = await asyncio.gather(*map(one, busy), return_exceptions=True)
-    removed = freed = stayed = 0
-    bad = list(failed)
-    for plan, answer in zip(busy, answers, strict=True):
-        if isinstance(answer, BerthError):
-            bad.append(answer)
-        elif isinstance(answer, BaseException):
-            raise answer
-        else:
-            removed, freed, stayed = (
-                removed + answer.removed,
-                freed + answer.freed,
-                stayed + len(answer.stayed),
-            )
-            for line in answer.stayed:
-                ctx.report(printable(f"{plan.host}: stays: {line}", 400))
-            for each in ctx.data:
-                if each["host"] == plan.host:
-                    each.update(removed=answer.removed, freed=answer.freed, stayed=answer.stayed)
-    what = f"removed {things(removed)}, {size(freed)} free"
-    if bad:
-        raise ActionFailed(f"{what}; {bad[0].message}", hint=bad[0].hint)
-    return what + (f"; {stayed} stayed" if stayed else "")
+    def done(plan: Plan, went: Outcome) -> None:
+        for each in ctx.data:
+            if each["host"] == plan.host:
+                each.update(removed=went.removed, freed=went.freed, stayed=went.stayed)
+
+    doomed = [each for each in plans if each.items]
+    return await pruning.remove(ctx, doomed, one, failed, words=things, done=done)

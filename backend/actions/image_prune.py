@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
+from backend.actions import pruning
 from backend.actions.images import GROUP
 from backend.actions.registry import Option, action
-from backend.errors import ActionFailed, BerthError, Refused, UsageError
+from backend.errors import Refused, UsageError
 from backend.text import printable, size
 
 if TYPE_CHECKING:
     from backend.actions.context import ActionContext
-    from backend.images.prune import Outcome, Plan, Rule
+    from backend.images.prune import Doomed, Outcome, Plan, Rule
 
 _NAMED = 8
 """Images that a question names one by one for each host."""
@@ -44,102 +44,54 @@ async def images_prune(
 
     if unused_for is not None and not 0 <= unused_for <= 36500:
         raise UsageError("unused for: days, 0 to 36500.")
-    names = list(dict.fromkeys(host)) or [
-        each.name
-        for each in ctx.config.hosts
-        if not each.skip and each.engine != "none" and (dry_run or not each.read_only)
-    ]
-    for each in names:
-        ctx.config.host(each)
     rule = Rule(every=unused, unused_for=None if unused_for is None else timedelta(days=unused_for))
-    plans, failed = await _plans(ctx, names, rule)
+    plans, failed = await pruning.plans(
+        ctx, pruning.hosts(ctx, host, dry_run=dry_run), _planner(ctx, rule), _lines, named=bool(host)
+    )
     doomed = sum(len(each.doomed) for each in plans)
-    total = size(sum(each.frees for each in plans))
-    if failed and not plans:
-        raise failed[0]
-    if not host:
-        failed = []  # of all hosts, some may have no engine at all; that was said
-    if not doomed and failed:
+    if failed and not doomed:
         raise failed[0]
     if not doomed:
         return f"nothing to remove on {', '.join(each.host for each in plans)}"
     if dry_run:
-        return f"{_count(doomed)} would go, {total} free"
-    if not await ctx.confirm(_question(plans, total)):
+        return f"{_count(doomed)} would go, {size(sum(each.frees for each in plans))} free"
+    named = [(each, [", ".join(one.image.tags) or _short(one) for one in each.doomed]) for each in plans]
+    if not await ctx.confirm(pruning.question(named, _count(doomed), _NAMED)):
         raise Refused("prune images: not done.", hint="It was not confirmed.")
-    answers = await asyncio.gather(
-        *(_prune(ctx, each) for each in plans if each.doomed), return_exceptions=True
-    )
-    return _pruned(ctx, [*answers, *failed])
+    busy = [each for each in plans if each.doomed]
+    return await pruning.remove(ctx, busy, _remover(ctx), failed, words=_count)
 
 
-async def _plans(ctx: ActionContext, names: Sequence[str], rule: Rule) -> tuple[list[Plan], list[BerthError]]:
-    """What would go on each host, said line by line; and who could not be asked."""
+def _planner(ctx: ActionContext, rule: Rule) -> Callable[[str], Awaitable[Plan]]:
     from backend.images.prune import plan
 
-    async def one(name: str) -> Plan | BerthError:
-        try:
-            return await plan(await ctx.engine(name), ctx.access, ctx.config, rule)
-        except BerthError as error:
-            return error
+    async def one(host: str) -> Plan:
+        return await plan(await ctx.engine(host), ctx.access, ctx.config, rule)
 
-    plans, failed = [], []
-    for found in await asyncio.gather(*map(one, names)):
-        if isinstance(found, BerthError):
-            failed.append(found)
-            ctx.report(printable(str(found), 600))
-            continue
-        plans.append(found)
-        for each in found.doomed:
-            called = ", ".join(each.image.tags) or f"<none> {each.image.id.removeprefix('sha256:')[:12]}"
-            ctx.report(
-                printable(f"{found.host}: {called}  {size(each.image.size)}, frees {size(each.frees)}", 400)
-            )
-        ctx.report(f"{found.host}: {len(found.doomed)} go, {size(found.frees)} free; {found.kept} stay")
-    return plans, failed
+    return one
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    for each in plan.doomed:
+        called = ", ".join(each.image.tags) or f"<none> {_short(each)}"
+        yield f"{called}  {size(each.image.size)}, frees {size(each.frees)}"
+    yield f"{len(plan.doomed)} go, {size(plan.frees)} free; {plan.kept} stay"
+
+
+def _short(doomed: Doomed) -> str:
+    return doomed.image.id.removeprefix("sha256:")[:12]
 
 
 def _count(images: int) -> str:
     return f"{images} image{'s' * (images != 1)}"
 
 
-def _question(plans: Sequence[Plan], total: str) -> str:
-    parts = []
-    for each in plans:
-        if each.doomed:
-            named = [
-                ", ".join(one.image.tags) or one.image.id.removeprefix("sha256:")[:12]
-                for one in each.doomed[:_NAMED]
-            ]
-            more = f" and {len(each.doomed) - _NAMED} more" if len(each.doomed) > _NAMED else ""
-            parts.append(f"on {each.host}: {', '.join(named)}{more} ({size(each.frees)})")
-    count = sum(len(each.doomed) for each in plans)
-    return f"Remove {_count(count)} ({total})? {'; '.join(parts)}"
-
-
-async def _prune(ctx: ActionContext, plan: Plan) -> Outcome:
+def _remover(ctx: ActionContext) -> Callable[[Plan], Awaitable[Outcome]]:
     from backend.images import look, prune
 
-    engine = await ctx.engine(plan.host)
-    users, _ = await look.users(engine, ctx.access, ctx.config, ctx.config.contexts)
-    return await prune.remove(engine, plan, users, lambda line: ctx.report(printable(line, 300)))
+    async def one(plan: Plan) -> Outcome:
+        engine = await ctx.engine(plan.host)
+        users, _ = await look.users(engine, ctx.access, ctx.config, ctx.config.contexts)
+        return await prune.remove(engine, plan, users, lambda line: ctx.report(printable(line, 300)))
 
-
-def _pruned(ctx: ActionContext, answers: Sequence[Outcome | BaseException]) -> str:
-    """What went in all. Raises the first thing that went wrong."""
-    removed = freed = stayed = 0
-    bad: list[BerthError] = []
-    for answer in answers:
-        if isinstance(answer, BerthError):
-            bad.append(answer)
-        elif isinstance(answer, BaseException):
-            raise answer
-        else:
-            removed, freed = removed + answer.removed, freed + answer.freed
-            stayed += len(answer.stayed)
-            for line in answer.stayed:
-                ctx.report(printable(f"stays: {line}", 400))
-    what = f"removed {_count(removed)}, {size(freed)} free"
-    if bad:
-        raise ActionFailed(f"{what}; {bad[0].message}", hint=bad[0].hint)
-    return what + (f"; {stayed} stayed" if stayed else "")
+    return one

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -80,16 +80,6 @@ class Plan:
     def frees(self) -> int:
         """Bytes."""
         return sum(each.frees for each in self.items)
-
-
-@dataclass
-class Outcome:
-    """What went on one host."""
-
-    host: str
-    removed: int = 0
-    freed: int = 0
-    stayed: list[str] = field(default_factory=list)
 
 
 async def plan(engine: EngineClient, access: Access, config: Config, wish: Wish) -> Plan:
@@ -204,9 +194,9 @@ def _cache(items: Sequence[Used], before: datetime) -> list[Item]:
 
 async def remove(
     engine: EngineClient, access: Access, config: Config, plan: Plan, say: Callable[[str], None]
-) -> Outcome:
+) -> images.Outcome:
     """Remove what was planned, one after the other; what became used meanwhile stays."""
-    outcome = Outcome(plan.host)
+    outcome = images.Outcome()
     engines.forget(plan.host)
     for item in plan.items:
         if item.kind != "image":
@@ -220,7 +210,9 @@ async def remove(
     return outcome
 
 
-async def _remove_one(engine: EngineClient, item: Item, outcome: Outcome, say: Callable[[str], None]) -> None:
+async def _remove_one(
+    engine: EngineClient, item: Item, outcome: images.Outcome, say: Callable[[str], None]
+) -> None:
     freed = item.frees
     try:
         if item.kind == "container":
