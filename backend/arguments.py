@@ -101,11 +101,16 @@ def _common(to: argparse.ArgumentParser, again: bool = False) -> None:
     )
 
 
-def _list(to: argparse.ArgumentParser) -> None:
-    to.add_argument("--json", action="store_true", help="print one JSON array; with --watch one per line")
+def _which(to: argparse.ArgumentParser, json: str) -> None:
+    """What every list takes. `json`: how it is then printed."""
+    to.add_argument("--json", action="store_true", help=json)
     to.add_argument(
         "--host", nargs="+", action="extend", metavar="HOST", help="only these hosts; may be given repeatedly"
     )
+
+
+def _list(to: argparse.ArgumentParser) -> None:
+    _which(to, "print one JSON array; with --watch one per line")
     to.add_argument(
         "--watch",
         nargs="?",
@@ -136,10 +141,7 @@ def _jobs(to: argparse.ArgumentParser) -> None:
 
 
 def _activity(to: argparse.ArgumentParser) -> None:
-    to.add_argument("--json", action="store_true", help="print one JSON array, with all that they said")
-    to.add_argument(
-        "--host", nargs="+", action="extend", metavar="HOST", help="only these hosts; may be given repeatedly"
-    )
+    _which(to, "print one JSON array, with all that they said")
     to.add_argument("-n", "--limit", type=_number(1, 500), default=50, metavar="N", help="how many (50)")
 
 
