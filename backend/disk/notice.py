@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from backend import child
 from backend.disk.model import FileSystem, Owner
 from backend.disk.remote import HostSide
 from backend.errors import ActionFailed, BerthError, UsageError
@@ -132,25 +133,14 @@ async def _by_command(config: Config, message: Message) -> str:
         for key, value in words.items():
             part = part.replace(key, value)
         argv.append(part)
+    text = message.text.encode() + b"\n"
     try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
-    except OSError as error:
-        raise ActionFailed(f"{argv[0]} cannot be started: {error.strerror}.") from None
-    try:
-        async with asyncio.timeout(_COMMAND_FOR):
-            _, said = await process.communicate(message.text.encode() + b"\n")
+        ended = await child.run(*argv, limit=_COMMAND_FOR, input=text, heard=False)
     except TimeoutError:
         raise ActionFailed(f"{argv[0]} did not end within {_COMMAND_FOR:g} s.") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        why = printable(said.decode(errors="replace").strip(), 200)
-        raise ActionFailed(f"{argv[0]} ended with {process.returncode}: {why}")
+    except OSError as error:
+        raise ActionFailed(f"{argv[0]} cannot be started: {error.strerror}.") from None
+    if ended.code:
+        why = printable(ended.err.decode(errors="replace").strip(), 200)
+        raise ActionFailed(f"{argv[0]} ended with {ended.code}: {why}")
     return f"told by {argv[0]}"

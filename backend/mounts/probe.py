@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
 import time
-from asyncio.subprocess import DEVNULL, PIPE
 from typing import NamedTuple
 
+from backend import child
 from backend.mounts.model import MountState
 
 LIMIT = 2.0
 """Seconds that a mount has to answer."""
+_STAT = ("stat", "--file-system", "--format=%S %b %f", "--")
 _GONE = (b"not connected", b"Connection aborted")
 """What the kernel says where nobody serves a mount any more: ENOTCONN, ECONNABORTED."""
 
@@ -29,27 +27,14 @@ class Answer(NamedTuple):
 async def ask(folder: str, limit: float = LIMIT) -> Answer:
     """Ask the file system for its size: that goes to the host and back, whatever sshfs remembers."""
     start = time.monotonic()
-    child = await asyncio.create_subprocess_exec(
-        *("stat", "--file-system", "--format=%S %b %f", "--", folder),
-        stdin=DEVNULL,
-        stdout=PIPE,
-        stderr=PIPE,
-        env={**os.environ, "LC_ALL": "C"},
-        start_new_session=True,
-    )
     try:
-        out, err = await asyncio.wait_for(child.communicate(), limit)
+        stat = await child.run(*_STAT, folder, limit=limit, more=child.ENGLISH, alone=True, awaited=False)
     except TimeoutError:
         return Answer(MountState.SILENT)
-    finally:
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()  # nobody waits for it: it ends when the mount does
-            child._transport.close()  # type: ignore[attr-defined]
-    if child.returncode:
-        return Answer(MountState.BROKEN if any(word in err for word in _GONE) else MountState.SILENT)
+    if stat.code:
+        return Answer(MountState.BROKEN if any(word in stat.err for word in _GONE) else MountState.SILENT)
     try:
-        block, blocks, free = map(int, out.split())
+        block, blocks, free = map(int, stat.out.split())
     except ValueError:
         return Answer(MountState.MOUNTED, seconds=time.monotonic() - start)
     took = time.monotonic() - start

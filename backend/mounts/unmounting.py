@@ -8,10 +8,10 @@ import os
 import shutil
 import signal
 import time
-from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
 from pathlib import Path
 
+from backend import child
 from backend.config.paths import absolute
 from backend.errors import ActionFailed, NoSuchTarget, UsageError
 from backend.mounts import mountinfo, records
@@ -97,24 +97,18 @@ def _is(row: MountRow, mount: mountinfo.Mounted) -> bool:
 
 async def _fusermount(folder: str, *more: str) -> str:
     """Unmount; what it complained about."""
-    child = await asyncio.create_subprocess_exec(
-        *(fusermount(), "-u", *more, "--", folder),
-        stdin=DEVNULL,
-        stdout=DEVNULL,
-        stderr=PIPE,
-        env={**os.environ, "LC_ALL": "C"},
-        start_new_session=True,
-    )
     try:
-        _, err = await asyncio.wait_for(child.communicate(), _LIMIT)
+        ended = await child.run(
+            *(fusermount(), "-u", *more, "--", folder),
+            limit=_LIMIT,
+            more=child.ENGLISH,
+            heard=False,
+            alone=True,
+            awaited=False,
+        )
     except TimeoutError:
         return f"fusermount does not end within {_LIMIT:.0f} s"
-    finally:
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-            child._transport.close()  # type: ignore[attr-defined]
-    return err.decode(errors="replace").strip() if child.returncode else ""
+    return ended.err.decode(errors="replace").strip() if ended.code else ""
 
 
 async def _ended(id: str, limit: float) -> bool:

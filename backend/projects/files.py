@@ -6,6 +6,7 @@ import asyncio
 import os
 from pathlib import Path
 
+from backend import child
 from backend.errors import ActionFailed, UsageError
 
 _NEVER = (".git", ".cache", "output")
@@ -26,25 +27,14 @@ async def listed(folder: Path) -> list[str]:
 
 async def _by_git(folder: Path) -> set[str] | None:
     """None where it is no git repository, or git is not there."""
+    words = ("-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     try:
-        process = await asyncio.create_subprocess_exec(
-            *("git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-    except OSError:
-        return None
-    try:
-        async with asyncio.timeout(_GIT_TIME):
-            out, _ = await process.communicate()
+        git = await child.run("git", *words, limit=_GIT_TIME)
     except TimeoutError:
         raise ActionFailed(f"git does not answer in {folder}.") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return None if process.returncode else {os.fsdecode(name) for name in out.split(b"\0") if name}
+    except OSError:
+        return None
+    return None if git.code else {os.fsdecode(name) for name in git.out.split(b"\0") if name}
 
 
 def _present(folder: Path, names: set[str]) -> list[str]:

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 from collections.abc import Mapping, Sequence
 
+from backend import child
 from backend.errors import ActionFailed
 from backend.model import JobRow
 from backend.queues.news import facts
@@ -89,28 +89,12 @@ class Command:
 
 async def _run(argv: Sequence[str], more: Mapping[str, str], *, timeout: float) -> None:
     """Run a program of this machine; nothing of it is on the terminal."""
-    null = asyncio.subprocess.DEVNULL
     try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            env={**os.environ, **more},
-            stdin=null,
-            stdout=null,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise ActionFailed(f"{argv[0]} cannot be run: {error.strerror or error}.") from None
-    try:
-        async with asyncio.timeout(timeout):
-            _, said = await process.communicate()
+        ended = await child.run(*argv, limit=timeout, more=more, heard=False, alone=True)
     except TimeoutError:
         raise ActionFailed(f"{argv[0]} was ended: it took more than {timeout:.0f} s.") from None
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await asyncio.shield(process.wait())
-    if process.returncode:
-        last = printable(said.decode(errors="replace").strip()[-_MESSAGE:])
-        raise ActionFailed(f"{argv[0]} failed (exit {process.returncode}): {last or 'it said nothing'}")
+    except OSError as error:
+        raise ActionFailed(f"{argv[0]} cannot be run: {error.strerror or error}.") from None
+    if ended.code:
+        last = printable(ended.err.decode(errors="replace").strip()[-_MESSAGE:])
+        raise ActionFailed(f"{argv[0]} failed (exit {ended.code}): {last or 'it said nothing'}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from backend import child
 from backend.errors import ActionFailed, UsageError
 from backend.text import printable
 
@@ -92,22 +91,12 @@ def branch_name(project: str, user: str, now: datetime | None = None) -> str:
 
 
 async def _git(folder: Path, *words: str) -> tuple[int, str, str]:
-    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    quiet = {"GIT_TERMINAL_PROMPT": "0", **child.ENGLISH}
     try:
-        child = await asyncio.create_subprocess_exec(
-            "git", *_SAFE, "-C", str(folder), *words,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE, env=env,
-        )  # fmt: skip
+        git = await child.run("git", *_SAFE, "-C", str(folder), *words, limit=_TIME, more=quiet)
     except FileNotFoundError:
         raise ActionFailed("git is not installed on this machine.") from None
-    try:
-        out, said = await asyncio.wait_for(child.communicate(), _TIME)
     except TimeoutError:
         raise ActionFailed(f"git {words[0]} in {folder} did not end within {_TIME:.0f} s.") from None
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
-    text = printable(said.decode(errors="replace").strip().removeprefix("fatal: "), 300)
-    return child.returncode or 0, out.decode(errors="surrogateescape").rstrip("\n"), text.rstrip(".")
+    text = printable(git.err.decode(errors="replace").strip().removeprefix("fatal: "), 300)
+    return git.code, git.out.decode(errors="surrogateescape").rstrip("\n"), text.rstrip(".")

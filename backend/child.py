@@ -1,0 +1,62 @@
+"""A program of this machine that has to end within a time, and what it said."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+ENGLISH = MappingProxyType({"LC_ALL": "C"})
+"""For a program whose words are read."""
+
+
+class Ended(NamedTuple):
+    """How a program ended."""
+
+    code: int
+    out: bytes
+    err: bytes
+
+
+async def run(
+    *argv: str,
+    limit: float,
+    input: bytes | None = None,
+    more: Mapping[str, str] = MappingProxyType({}),
+    heard: bool = True,
+    alone: bool = False,
+    awaited: bool = True,
+) -> Ended:
+    """Run it to its end. Raises `OSError` where it cannot be started, `TimeoutError` after `limit` seconds.
+
+    Whoever leaves early ends it; with `alone` (in a session of its own, without a terminal) all that it began
+    as well. `awaited` is False where even a killed one may hang: who looks into a dead mount does.
+    `more`: variables of its environment. `heard`: its standard output is wanted.
+    """
+    child = await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=DEVNULL if input is None else PIPE,
+        stdout=PIPE if heard else DEVNULL,
+        stderr=PIPE,
+        env={**os.environ, **more},
+        start_new_session=alone,
+    )
+    try:
+        out, err = await asyncio.wait_for(child.communicate(input), limit)
+    finally:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                if alone:
+                    os.killpg(child.pid, signal.SIGKILL)
+                else:
+                    child.kill()
+            if awaited:
+                await asyncio.shield(child.wait())
+            else:
+                child._transport.close()  # type: ignore[attr-defined]
+    return Ended(child.returncode or 0, out or b"", err)
