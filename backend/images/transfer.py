@@ -9,8 +9,9 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from backend import enginehttp
 from backend.agent.http_parse import ResponseError, ResponseParser
-from backend.errors import EngineError, NoSuchTarget
+from backend.errors import EngineError
 from backend.text import printable
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ async def save(engine: EngineClient, image: str) -> AsyncGenerator[bytes, None]:
             if not data:
                 break
         if parser.status != 200:
-            raise _refusal(parser.status, bytes(body), engine.host)
+            raise enginehttp.refusal(parser.status, bytes(body), engine.host)
     except (OSError, ResponseError) as error:
         raise EngineError(f"{engine.host}: {image} broke off in the middle ({error}).") from None
     finally:
@@ -61,7 +62,7 @@ async def load(
     reader, writer = await _connect(engine, path)
     parser = ResponseParser()
     # Read from the start: an engine that has no room says so and hangs up while we still send.
-    answer = asyncio.create_task(_answer(reader, parser))
+    answer = asyncio.create_task(enginehttp.answer(reader, parser))
     total = 0
     head = f"POST /v{version}/images/load?quiet=1 HTTP/1.1\r\nHost: engine\r\n"
     head += "Content-Type: application/x-tar\r\n"
@@ -88,17 +89,8 @@ async def load(
         await asyncio.gather(answer, return_exceptions=True)
         writer.close()
     if parser.status != 200:
-        raise Declined(_refusal(parser.status, parser.body, engine.host).message)
+        raise Declined(enginehttp.refusal(parser.status, parser.body, engine.host).message)
     return _said(parser.body, engine.host)
-
-
-async def _answer(reader: asyncio.StreamReader, parser: ResponseParser) -> None:
-    while not parser.done:
-        data = await reader.read(_CHUNK)
-        if not data:
-            parser.end()
-            break
-        parser.feed(data)
 
 
 def _said(body: bytes, host: str) -> str:
@@ -130,12 +122,3 @@ async def _connect(engine: EngineClient, path: str) -> tuple[asyncio.StreamReade
         return await asyncio.open_unix_connection(path, limit=4 * _CHUNK)
     except OSError as error:
         raise EngineError(f"{engine.host}: the engine cannot be reached: {error.strerror}.") from None
-
-
-def _refusal(status: int, body: bytes, host: str) -> EngineError | NoSuchTarget:
-    try:
-        said = str(json.loads(body)["message"])
-    except (ValueError, KeyError, TypeError):
-        said = f"status {status}"
-    message = f"{host}: {printable(said, 300)}."
-    return NoSuchTarget(message) if status == 404 else EngineError(message)

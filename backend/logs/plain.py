@@ -7,12 +7,11 @@ import json
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from backend.agent.http_parse import ResponseError, ResponseParser
-from backend.errors import EngineError, NoSuchTarget
-from backend.text import printable
+from backend.agent.http_parse import ResponseError
+from backend.enginehttp import ask, get
+from backend.errors import EngineError
 
 TIMEOUT = 15.0
-_CHUNK = 256 * 1024
 
 
 class LogEngine(Protocol):
@@ -48,38 +47,12 @@ class PlainEngine:
             raise EngineError(f"{self.host}: the engine cannot be reached ({error}).") from None
 
     async def _inspect(self, container: str) -> dict[str, Any]:
-        reader, writer = await asyncio.open_unix_connection(self.endpoint[0])
+        path, version = self.endpoint
+        asked = get(version, f"/containers/{quote(container, safe='')}/json")
         try:
-            writer.write(request(self.endpoint[1], f"/containers/{quote(container, safe='')}/json"))
-            parser = ResponseParser()
-            while not parser.done:
-                if data := await reader.read(_CHUNK):
-                    parser.feed(data)
-                else:
-                    parser.end()
-        finally:
-            writer.close()
-        if parser.status >= 400:
-            raise refusal(parser.status, parser.body, self.host)
-        try:
-            found = json.loads(parser.body)
+            found = json.loads(await ask(path, asked, self.host))
         except ValueError:
             found = None
         if not isinstance(found, dict):
             raise EngineError(f"{self.host}: what answers there is no Docker or Podman.")
         return found
-
-
-def request(version: str, path: str) -> bytes:
-    """A request for one connection. Without a version the engine takes its own."""
-    return f"GET {f'/v{version}' if version else ''}{path} HTTP/1.1\r\nHost: engine\r\n\r\n".encode()
-
-
-def refusal(status: int, body: bytes, host: str) -> EngineError | NoSuchTarget:
-    """What the engine says instead of an answer."""
-    try:
-        said = str(json.loads(body)["message"])
-    except (ValueError, KeyError, TypeError):
-        said = f"status {status}"
-    message = f"{host}: {printable(said, 300)}."
-    return NoSuchTarget(message) if status == 404 else EngineError(message)

@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
 from backend.agent.http_parse import ResponseError, ResponseParser
+from backend.enginehttp import get, refusal
 from backend.errors import EngineError
 from backend.logs.lines import MAX_CHARACTERS, LogLine, clean, plain
-from backend.logs.plain import LogEngine, refusal, request
+from backend.logs.plain import LogEngine
 
 PAUSE = 0.04
 """Seconds between two reads of a socket that sends all the time."""
@@ -125,7 +126,7 @@ async def stream(
     except OSError as error:
         raise EngineError(f"{engine.host}: the engine cannot be reached: {error.strerror}.") from None
     try:
-        writer.write(request(version, url))
+        writer.write(get(version, url))
         async for lines in _read(reader, FrameSplitter(tty), engine.host, source, PAUSE if follow else 0.0):
             yield lines
     except (OSError, ResponseError) as error:

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
-from backend.agent.http_parse import ResponseError, ResponseParser
+from backend.agent.http_parse import ResponseError
+from backend.enginehttp import ask
 from backend.errors import EngineError
-from backend.logs.plain import refusal
 from backend.text import printable
 from backend.tunnels.relay import Dial
 
@@ -60,7 +60,7 @@ def dialler(engine: EngineClient, container: str, argv: Sequence[str]) -> Dial:
             async with starting, asyncio.timeout(_TIMEOUT):
                 body = {"AttachStdin": True, "AttachStdout": True, "AttachStderr": True, "Cmd": list(argv)}
                 where = f"{front}/containers/{quote(container, safe='')}/exec"
-                made = await _post(path, where, body, engine.host)
+                made = json.loads(await ask(path, _request(where, body), engine.host))
                 return await _start(path, f"{front}/exec/{made['Id']}/start", make, engine.host)
         except TimeoutError:
             raise EngineError(f"{engine.host}: the engine did not start the relay in time.") from None
@@ -74,24 +74,6 @@ def _request(url: str, body: Any, *more: str) -> bytes:
     data = json.dumps(body).encode()
     lines = [f"POST {url} HTTP/1.1", "Host: engine", "Content-Type: application/json", *more]
     return "\r\n".join([*lines, f"Content-Length: {len(data)}", "", ""]).encode() + data
-
-
-async def _post(path: str, url: str, body: Any, host: str) -> Any:
-    """One question to the engine. Raises `NoSuchTarget`, `EngineError`, `OSError`."""
-    reader, writer = await asyncio.open_unix_connection(path)
-    try:
-        writer.write(_request(url, body))
-        parser = ResponseParser()
-        while not parser.done:
-            if data := await reader.read(_HEAD):
-                parser.feed(data)
-            else:
-                parser.end()
-    finally:
-        writer.close()
-    if parser.status >= 400:
-        raise refusal(parser.status, parser.body, host)
-    return json.loads(parser.body)
 
 
 async def _start(path: str, url: str, make: Callable[[], asyncio.Protocol], host: str) -> asyncio.Transport:
