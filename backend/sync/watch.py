@@ -37,6 +37,8 @@ _SLEPT = 10.0
 _BACKOFF = (1.0, 30.0)
 _FEW = 20
 """Deletions that are passed on without a second thought."""
+_NAMED = 3
+"""Paths that a line names."""
 _FULL: set[bytes] = {b""}
 
 
@@ -270,8 +272,10 @@ def news(plan: Plan, done: Done, wish: Wish) -> str:
     named = [path_of(each, wish.pairs) for each in plan.of("new", "changed", "deleted")]
     if not named:
         return "the same; watching"
-    names = ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
-    return f"{done.new} new, {done.changed} changed, {done.deleted} deleted: {names}"
+    counted = {"new": done.new, "changed": done.changed, "deleted": done.deleted}
+    what = ", ".join(f"{count:,} {word}" for word, count in counted.items() if count) or "nothing"
+    names = ", ".join(named[:_NAMED]) + (f" and {len(named) - _NAMED:,} more" if len(named) > _NAMED else "")
+    return f"{what}: {names}"
 
 
 async def watch_hosts(config: Config, access: Access, hosts: Sequence[str], wish: Wish, front: Front) -> None:

@@ -28,6 +28,18 @@ def choose(
     return found, _hosts(config, found, hosts, tags, meant.host if meant else None)
 
 
+def of_hosts(config: Config, verb: str, hosts: Sequence[str]) -> str | None:
+    """The one profile of sync.yaml that says it is for all these hosts; None: none does, or several."""
+    found = []
+    for profile in config.profiles:
+        ways = {rule.direction for rule in profile.rules}
+        tagged = {host.name for host in config.hosts if set(host.tags) & set(profile.tags)}
+        meant = tagged | set(profile.hosts)
+        if hosts and meant >= set(hosts) and ways & {verb, "both"} and not profile.built_in:
+            found.append(profile.name)
+    return found[0] if len(found) == 1 else None
+
+
 def writable(config: Config, host: str) -> None:
     """Raise `Refused` for a host whose files are not to be changed."""
     if config.host(host).read_only:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from textual.widgets import Input, Static
 
-from backend.config import SyncProfile, SyncRule
+from backend.config import Config, HostConfig, SyncProfile, SyncRule
 from backend.link.local import LocalLink
+from backend.sync.where import of_hosts
 from tests.lab import parts
 from tests.tui.fakes import FakeFleet, showcase
 from tests.tui.helpers import Board, dashboard
@@ -71,6 +74,15 @@ async def ready(board: Board, screen: SyncScreen, phase: str = "ready") -> None:
         except AssertionError:
             continue
     raise AssertionError(f"{screen.syncing.phase}: {screen.syncing.lines()}")
+
+
+async def soon(board: Board, true: Callable[[], object]) -> None:
+    """As `until`, for what a busy machine may take long for."""
+    for _ in range(20):
+        with contextlib.suppress(AssertionError):
+            await board.until(true)
+            return
+    await board.until(true)
 
 
 def said(screen: SyncScreen) -> str:
@@ -243,3 +255,49 @@ async def test_read_only_has_no_sync(here: Path, tmp_path: Path) -> None:
     async with dashboard(showcase(), tmp_path / "config", read_only=True, profiles=profiles(here)) as board:
         await board.press("1", "y")
         assert board.app.screen is board.app.desk
+
+
+async def test_a_watch_goes_on_when_its_page_is_left_and_is_come_back_to(here: Path, tmp_path: Path) -> None:
+    write(here / "work/a.py", "one")
+    async with synced(here, tmp_path) as (board, screen):
+        await board.press("w")
+        await soon(board, lambda: "a.py" in screen.hosts.rows[0].said)
+        assert screen.hosts.rows[0].phase == "watching" and (there(here) / "a.py").read_text() == "one"
+        assert screen.check_action("start", ()) is False and screen.check_action("watch", ()) is False
+        await board.press("escape")
+        await soon(board, lambda: board.app.screen is board.app.desk)
+        assert board.app.doing is not None
+        (run,) = board.app.doing.runs.runs
+        assert (run.state, run.row().title) == ("running", "watch push")
+        write(here / "work/b.py", "two")
+        await soon(board, (there(here) / "b.py").exists)
+        await board.press("y")
+        await soon(board, lambda: isinstance(board.app.screen, SyncScreen) and board.app.screen.is_mounted)
+        again = board.app.screen
+        assert isinstance(again, SyncScreen) and again.syncing is screen.syncing
+        await soon(board, lambda: "b.py" in again.hosts.rows[0].said)
+        await board.press("ctrl+k")
+        await ready(board, again)
+        assert run.state == "cancelled"
+        write(here / "work/c.py", "three")
+        await board.press("r")
+        await ready(board, again)
+        assert [row.path.rpartition("/")[2] for row in again.files.rows] == ["c.py"]
+        assert not (there(here) / "c.py").exists()
+
+
+def test_a_profile_that_names_the_hosts_is_what_they_are_synced_with() -> None:
+    hosts = (HostConfig(name="a", host="a", tags=("lab",)), HostConfig(name="b", host="b"))
+    push = (SyncRule(source="~/x", target="x"),)
+    code = SyncProfile(name="code", rules=push, tags=("lab",), hosts=("b",))
+    back = SyncProfile(
+        name="back", rules=(SyncRule(source="y", target="~/y", direction="pull"),), hosts=("a", "b")
+    )
+    usual = SyncProfile(name="push", rules=push, hosts=("a", "b"), built_in=True)
+    config = Config(directory=Path(), hosts=hosts, profiles=(code, back, usual))
+    assert of_hosts(config, "push", ["a", "b"]) == "code" and of_hosts(config, "pull", ["b"]) == "back"
+    assert of_hosts(config, "push", ["c"]) is None and of_hosts(config, "push", []) is None
+    both = msgspec.structs.replace(
+        config, profiles=(code, SyncProfile(name="more", rules=push, hosts=("b",)))
+    )
+    assert of_hosts(both, "push", ["b"]) is None, "which one is not said"

@@ -17,6 +17,7 @@ _PHASES = {
     "looking": "dim",
     "ready": "accent",
     "running": "accent",
+    "watching": "good",
     "done": "good",
     "cancelled": "warn",
     "failed": "bad",
@@ -118,8 +119,8 @@ def _progress(row: HostLine) -> Cell:
 
 
 def _said(row: HostLine) -> str:
-    if row.error:
-        return row.error
+    if row.error or row.said:
+        return row.error or row.said
     if row.result is not None and row.result.notes:
         return row.result.notes[0]
     if row.plan is not None and row.plan.refusal:

@@ -39,7 +39,8 @@ def open_sync(  # noqa: PLR0917  # what an action has
     from backend.sync.engine import Wish
     from backend.sync.folder import wish as folder_wish
     from backend.sync.plan import Options
-    from backend.sync.where import choose
+    from backend.sync.where import choose, of_hosts
+    from tui.sync import watching
     from tui.sync.screen import SyncScreen
     from tui.sync.state import Syncing
 
@@ -49,11 +50,9 @@ def open_sync(  # noqa: PLR0917  # what an action has
         for row in rows
         if isinstance(row, HostRow | ContextRow)
     ]
-    said = list(options.get("host") or ())
+    chosen = tuple(dict.fromkeys(hosts or options.get("host") or ()))
     names = [row.sync for row in _contexts(rows, config) if row.sync]
-    profile, found = choose(
-        config, verb, names[0] if names else None, hosts=tuple(dict.fromkeys(hosts or said))
-    )
+    profile, found = choose(config, verb, names[0] if names else of_hosts(config, verb, chosen), hosts=chosen)
     if names and not any(rule.direction in (verb, "both") for rule in profile.rules):
         verb = "sync"
 
@@ -65,7 +64,8 @@ def open_sync(  # noqa: PLR0917  # what an action has
         wanted = folder_wish(str(options.get("directory") or ""), way, config.keeping)
         first = Syncing(config, access, found, wanted, folders=True)
     else:
-        first = make(verb, profile.name, None)
+        watched = watching.of(app, found) if hosts else None
+        first = watched or make(verb, profile.name, None)
     app.push_screen(SyncScreen(first, make, choices(config)))
 
 

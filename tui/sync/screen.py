@@ -16,6 +16,7 @@ from backend.text import printable, size
 from tui.columns import Column
 from tui.page import FilteredPage
 from tui.sync import columns
+from tui.sync.questions import agree
 from tui.sync.state import HostLine, Syncing
 from tui.table import FleetTable
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 _EVERY = 0.2
 """Seconds between two looks at how far it is."""
-_NAMED = 200
-"""Deletions that a question names."""
 Change = Callable[["SyncScreen"], None]
 
 
@@ -38,6 +37,7 @@ class SyncScreen(FilteredPage):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "leave", "back", id="sync-back"),
         Binding("s", "start", "start", id="sync-start"),
+        Binding("w", "watch", "watch", id="sync-watch"),
         Binding("p", "profile", "profile", id="sync-choose"),
         Binding("D", "delete", "with deletions", id="sync-delete"),
         Binding("r", "again", "look again", id="sync-again"),
@@ -59,6 +59,7 @@ class SyncScreen(FilteredPage):
         self._profiles = list(profiles)
         self._drawn = -1
         self._host = ""
+        self._watched = False
 
     def compose(self) -> ComposeResult:
         """Hosts, the files of the chosen one, what is looked for, how it stands, and the keys."""
@@ -98,9 +99,10 @@ class SyncScreen(FilteredPage):
         return columns.files(), columns.search
 
     def on_mount(self) -> None:
-        """Look at the hosts at once."""
+        """Look at the hosts at once, or at what is watched already."""
         self.hosts.focus()
-        self.syncing.look()
+        if self.syncing.phase != "watching":
+            self.syncing.look()
         self._update()
         self.set_interval(_EVERY, self._update)
 
@@ -109,6 +111,10 @@ class SyncScreen(FilteredPage):
     def _update(self) -> None:
         if self.syncing.changed == self._drawn:
             return
+        over = self._watched and self.syncing.phase == "done" and not self.syncing.failed
+        self._watched = self.syncing.phase == "watching"
+        if over:  # what would be done now that nobody does it by itself
+            self.syncing.look()
         self._drawn = self.syncing.changed
         self.hosts.set_rows(self.syncing.lines())
         self._show_files()
@@ -129,6 +135,8 @@ class SyncScreen(FilteredPage):
         done, total = (sum(getattr(each, what) for each in lines) for what in ("done", "total"))
         if syncing.phase == "running" and total:
             words.append(f"{size(done)} of {size(total)} ({done * 100 // total} %)")
+        if syncing.phase == "watching":
+            words.append("what changes here goes over, also when you leave this page")
         if syncing.phase == "done":
             if syncing.declined:
                 words.append("cancelled: the deletions were not confirmed")
@@ -171,24 +179,15 @@ class SyncScreen(FilteredPage):
         self._update()
 
     async def _agree(self, plans: Sequence[Plan], wish: Wish) -> bool:
-        from backend.sync.words import files, path_of, question
-
-        body: list[str] = []
-        total = 0
-        for plan in plans:
-            gone = [each for each in plan.of("deleted") if not each.folder]
-            total += len(gone)
-            if plan.final:
-                body.append(f"{plan.host}: {plan.final}")
-            if not gone:
-                continue
-            body.append(f"{plan.host}: {files(len(gone))} ({size(sum(each.size for each in gone))})")
-            body += [f"  {path_of(each, wish.pairs)}" for each in gone[:_NAMED]]
-            if len(gone) > _NAMED:
-                body.append(f"  and {len(gone) - _NAMED:,} more: all are in the list behind this")
         doing = self.berth.doing
-        yes = "Delete them" if total else "Replace it"
-        return doing is not None and await doing.ask(question(plans), body, yes=yes)
+        return doing is not None and await agree(doing, plans, wish)
+
+    def action_watch(self) -> None:
+        """Go on: what changes here goes over, also while another page is shown."""
+        from tui.sync.watching import begin
+
+        begin(self.berth, self.syncing)
+        self._update()
 
     def _ended(self, syncing: Syncing) -> None:
         """Say so where the screen was left meanwhile."""
@@ -272,18 +271,23 @@ class SyncScreen(FilteredPage):
         if self.filtering:
             self.drop_filter()
             return
-        if self.syncing.phase != "running" or not self.syncing.busy:
+        if self.syncing.phase == "watching":
+            said = "It goes on while berth runs.\n8 lists it, y with the same hosts comes back to it."
+            self.notify(said, title=f"Watch {printable(self.syncing.wish.profile.name, 60)}", markup=False)
+        elif self.syncing.phase != "running" or not self.syncing.busy:
             self.app.run_worker(self.syncing.close(), group="sync-close", exit_on_error=False)
         self.dismiss(None)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys are offered where they do something."""
-        running = self.syncing.phase == "running"
+        running = self.syncing.phase in ("running", "watching")
         if action == "start":
             plans = [each.plan for each in self.syncing.lines() if each.plan]
             return self.syncing.phase == "ready" and any(
                 plan.of("new", "changed", "deleted") for plan in plans
             )
+        if action == "watch":
+            return not running and self.syncing.can_watch
         if action == "cancel":
             return self.syncing.busy
         if action in ("profile", "delete", "again"):

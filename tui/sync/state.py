@@ -14,9 +14,11 @@ from backend.sync.model import Change, Choice, HostResult, Plan
 
 if TYPE_CHECKING:
     from backend.actions.context import Access
+    from backend.actions.runs import Run
     from backend.config import Config
+    from tui.sync.watching import Watching
 
-Phase = Literal["looking", "ready", "running", "done"]
+Phase = Literal["looking", "ready", "running", "watching", "done"]
 Agree = Callable[[Sequence[Plan], Wish], Awaitable[bool]]
 
 
@@ -31,6 +33,8 @@ class HostLine:
     error: str = ""
     done: int = 0
     total: int = 0
+    said: str = ""
+    """What happened last, while it is watched."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,10 @@ class Syncing:
     """Hosts whose deletions the person did not agree to."""
     changed: int = 0
     """Counts up with everything that happens."""
+    run: Run | None = None
+    """The watch that was begun last."""
+    watching: Watching | None = None
+    """What that says, while it runs."""
 
     def __post_init__(self) -> None:
         self.many = self._make()
@@ -104,28 +112,43 @@ class Syncing:
 
     def look(self) -> asyncio.Task[None]:
         """Look at all hosts again."""
-        self.phase = "looking"
+        self._begin("looking")
         self.results.clear()
-        self.moved.clear()
         return self._go(self._look())
 
     def start(self, agree: Agree) -> asyncio.Task[None]:
         """Do it."""
         self._agree = agree
-        self.phase = "running"
-        self.moved.clear()
+        self._begin("running")
         self.declined.clear()
         return self._go(self._run())
 
+    def watch(self) -> None:
+        """From now on another shows how it stands; see `tui.sync.watching`."""
+        self._begin("watching")
+        self.results.clear()
+
+    @property
+    def can_watch(self) -> bool:
+        """Whether it only pushes: what is watched is this machine."""
+        return not self.folders and not self.wish.pulls
+
+    def _begin(self, phase: Phase) -> None:
+        self.phase, self.failed = phase, ""
+        self.moved.clear()
+        self.changed += 1
+
     def cancel(self) -> None:
         """End what runs; what has arrived stays."""
-        if self._task is not None:
+        if self.phase == "watching" and self.run is not None:
+            self.run.cancel()
+        elif self._task is not None:
             self._task.cancel()
 
     @property
     def busy(self) -> bool:
         """Whether something runs."""
-        return self._task is not None and not self._task.done()
+        return self.phase == "watching" or (self._task is not None and not self._task.done())
 
     def _go(self, work: object) -> asyncio.Task[None]:
         before = self._task
@@ -173,9 +196,9 @@ class Syncing:
             await self.many.__aexit__()
 
     async def close(self) -> None:
-        """Let go of the hosts."""
-        self.cancel()
+        """Let go of the hosts; a watch has its own way to them."""
         if self._task is not None:
+            self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await self.many.__aexit__()
 
@@ -183,6 +206,9 @@ class Syncing:
 
     def lines(self) -> list[HostLine]:
         """A line per host."""
+        if self.phase == "watching":
+            seen = self.watching
+            return [seen.line(host) if seen else HostLine(host, "looking") for host in self.hosts]
         found = []
         for host, one in self.many.hosts.items():
             result = self.results.get(host)
@@ -205,7 +231,8 @@ class Syncing:
         from backend.sync.words import short_path_of
 
         one = self.many.hosts.get(host)
-        if one is None or one.plan is None:
+        plan = self.watching.plan(host) if self.watching is not None else one.plan if one else None
+        if plan is None:
             return []
         return [
             FileLine(
@@ -214,5 +241,5 @@ class Syncing:
                 short_path_of(each, self.wish.pairs),
                 self.choices.get((host, each.pair, each.path), "skip"),
             )
-            for each in one.plan.changes
+            for each in plan.changes
         ]
