@@ -244,9 +244,8 @@ def _flag(parser: argparse.ArgumentParser, param: Param) -> None:
         names.append(f"-{param.option.short.lstrip('-')}")
     about: dict[str, Any] = {"dest": dest(param), "default": argparse.SUPPRESS, "help": _help(param)}
     if param.kind is bool:
-        parser.add_argument(
-            *names, action=argparse.BooleanOptionalAction if param.default else "store_true", **about
-        )
+        both = param.default or param.optional
+        parser.add_argument(*names, action=argparse.BooleanOptionalAction if both else "store_true", **about)
         return
     if param.many:
         about["action"] = "extend" if param.option.several else "append"

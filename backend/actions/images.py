@@ -220,10 +220,12 @@ async def image_copy(
     row: ImageRow,
     *,
     to: Annotated[str, Option("the host it goes to", host=True)],
+    check: Check = True,
 ) -> str:
     """Copy an image from one host to another, through this machine but not onto its disk.
 
-    Layers that the other host has already are not sent, where its engine can do without them.
+    It is checked for private keys before. Layers that the other host has already are not sent, where its
+    engine can do without them.
     """
     from backend.images import missing, transfer
 
@@ -236,6 +238,8 @@ async def image_copy(
             return f"{to} has the same {image} already"
     except NoSuchTarget:
         pass
+    if check:
+        await check_keys(ctx, source, image, "image")
     went = 0
 
     def sent(total: int) -> None:

@@ -26,11 +26,15 @@ _SAY_EVERY = 2.0
 class Bases:
     """Sees to it that bases are on hosts, each once at a time."""
 
-    def __init__(self, config: Config, access: Access, confirm: Confirm, *, pull: bool) -> None:
+    def __init__(
+        self, config: Config, access: Access, confirm: Confirm, *, pull: bool, check: bool = True
+    ) -> None:
+        """`check`: look for private keys in what is copied from another host, and refuse it for one."""
         self._config = config
         self._access = access
         self._confirm = confirm
         self._pull = pull
+        self._check = check
         self._turns: dict[tuple[str, str], asyncio.Lock] = {}
 
     async def identity(self, engine: Looks, reference: str) -> str:
@@ -89,8 +93,14 @@ class Bases:
                 f"{missing}, but {others[0]} has.",
                 hint=f"berth image copy {reference} --host {others[0]} --to {engine.host}, or say --yes.",
             )
+        source = await self._access.engine(others[0])
+        if self._check:
+            from backend.images import keys
+
+            say(f"looking for private keys in {reference} on {others[0]}")
+            keys.refuse(await keys.find(source, reference, "image"), reference)
         say(f"copying {reference} from {others[0]} to {engine.host}")
-        await self._copy(await self._access.engine(others[0]), engine, reference)
+        await self._copy(source, engine, reference)
         return await self.identity(engine, reference)
 
     async def _copy(self, source: EngineClient, target: EngineClient, reference: str) -> None:

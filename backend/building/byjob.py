@@ -50,7 +50,7 @@ def check(config: Config, request: Request) -> None:
                 else "See `queue: slurm` in hosts.yaml."
             )
             raise UsageError(f"{name} is no cluster: nothing is built there by a job.", hint=hint)
-        if by_job(host, request) and (request.up or request.push or request.check):
+        if by_job(host, request) and (request.up or request.push or (request.check and not request.sqsh)):
             said = "--up" if request.up else "--push" if request.push else "--check"
             raise UsageError(f"{said} is not for builds by a job: {name} has only what its nodes have.")
     if request.sqsh and len(request.names) != 1:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec.structs import replace
 
 from backend import shipping
@@ -19,7 +20,7 @@ from backend.building.following import Following
 from backend.building.model import BuildState, Request
 from backend.building.model import Job as Wanted
 from backend.building.records import Record, failed
-from backend.errors import ActionFailed, AgentFailed, BerthError, HostError, UsageError
+from backend.errors import ActionFailed, AgentFailed, BerthError, HostError, Refused, UsageError
 from backend.queues.base import Unanswered
 from backend.text import printable, size
 from backend.whole import whole
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from backend.recipes.model import Recipe, Rendered
 
 _WAIT = 60.0
+_KEYS = "find_keys.py"
 _WELL = (BuildState.DONE, BuildState.FRESH)
 _PUT = 'umask 077; cat >"$1.new" && mv -- "$1.new" "$1"'
 
@@ -138,10 +140,11 @@ class ClusterBuild:
                 before=str(made["before"][number]),
             )
             record.update(record.build.to(BuildState.WAITING, sent=sent))
-        from backend import bundle
+        from backend import bundle, toolkit
 
-        plan = json.dumps(self._plan(rendered)).encode()
-        for name, data in (("agent.pyz", bundle.agent_zipapp()[0]), ("plan.json", plan)):
+        files = {"agent.pyz": bundle.agent_zipapp()[0], _KEYS: toolkit.source(_KEYS).encode()}
+        files["plan.json"] = json.dumps(self._plan(rendered)).encode()
+        for name, data in files.items():
             done = await link.run(["sh", "-c", _PUT, "sh", f"{folder}/{name}"], input=data, timeout=_WAIT)
             if done.returncode:
                 said = printable(done.stderr.decode(errors="replace").strip(), 300)
@@ -153,6 +156,7 @@ class ClusterBuild:
             "builds": [self._specification(each) for each in rendered],
             "into": self._into(rendered[-1]),
             "compression": "zstd",
+            "check": self._request.check is not False,
         }
 
     def _into(self, made: Rendered) -> str:
@@ -202,7 +206,10 @@ class ClusterBuild:
     async def _after(self, link: Link, ending: jobs.Ending, made: Rendered) -> None:
         """The image file is described beside it."""
         if not ending.made or not ending.made.get("path"):
-            if self._request.sqsh and all(each.build.state in _WELL for each in ending.records):
+            found = (ending.made or {}).get("keys")
+            if found:
+                failed(ending.records[-1], self._refused(found, made.tags[0]))
+            elif self._request.sqsh and all(each.build.state in _WELL for each in ending.records):
                 why = printable(str((ending.made or {}).get("error") or "the job says nothing of it"), 600)
                 failed(ending.records[-1], ActionFailed(f"image.sqsh was not made: {why}."))
             return
@@ -219,6 +226,18 @@ class ClusterBuild:
         path = await sqsh.describe(link, done, made.cluster)
         wrote = f"wrote {printable(done.path)} on {self._host}: {size(done.size)}"
         self._say(f"{wrote}; beside it: {printable(path)}")
+
+    def _refused(self, found: object, image: str) -> BerthError:
+        """What is said of private keys: such an image becomes no file, as it is neither pushed nor saved."""
+        from backend.images import keys
+
+        try:
+            keys.refuse(msgspec.convert(found, list[keys.Find]), image)
+        except Refused as error:
+            return error
+        except msgspec.ValidationError:
+            pass
+        return AgentFailed(f"{self._host}: image.sqsh was not made, and nobody understands why.")
 
     @staticmethod
     def _end(records: Sequence[Record], state: BuildState) -> None:

@@ -58,7 +58,7 @@ class Order:
         self._access = access
         self._say = say
         self._confirm = confirm
-        self._bases = Bases(config, access, confirm, pull=request.pull)
+        self._bases = Bases(config, access, confirm, pull=request.pull, check=request.check is not False)
         settings = config.settings.images
         self._jobs = request.jobs or settings.jobs
         self._lost = request.lost or (STOP if settings.stop_when_lost else GO_ON)

@@ -71,7 +71,7 @@ async def find(
     if code or not done:
         raise ActionFailed(
             f"{engine.host}: {name} could not be searched for keys ({said or f'exit {code}'}).",
-            hint="Without that it is neither pushed nor saved; --no-check does it anyway.",
+            hint="Without that it is neither pushed, saved nor copied; --no-check does it anyway.",
         )
     return finds
 

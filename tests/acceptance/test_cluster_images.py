@@ -33,6 +33,7 @@ FILES = {
     ),
 }
 NAME = "reasoning:2025.1"
+KEY = "printf -- '-----%s OPENSSH PRIVATE KEY-----\\nb3BlbnNza\\n' BEGIN >/root-key"
 INSIDE = """\
 set -e
 root=$(mktemp -d)
@@ -186,8 +187,23 @@ def test_a_cluster_builds_by_a_job(
     [built] = records(env, NAME)
     assert (built["state"], built["node"], builder in built["builder"]) == ("done", node, True)
     assert "echo project" in berth(env, "images", "log", built["id"]).stdout
+
+    # what holds a private key in any layer becomes no file
+    (root / "projects" / NAME / "Dockerfile").write_text(
+        f"FROM reasoning_base\nRUN {KEY}\nRUN rm /root-key\n"
+    )
+    made = ("images", "build", NAME, "--host", "c1", "--sqsh", "kept/image.sqsh")
+    assert "private key: /root-key in layer" in berth(env, *made, code=1).stderr
+    assert records(env, NAME)[0]["state"] == "failed"
+    assert host.run(["ls", "-A", "/home/alice/kept"], check=False).stdout == ""
+    berth(env, *made, "--no-check")
+    assert host.run(["ls", "/home/alice/kept"]).stdout.split() == ["env.toml", "image.sqsh"]
+    host.run(["rm", "-r", "/home/alice/kept"])
+    for name, text in FILES.items():
+        (root / name).write_text(text)
     if node == "n2":
         return
+    berth(env, "images", "build", NAME, "--host", "c1")
     assert "entered /workspace" in (said := shell(lab, env, "cat /tool /layers")), said
     assert "tool\nbase\nproject\n" in said
 
@@ -241,6 +257,7 @@ def test_what_a_job_cannot_do_is_refused(lab: Lab, env: dict[str, str], root: Pa
         (("--host", "n1", "--partition", "main"), "n1 is no cluster"),
         (("--host", "n1", "--sqsh", "x"), "berth image sqsh"),
         (("--host", "c1", "--push"), "--push is not for builds by a job"),
+        (("--host", "c1", "--check"), "--check is not for builds by a job"),
         (("--host", "c1", "--cpus", "0"), "allowed is 1 or more"),
     ):
         done = berth(env, "images", "build", NAME, *words, code=2)

@@ -3,10 +3,11 @@
 `make` and `follow` run on the login node, `run` on the node that the job got. They meet in a folder that the
 nodes have in common, ~/.cache/berth/builds/jobs/ORDER:
     agent.pyz       this program: what the job runs
+    find_keys.py    what looks for private keys in an image that becomes a file
     plan.json       what is built, in that order, and what becomes of it
     N/tree          the context of the Nth build; files that are as they were last are links to those
     N/Dockerfile, N/output, N/end      as of any build
-    made            the image file and its size, once it is whole
+    made            the image file and its size, once it is whole, or the keys for which there is none
     over            the job has said all
 `last-IMAGE` beside them leads to the context of that image that was sent last.
 """
@@ -26,7 +27,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from ..outputs.source import FailedError
 from ..outputs.squash import squash
-from . import api, builders, folders, lock, service
+from . import api, builders, folders, keys, lock, service
 from .output import Reader
 from .worker import Worker
 
@@ -39,6 +40,8 @@ _AWAITED = 90 * 86400.0
 _ORDER = re.compile(r"[0-9]{6}-[0-9]{6}-[0-9a-f]{4}")
 _LABELS = ("berth.recipe", "berth.recipe.digest")
 _BASES = "berth.bases"
+_FINDS = 200
+"""Keys that are named at most."""
 _LINES = 30
 """Last lines of a build that failed, for the job's own log."""
 
@@ -189,7 +192,7 @@ class Job:
             if end["code"]:
                 return 1
         if self._plan.get("into"):
-            self._squash(engine)
+            return self._squash(engine)
         return 0
 
     def _one(self, engine: service.Engine, part: Part, spec: Dict[str, Any]) -> Dict[str, Any]:
@@ -231,13 +234,24 @@ class Job:
                 said = who
             time.sleep(_TURN)
 
-    def _squash(self, engine: service.Engine) -> None:
+    def _squash(self, engine: service.Engine) -> int:
         plan = self._plan
-        _tell(f"writing {plan['into']}")
         image = plan["builds"][-1]["tags"][0]
+        if plan.get("check"):
+            _tell(f"looking for private keys in {image}")
+            finds = keys.find(self._folder, engine, image)
+            for each in finds:
+                _tell(f"{each['kind']}: {each['path']} in layer {each['layer']}")
+            bad = [each for each in finds if each["blocking"]]
+            if bad:
+                _tell(f"{plan['into']} is not written")
+                self._write("made", {"keys": bad[:_FINDS]})
+                return 1
+        _tell(f"writing {plan['into']}")
         done = squash(engine.socket, image, plan["into"], plan["compression"], lambda told: None)
         self._write("made", {key: done[key] for key in ("path", "size", "files", "id", "left_out")})
         _tell(f"wrote {done['path']}")
+        return 0
 
     def _stop(self, *_: object) -> None:
         """SIGTERM: the build ends, and what its step runs."""

@@ -18,9 +18,10 @@ from msgspec.structs import replace
 from backend import actions
 from backend.actions.context import ActionContext
 from backend.actions.runner import Result, run_one
+from backend.building.bases import Bases
 from backend.config import Config
 from backend.engine import EngineClient
-from backend.errors import EngineError
+from backend.errors import EngineError, NoSuchTarget, Refused
 from backend.imagerows import bare
 from backend.images import missing
 from backend.model import ImageRow
@@ -32,7 +33,7 @@ from tests.backend.engined import IMAGE, Engined
 BIG = 3_000_000
 SMALL = 60_000
 """More than everything but the layers of these images."""
-Copy = Callable[[EngineClient, EngineClient, str, Answers], Awaitable[Result]]
+Copy = Callable[..., Awaitable[Result]]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,9 @@ async def podman_target(podman: Engined) -> AsyncIterator[EngineClient]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Copy:
-    async def go(source: EngineClient, target: EngineClient, image: str, voice: Answers) -> Result:
+    async def go(
+        source: EngineClient, target: EngineClient, image: str, voice: Answers, **options: Any
+    ) -> Result:
         engines = {"here": source, "there": target}
 
         async def engine(host: str) -> EngineClient:
@@ -65,7 +68,7 @@ def copy(tmp_path: Path) -> Copy:
         ctx = ActionContext(Config(directory=tmp_path), access, voice)
         row = ImageRow(host="here", id="", name=image, tags=(image,))
         row = replace(row, id=bare((await source.inspect_image(image))["Id"]))
-        return await run_one(actions.load()["image-copy"], row, {"to": "there"}, ctx)
+        return await run_one(actions.load()["image-copy"], row, {"to": "there", **options}, ctx)
 
     return go
 
@@ -177,6 +180,42 @@ async def test_a_containerd_store_wants_all_layers(docker: EngineClient, monkeyp
 
     monkeypatch.setattr(docker, "info", info)
     assert await missing.known(docker, layers) == 0
+
+
+KEY = "printf -- '-----%s OPENSSH PRIVATE KEY-----\\nb3BlbnNza\\n' BEGIN >/root-key"
+
+
+async def test_an_image_with_a_private_key_is_not_copied_to_another_host(
+    docker: EngineClient, target: EngineClient, copy: Copy, tmp_path: Path
+):
+    await grow(docker, IMAGE, "test/key:1", KEY)
+    await grow(docker, "test/key:1", "test/key:2", "rm /root-key")  # it stays in its layer
+    result = await copy(docker, target, "test/key:2", Answers())
+    assert isinstance(result.error, Refused) and "private key: /root-key in layer" in result.error.message
+    with pytest.raises(NoSuchTarget):
+        await target.inspect_image("test/key:2")
+
+    async def engine(host: str) -> EngineClient:
+        return docker
+
+    async def who_has(reference: str, but: str) -> list[str]:
+        return ["here"]
+
+    async def yes(question: str) -> bool:
+        return True
+
+    access: Any = SimpleNamespace(engine=engine)
+    said = list[str]()
+    for check in (True, False):
+        bases = Bases(Config(directory=tmp_path), access, yes, pull=False, check=check)
+        bases._who_has = who_has  # type: ignore[method-assign]
+        if check:
+            with pytest.raises(Refused, match="private key: /root-key"):
+                await bases.have(target, "test/key:2", said.append)
+        else:
+            assert await bases.have(target, "test/key:2", said.append)
+    await target.remove_image("test/key:2")
+    assert (await copy(docker, target, "test/key:2", Answers(), check=False)).ok
 
 
 async def test_an_image_that_is_gone_and_a_cancel_leave_nothing_running(docker: EngineClient):
