@@ -24,7 +24,7 @@ Output
     pong        answers `ping`: {"id": int}
     fault       a probe failed and the others go on: {"where": str, "message": str}
 
-    The fields of each are the wire structs of berth's `backend/model.py`. Fields at their default (None,
+    The fields of each are the wire structs of berth's `backend/model`. Fields at their default (None,
     empty) may be left out. Times inside `d` are RFC 3339 in UTC, sizes are bytes, percents 0-100.
 
 Input

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import pkgutil
 import re
 import types
 import typing
@@ -146,7 +147,10 @@ def _cell(note: str) -> str:
 def _notes(module: str) -> dict[tuple[str, str], str]:
     """Class and field to what is said below it."""
     found: dict[tuple[str, str], str] = {}
-    for node in ast.parse(inspect.getsource(import_module(module))).body:
+    parts = [import_module(module)]
+    below = pkgutil.iter_modules(getattr(parts[0], "__path__", ()), f"{module}.")
+    parts += [import_module(each.name) for each in below]
+    for node in (node for part in parts for node in ast.parse(inspect.getsource(part)).body):
         if not isinstance(node, ast.ClassDef):
             continue
         for field, note in zip(node.body, [*node.body[1:], None], strict=True):
