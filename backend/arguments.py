@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from backend.parsing import Parser, Version
+from backend.parsing import REPEATED, Listed, Parser, Version
 
 _ABOUT = """\
 Every host, GPU and container of your servers on one screen.
@@ -104,9 +104,7 @@ def _common(to: argparse.ArgumentParser, again: bool = False) -> None:
 def _which(to: argparse.ArgumentParser, json: str) -> None:
     """What every list takes. `json`: how it is then printed."""
     to.add_argument("--json", action="store_true", help=json)
-    to.add_argument(
-        "--host", nargs="+", action="extend", metavar="HOST", help="only these hosts; may be given repeatedly"
-    )
+    to.add_argument("--host", action=Listed, metavar="HOST", help=f"only these hosts; {REPEATED}")
 
 
 def _list(to: argparse.ArgumentParser) -> None:

@@ -50,7 +50,26 @@ class Parser(argparse.ArgumentParser):
         if message.endswith(" required: VERB") and self._subparsers is not None:
             below = self._subparsers._group_actions[0].choices or ()
             message = f"{self.prog} needs a verb: {', '.join(map(str, below))}"
+        if "arguments are required" in message and any(isinstance(each, Listed) for each in self._actions):
+            message += ". They stand before --host: what follows it are hosts"
         self.exit(2, f"berth: {printable(message)}\nTry: {self.prog} --help\n")
+
+
+REPEATED = "several with spaces or commas, or repeatedly"
+"""How `Listed` takes several."""
+
+
+class Listed(argparse.Action):
+    """`--host a b`, `--host a,b`, `--host a --host b`: one list, whichever way it is said."""
+
+    def __init__(self, option_strings: list[str], dest: str, **kwargs: Any) -> None:
+        super().__init__(option_strings, dest, nargs="+", **kwargs)
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, *_: Any) -> None:
+        """Add what was said this time."""
+        before = getattr(namespace, self.dest, None) or []
+        said = [word.strip() for value in values for word in str(value).split(",")]
+        setattr(namespace, self.dest, [*before, *(word for word in said if word)])
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

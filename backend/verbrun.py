@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -29,7 +30,7 @@ async def run_verb(args: argparse.Namespace, config: Config, rest: Sequence[str]
     action = ACTIONS[args.action]
     if args.read_only:
         config = replace(config, settings=replace(config.settings, read_only=True))
-    options = options_of(action, args, rest)
+    options = _sorted(action, options_of(action, args, rest), config)
     if config.settings.read_only:
         refuse_read_only(action, None, config, options)
     talk = Talk(action, json=getattr(args, "json", False), yes=getattr(args, "yes", False))
@@ -143,6 +144,18 @@ def options_of(action: Action, args: argparse.Namespace, rest: Sequence[str]) ->
         if said is not None:
             options[param.name] = tuple(said) if param.many else said
     return options
+
+
+def _sorted(action: Action, options: dict[str, Any], config: Config) -> dict[str, Any]:
+    """`push --host h1 train`: a word behind hosts that names none is the verb's own, if it has none yet."""
+    hosts = options.get("host")
+    free = [each.name for each in action.params if each.option.positional and each.name not in options]
+    if not isinstance(hosts, tuple) or len(hosts) < 2 or len(free) != 1:
+        return options
+    *first, last = hosts
+    if last.startswith("tag:") or any(fnmatchcase(host.name, last) for host in config.hosts):
+        return options
+    return options | {"host": tuple(first), free[0]: last}
 
 
 def _read_cp(args: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from backend.actions.registry import Action, Param
 from backend.model import ContainerRow, ContextRow, GpuRow, HostRow, ImageRow, JobRow, SessionRow, TunnelRow
+from backend.parsing import REPEATED, Listed
 
 TARGETS: dict[Any, tuple[str, str]] = {
     ContainerRow: (
@@ -70,6 +71,7 @@ METAVARS = {
 }
 """What is written for a parameter in help, where that is not its name."""
 CP = "cp"
+_LISTED = ("host", "tag")
 _MANY = "; several, and patterns like HOST/*, are possible"
 
 
@@ -194,8 +196,8 @@ def _arguments(parser: argparse.ArgumentParser, action: Action, separated: bool)
             "--host",
             dest="image_hosts",
             metavar="HOST",
-            help="the host it is on" + ("; several are possible" if action.bulk else ""),
-            **({"nargs": "+", "action": "extend"} if action.bulk else {"nargs": 1}),
+            help="the host it is on" + (f"; {REPEATED}" if action.bulk else ""),
+            **({"action": Listed} if action.bulk else {"nargs": 1}),
         )
     for param in action.params:
         if param is rest:
@@ -247,7 +249,9 @@ def _flag(parser: argparse.ArgumentParser, param: Param) -> None:
         both = param.default or param.optional
         parser.add_argument(*names, action=argparse.BooleanOptionalAction if both else "store_true", **about)
         return
-    if param.many:
+    if is_listed(param):
+        about["action"] = Listed
+    elif param.many:
         about["action"] = "extend" if param.option.several else "append"
         if param.option.several:
             about["nargs"] = "+"
@@ -259,6 +263,11 @@ def _flag(parser: argparse.ArgumentParser, param: Param) -> None:
         metavar=None if param.choices else _metavar(param),
         **about,
     )
+
+
+def is_listed(param: Param) -> bool:
+    """Whether it is `--host` or `--tag` of several hosts, which all verbs take in the same ways."""
+    return param.many and not param.option.positional and param.name in _LISTED
 
 
 def _metavar(param: Param) -> str:
@@ -276,7 +285,7 @@ def dest(param: Param) -> str:
 def _help(param: Param) -> str:
     text = param.option.help.replace("%", "%%")
     if param.many and not param.option.positional:
-        text += "; may be given repeatedly"
+        text += f"; {REPEATED}" if is_listed(param) else "; may be given repeatedly"
     told = (
         param.kind is not bool and not param.many and not param.required and param.default not in ("", None)
     )

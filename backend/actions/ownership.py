@@ -87,7 +87,7 @@ async def stop(
     group=GROUP,
 )
 async def listed(
-    ctx: ActionContext, fleet: None, *, host: Annotated[tuple[str, ...], Option("only this host")] = ()
+    ctx: ActionContext, fleet: None, *, host: Annotated[tuple[str, ...], Option("only these hosts")] = ()
 ) -> str:
     """List what keeps ownership right, on all hosts: what was set right, and what was left and why."""
     from backend.ownership.show import asked, everywhere

@@ -12,8 +12,8 @@ from backend.model import ContextRow, HostRow
 GROUP = "Sync"
 
 Profile = Annotated[str | None, Option("profile of sync.yaml, or one of berth's own", positional=True)]
-Hosts = Annotated[tuple[str, ...], Option("with this host")]
-Tags = Annotated[tuple[str, ...], Option("with all hosts that have this tag")]
+Hosts = Annotated[tuple[str, ...], Option("with these hosts")]
+Tags = Annotated[tuple[str, ...], Option("with all hosts that have one of these tags")]
 InContext = Annotated[str | None, Option("with the host of this context, by its profile")]
 DryRun = Annotated[bool, Option("only list what would be done", short="n")]
 Delete = Annotated[bool, Option("also delete there what is gone here; asks first, with the list")]
