@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from backend.containerrows import container_row, context_row
 from backend.errors import BerthError, NoSuchTarget, UsageError
 from backend.model import (
     Container,
@@ -32,7 +33,7 @@ from backend.model import (
     SessionRow,
     TunnelRow,
 )
-from backend.rows import RowBuilder, container_row, context_row
+from backend.rows import RowBuilder
 from backend.text import printable
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from backend import wire
 from backend.agent import commands
 from backend.agent.probe import panes
+from backend.containerrows import session_row
 from backend.logs.pattern import Pattern
 from backend.model import FleetState, HostSnapshot, HostState, SessionRow, TmuxPane, TmuxSession
-from backend.rows import session_row
 from backend.wall import Alarms, Album, Feed, Image, PaneKey, session_key
 from backend.wire import PaneChange
 

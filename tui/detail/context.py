@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from backend import text as words
 from backend.config import Context
+from backend.containerrows import find, session_context
 from backend.dockerwords import status
 from backend.errors import NoSuchTarget
 from backend.imagenames import whole
 from backend.model import Container, ContextRow, HostSnapshot
-from backend.rows import find, session_context
 from tui import cells
 from tui.columns import Cell
 from tui.detail.page import Page, Sheet, View

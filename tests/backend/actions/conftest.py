@@ -17,10 +17,10 @@ from backend.actions.context import ActionContext
 from backend.actions.runner import Result, run_one
 from backend.agent.containers import inspected
 from backend.config import Config, HostConfig
+from backend.containerrows import container_row
 from backend.engine import EngineClient, connect
 from backend.link.local import LocalLink
 from backend.model import Container, ContainerRow, HostSnapshot, HostState
-from backend.rows import container_row
 from tests.backend import engined
 from tests.backend.engined import IMAGE, Engined
 
