@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from backend import atomic
 from backend.config import state_dir
@@ -52,13 +53,23 @@ def written() -> list[Record]:
 def forget(record: Record, mounts: Sequence[mountinfo.Mounted]) -> None:
     """It is no mount any more: take away what was written, and the folders that were made for it."""
     shutil.rmtree(place(record.id), ignore_errors=True)
-    for folder in map(Path, reversed(record.made)):
+    for level, folder in reversed(list(enumerate(map(Path, record.made)))):
         if mountinfo.holding(str(folder), mounts) != mountinfo.holding(str(folder.parent), mounts):
             return  # something else is mounted there meanwhile
         try:
             folder.rmdir()
-        except OSError:
-            return  # somebody keeps something in it
+        except OSError:  # somebody keeps something in it
+            _pass_on(record.made[: level + 1])
+            return
+
+
+def _pass_on(folders: tuple[str, ...]) -> None:
+    """Folders that were made for a mount that is over, and hold another one: they go with that."""
+    for other in written():
+        if Path(folders[-1]) in Path(other.folder).parents:
+            with contextlib.suppress(OSError):
+                write(replace(other, made=tuple(dict.fromkeys([*folders, *other.made]))))
+            return
 
 
 async def rows(limit: float = LIMIT) -> list[MountRow]:

@@ -116,6 +116,17 @@ async def test_mounted_listed_used_and_ended(desk: Desk) -> None:
     assert not private.exists() and records.server(record.id) is None
 
 
+async def test_the_folder_of_several_mounts_goes_with_the_last_one(desk: Desk) -> None:
+    for name in ("one", "two", "three"):
+        await desk.mount(folder=desk.here / name)
+    for name in ("one", "three", "two"):
+        assert desk.here.exists()
+        row = next(row for row in await records.rows() if row.folder.endswith(name))
+        await unmount(row)
+        assert not (desk.here / name).exists()
+    assert not desk.here.parent.exists()
+
+
 async def test_what_cannot_be_mounted_leaves_nothing_behind(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
