@@ -168,9 +168,8 @@ class Keeper:
             tunnel.port = reached.port
             return
         if not await tunnel.open(reached.port) and reached.port >= _ROOTS:
-            self.ctx.report(
-                f"the port that {self.far.service} would have here is taken. Another one is used."
-            )
+            name = self.far.service
+            self.ctx.report(f"port {tunnel.wanted} is taken here; {name} gets port {tunnel.local_port}")
 
     async def _wait(self, tunnel: Tunnel, reached: Reached) -> BerthError | None:
         """Until the link is lost, it is stopped, or what it leads to ends."""

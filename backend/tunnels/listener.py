@@ -7,7 +7,7 @@ import contextlib
 import errno
 from collections.abc import Callable
 
-from backend.errors import ActionFailed, BerthError, HostError
+from backend.errors import BerthError, HostError
 from backend.tunnels.relay import Dial, Near, Traffic
 
 ADDRESS = "127.0.0.1"
@@ -44,10 +44,9 @@ class Listener:
             await self._listen(wanted)
         except OSError as error:
             if exact or not wanted or error.errno not in _TAKEN:
-                raise ActionFailed(
-                    f"port {wanted} of this machine cannot be used: {error.strerror or error}.",
-                    hint="Leave it out to have a free one chosen.",
-                ) from None
+                from backend.tunnels.taken import refusal
+
+                raise refusal(wanted, error) from None
             await self._listen(0)
         return not wanted or self.port == wanted
 

@@ -59,6 +59,11 @@ class Tunnel:
         self._borrowed = 0
 
     @property
+    def wanted(self) -> int:
+        """The port that it would have here, were that free."""
+        return self._wanted or self.port
+
+    @property
     def local_port(self) -> int:
         """The port here; 0 before it is open."""
         return self._borrowed or self.listener.port

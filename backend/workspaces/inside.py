@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from backend.config import Context
 from backend.config.schema import Service
-from backend.errors import ActionFailed, NoSuchTarget, Refused
+from backend.errors import ActionFailed, BerthError, NoSuchTarget, Refused
 from backend.text import printable
 from backend.workspaces import kept, services
 
@@ -20,7 +24,10 @@ if TYPE_CHECKING:
 
 _DIED, _SILENT, _NONE = 3, 4, 5
 _NO_PROGRAM = "exit 127"
-_ANSWER = re.compile(r"runs [0-9]{1,9} [0-9]{1,5}( [A-Za-z0-9_-]+)?|free [0-9]{1,5}|[0-9]{1,9}")
+_SAY = 8.0
+"""Seconds between two lines about a service that does not listen yet."""
+Told = Callable[[str], None]
+_ANSWER = re.compile(r"(?:runs|starts) [0-9]{1,9} [0-9]{1,5}( [A-Za-z0-9_-]+)?|free [0-9]{1,5}|[0-9]{1,9}")
 
 
 class Running(Struct, frozen=True):
@@ -68,15 +75,21 @@ class Ended(ActionFailed):
         """Its last lines, printable."""
 
 
-async def begin(engine: EngineClient, place: Place, *, start: bool = True) -> Running:
-    """The service as it runs, started where it does not. Raises `ActionFailed` with its last lines.
+async def begin(
+    engine: EngineClient, place: Place, *, start: bool = True, told: Told = lambda line: None
+) -> Running:
+    """The service once it listens, started where it does not run. Raises `ActionFailed` with its last lines.
 
-    Without `start`, `Refused` where it does not run.
+    Without `start`, `Refused` where it does not run. `told` hears what is waited for, and for how long.
     """
     found = await _ask(engine, place, "find", str(place.service.port))
     words = _answer(found, place)
-    if words[0] == "runs":
+    inside = place.context.container
+    if words[0] in ("runs", "starts"):
         token = words[3] if len(words) > 3 else kept.token(place.context, place.process)
+        if words[0] == "starts":
+            told(f"{place.name} is starting in {inside} already; waiting until it listens on port {words[2]}")
+            _checked(await _patiently(engine, place, _ask(engine, place, "settle"), told), place)
         return Running(int(words[1]), int(words[2]), token, new=False)
     if not start:
         raise Refused(
@@ -89,10 +102,34 @@ async def begin(engine: EngineClient, place: Place, *, start: bool = True) -> Ru
     values = {"port": str(port), "address": address, "token": token}
     command = [services.filled(word, values) for word in place.service.command]
     env = {"BERTH_PORT": str(port), "BERTH_ADDRESS": address, "BERTH_TOKEN": token, "JUPYTER_TOKEN": token}
-    started = await _ask(engine, place, "start", str(port), *command, env=env)
-    if started.exit_code:
-        raise _failed(started, place)
+    told(f"starting {place.name} in {inside}; waiting until it listens on port {port}")
+    asking = _ask(engine, place, "start", str(port), *command, env=env)
+    started = _checked(await _patiently(engine, place, asking, told), place)
     return Running(int(_answer(started, place)[0]), port, token, new=True)
+
+
+async def _patiently(
+    engine: EngineClient, place: Place, asking: Coroutine[Any, Any, ExecResult], told: Told
+) -> ExecResult:
+    """The answer. While it does not come, `told` hears what the service says."""
+    task = asyncio.ensure_future(asking)
+    began = time.monotonic()
+    try:
+        while not (await asyncio.wait({task}, timeout=_SAY))[0]:
+            with suppress(BerthError):
+                last = _text((await _ask(engine, place, "last")).stdout)
+                after = round(time.monotonic() - began)
+                told(f"{place.name} does not listen yet, after {after} s" + f": {last}" * bool(last))
+        return task.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _checked(found: ExecResult, place: Place) -> ExecResult:
+    if found.exit_code:
+        raise _failed(found, place)
+    return found
 
 
 async def ended(engine: EngineClient, place: Place, running: Running) -> str | None:

@@ -97,7 +97,7 @@ class ServiceKeeper(Keeper):
         engine = await self.ctx.engine(self.far.host)
         if not place.loopback and await _only_inside(engine, found, place):
             place = replace(place, loopback=True)
-        running = await inside.begin(engine, place, start=self._may_start())
+        running = await inside.begin(engine, place, start=self._may_start(), told=self.ctx.report)
         if running.token:
             self.ctx.secrets.add(running.token)
         self._tell(running)
@@ -116,8 +116,8 @@ class ServiceKeeper(Keeper):
         if self._running is not None and running.new:
             self.ctx.report(f"{self.far.service} had ended meanwhile, and was started again")
         elif self._running is None:
-            said = "started" if running.new else "runs already: found"
-            self.ctx.report(f"{self.far.service} in {self.far.container}: {said}")
+            said = "runs now" if running.new else "runs already"
+            self.ctx.report(f"{self.far.service} {said} in {self.far.container}")
 
     def address(self, tunnel: Tunnel, reached: Reached) -> str:
         """Of its page, with its token where it takes one."""

@@ -1,8 +1,11 @@
 # A service in a container, asked for as whoever runs it.
 #
-#   find NAME PORT              prints "runs PID PORT TOKEN" or "free PORT", the next one that nobody has;
-#                               Jupyter is found too where somebody started it by hand
+#   find NAME PORT              prints "runs PID PORT TOKEN", "starts ..." where it does not listen yet, or
+#                               "free PORT", the next one that nobody has; Jupyter is found too where somebody
+#                               started it by hand
 #   start NAME PORT COMMAND...  starts it; prints its PID once it listens. 3: it ended; 4: it does not listen
+#   settle NAME                 waits until one that was found listens; as start
+#   last NAME                   prints the last line that it said
 #   watch NAME PID              waits for its end; prints the end of what it said
 #   stop NAME                   ends it. 5: it does not run
 #
@@ -37,6 +40,17 @@ pause() {
     sleep 0.2 2> /dev/null || sleep 1
 }
 
+until_it_listens() { # 3: it ended; 4: it did not, for two minutes
+    tries=0
+    while [ "$tries" -lt 600 ]; do
+        runs || return 3
+        ! listens "$port" || return 0
+        tries=$((tries + 1))
+        pause
+    done
+    return 4
+}
+
 said() {
     [ ! -f "$folder/log" ] || tail -n 15 "$folder/log"
 }
@@ -57,7 +71,8 @@ by_hand() { # Jupyter that somebody started: sets `pid`, `port` and `token`
 
 find() { # PORT
     if runs; then
-        echo "runs $pid $port $(tr '\0' '\n' < "/proc/$pid/environ" 2> /dev/null | sed -n 's/^BERTH_TOKEN=//p')"
+        if listens "$port"; then word=runs; else word=starts; fi
+        echo "$word $pid $port $(tr '\0' '\n' < "/proc/$pid/environ" 2> /dev/null | sed -n 's/^BERTH_TOKEN=//p')"
         return
     fi
     wanted=$1
@@ -88,23 +103,40 @@ start() { # PORT COMMAND...
     "$@" < /dev/null > "$folder/log" 2>&1 &
     pid=$!
     began "$pid" && echo "$pid $now $port" > "$folder/pid"
-    tries=0
-    while [ "$tries" -lt 600 ]; do
-        if ! runs; then
+    until_it_listens
+    case $? in
+        0) echo "$pid" ;;
+        3)
             wait "$pid"
             echo "exit $?"
             said
             exit 3
-        fi
-        if listens "$port"; then
-            echo "$pid"
-            return
-        fi
-        tries=$((tries + 1))
-        pause
-    done
-    said
-    exit 4
+            ;;
+        *)
+            said
+            exit 4
+            ;;
+    esac
+}
+
+settle() {
+    until_it_listens
+    case $? in
+        0) echo "$pid" ;;
+        3)
+            echo "it did not say why"
+            said
+            exit 3
+            ;;
+        *)
+            said
+            exit 4
+            ;;
+    esac
+}
+
+last() {
+    [ ! -f "$folder/log" ] || grep . "$folder/log" | tail -n 1
 }
 
 watch() { # PID

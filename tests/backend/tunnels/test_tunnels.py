@@ -51,12 +51,23 @@ async def test_a_port_that_is_taken_here_is_replaced_unless_it_was_asked_for(bed
     async with server(upper) as port:  # the other end is on this machine: its own port is taken
         async with bed.held(port) as tunnel:
             assert tunnel.local_port != port
-            assert any("Another one is used" in line for line in bed.said.lines)
+            (said,) = [line for line in bed.said.lines if "taken" in line]
+            assert said == f"port {port} is taken here; {port} gets port {tunnel.local_port}"
             assert await ask(tunnel.local_port, b"a") == b"A"
-        with pytest.raises(ActionFailed, match=f"port {port} of this machine"):
+        with pytest.raises(ActionFailed, match=f"^port {port} of this machine is taken") as taken:
             async with bed.held(port, local=port, exact=True):
                 pass
+        assert f"lsof -i :{port}" in taken.value.hint
         assert await book.rows() == []  # what failed leaves nothing behind
+
+
+async def test_a_port_that_another_tunnel_has_is_told_with_that_tunnel(bed: Bed):
+    async with server(upper) as port, bed.held(port) as tunnel:
+        await until(lambda: book.entries() and book.entries()[0][1].tunnels)
+        with pytest.raises(ActionFailed, match=f"is that of tunnel {tunnel.id}, to {port} on h1") as taken:
+            async with bed.held(port, local=tunnel.local_port, exact=True):
+                pass
+        assert f"berth tunnel stop {tunnel.id}" in taken.value.hint
 
 
 async def test_a_lost_link_keeps_the_port_and_whoever_comes_meanwhile_is_served_after_it(bed: Bed):
@@ -182,7 +193,9 @@ async def test_one_that_opens_while_the_last_one_ends_is_listed(bed: Bed, monkey
         opened = await opening
         await ending
         await until(lambda: [row.id for _, each in book.entries() for row in each.tunnels] == [opened.id])
+        assert await ask(opened.local_port, b"still") == b"STILL"
         await second.__aexit__(None, None, None)
+        assert await book.rows() == []
 
 
 async def test_a_browser_that_takes_its_time_holds_nobody_up(bed: Bed, monkeypatch: pytest.MonkeyPatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ import pytest
 
 from backend.config import Config, Context, HostConfig, RuntimeOptions, load
 from backend.config.schema import Service
+from backend.engine.execs import ExecResult
 from backend.errors import ActionFailed, ConfigError, NoSuchTarget, UsageError
 from backend.recipes.model import Kind, Recipe
 from backend.workspaces import folders, inside, kept, making, services
@@ -208,6 +210,52 @@ def test_jupyter_that_was_started_by_hand_is_found_with_its_token(tmp_path):
 
         assert find("jupyter") == f"runs {pid} {port} abc123"
         assert find("web") == f"free {port + 1}"
+
+
+class Here:
+    """An engine whose containers are this machine."""
+
+    async def exec(self, _, argv, *, env=None, **__):
+        told = {**os.environ, **(env or {})}
+        child = await asyncio.create_subprocess_exec(*argv, stdout=-1, stderr=-1, env=told)
+        out, err = await child.communicate()
+        return ExecResult(child.returncode, out, err)
+
+
+async def test_what_starts_slowly_says_so_and_nobody_is_sent_there_before_it_listens(tmp_path, monkeypatch):
+    monkeypatch.setenv("BERTH_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setattr(inside, "_SAY", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    go = tmp_path / "go"
+    wait = f"echo loading the model; until [ -e {go} ]; do sleep 0.05; done; "
+    wait += "exec python3 -m http.server $BERTH_PORT"
+    place = Place(context(), f"slow-{port}", Service(command=("sh", "-c", wait), port=port), "c1")
+    said: dict[str, list[str]] = {"first": [], "second": []}
+    first = asyncio.create_task(inside.begin(Here(), place, told=said["first"].append))
+    try:
+        await until(lambda: any(line.endswith(" s: loading the model") for line in said["first"]))
+        assert said["first"][0] == f"starting {place.name} in cookie; waiting until it listens on port {port}"
+        second = asyncio.create_task(inside.begin(Here(), place, told=said["second"].append))
+        await until(lambda: any("is starting in cookie already" in line for line in said["second"]))
+        assert not first.done() and not second.done()
+        go.touch()
+        one, two = await first, await second
+        socket.create_connection(("127.0.0.1", one.port), 10).close()
+        assert (one.new, two.new, one.pid, one.port) == (True, False, two.pid, two.port)
+        third = await inside.begin(Here(), place, told=said["second"].append)
+        assert third.pid == one.pid and "already" in said["second"][0]
+    finally:
+        go.touch()
+        await asyncio.gather(first, return_exceptions=True)
+        await inside.end(Here(), place)
+        shutil.rmtree(f"/tmp/berth-{os.getuid()}/{place.name}")
+
+
+async def until(true):
+    async with asyncio.timeout(60):
+        while not true():
+            await asyncio.sleep(0.02)
 
 
 def test_lab_is_a_page_of_the_same_jupyter():

@@ -149,7 +149,7 @@ def test_a_kernel_runs_through_a_tunnel_that_outlives_a_partition_and_ends_with_
     assert {row["service"] for row in seen} == {"jupyter", "web"} and token not in json.dumps(seen)
     assert all(row["context"] == "train" and row["received"] > 100 for row in seen)
     again = hold("tunnel", "train", "jupyter")
-    assert token in again.url() and "runs already: found" in again.said
+    assert token in again.url() and "jupyter runs already in train" in again.said
     known = {row["id"] for row in seen}
     (other,) = [row["id"] for row in listed(train) if row["id"] not in known]
     train.berth("tunnel", "stop", other)
