@@ -190,7 +190,10 @@ class Talk:
             front = "" if alone else f"{label(result.target)}: "
             self._err(f"berth: {printable(front + str(result.error))}")
         elif self._action.prints:
-            if sys.stdout.isatty() and sys.stderr.isatty():  # beside the output, not among it
+            # Beside the output, not among it. What changed, or had not to, is said in any case; but a command
+            # of the person's own speaks for itself.
+            changes = self._action.changes and not any(each.option.many for each in self._action.params)
+            if changes or (sys.stdout.isatty() and sys.stderr.isatty()):
                 self._err(printable(result.message))
         else:
             print(printable(result.message), flush=True)

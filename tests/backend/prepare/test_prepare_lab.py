@@ -71,10 +71,12 @@ def test_a_bare_host_is_prepared_again_nothing_changes_and_undone_nothing_is_lef
     after = home(h1)
     again = data(berth("prepare", "h1", "--json"))
     assert again["data"]["changes"] == [] and "already" in again["message"]
+    assert berth("prepare", "h1", "--yes").stderr == "h1 is prepared already, nothing was changed\n"
     assert home(h1) == after
 
-    berth("unprepare", "h1", "--yes")
+    assert "h1" in berth("unprepare", "h1", "--yes").stderr
     assert home(h1) == before
+    assert berth("unprepare", "h1", "--yes").stderr == "nothing on h1 was made by berth prepare\n"
     assert "nothing on h1" in data(berth("unprepare", "h1", "--json"))["message"]
 
 
