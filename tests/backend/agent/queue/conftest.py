@@ -20,6 +20,7 @@ from backend.agent.queue.desk import Caller
 from backend.agent.queue.jobs import Job, Request, Spec
 from backend.agent.queue.machine import Cpu, Gpu, Machine
 from backend.agent.queue.place import Place
+from backend.agent.queue.plan import Start
 from backend.agent.queue.store import Store
 from backend.bundle import agent_zipapp
 from tests.lab import Host, HostSpec, Lab, parts
@@ -109,10 +110,28 @@ def job(owner: str = "ann", **fields: Any) -> Job:
     return Job(0, owner, 4001, fields.pop("name", "work"), spec, request, **fields)
 
 
+def start(number: int, **fields: Any) -> Start:
+    """Its booking, as a plan has it."""
+    return Start(number, **{"gpus": (), "cpus": (number % 64,), "memory": 0, **fields})
+
+
+def run(store: Store, number: int) -> int:
+    """Book and start it; its attempt."""
+    (booked,) = store.book([start(number)], 10.0)
+    store.started(number, booked.attempt, "c" * 64, 11.0)
+    return booked.attempt
+
+
 def body(**fields: Any) -> dict[str, Any]:
     """A job as the verb `submit` takes it."""
     spec = {"image": "train:latest", "command": ["true"], **fields.pop("spec", {})}
     return {"spec": spec, **fields}
+
+
+def submit(ask: Callable[..., dict[str, Any]], *bodies: dict[str, Any], who: Caller = ANN) -> list[int]:
+    """Queue these by the verb; their numbers."""
+    ids: list[int] = ask("submit", {"jobs": list(bodies) or [body()]}, who)["ids"]
+    return ids
 
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="becomes other users: needs root")

@@ -14,7 +14,7 @@ from backend.agent.queue import gpus as gpus_module
 from backend.agent.queue.jobs import LABEL_QUEUE
 from backend.agent.queue.machine import Cpu, MachineWatch, read, unix
 from backend.agent.queue.topology import Topology, numbers
-from tests.backend.agent.test_probes import Nvml, write
+from tests.backend.agent.made_up import Nvml, write
 
 PID = 7_000_000
 """No system has processes of such numbers (PID_MAX_LIMIT is 2^22)."""
