@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from backend.completion import DIRECTORY, FILES, Verb
@@ -37,9 +38,68 @@ def _several(verbs: list[Verb]) -> list[str]:
     return [verb.name for verb in verbs if " " in verb.name]
 
 
+def _filled(script: str, **parts: str) -> str:
+    """A script with its `@names@` replaced."""
+    return re.sub(r"@([a-z]+)@", lambda match: parts[match[1]], script)
+
+
+_BASH = """\
+# bash completion for berth
+_berth() {
+    # words as they were typed: bash itself breaks `host:8` and `a=b` into several
+    local line=${COMP_LINE:0:COMP_POINT} verb= words= flags= asks= word before= value=
+    local cur=${line##*[[:space:]]} prev= config=
+    local -a typed
+    IFS=$' \\t\\n' read -r -a typed <<<"${line%"$cur"}"
+    COMPREPLY=()
+    for word in "${typed[@]:1}"; do
+        prev=$word
+        if [[ $word == -- ]]; then return; fi
+        if [[ $before == --config ]]; then config=$word; before=; continue; fi
+        before=$word
+        if [[ $value ]]; then continue; fi
+        if [[ $verb ]]; then
+            case "$verb $word" in @several@) verb="$verb $word" ;; esac
+            value=1
+        else
+            case $word in @names@) verb=$word ;; esac
+        fi
+    done
+    case $prev in
+        @directory@)
+            compopt -o filenames 2>/dev/null
+            while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -d -- "$cur")
+            return ;;
+        @others@) return ;;
+    esac
+    case $verb in
+@cases@
+    esac
+    case $prev in
+@asking@
+    esac
+    if [[ $cur == -* || ! $words$asks ]]; then words=$flags; fi
+    for word in $words; do
+        if [[ $word == "$cur"* ]]; then COMPREPLY+=("$word"); fi
+    done
+    if [[ $asks && $cur != -* ]]; then
+        for value in $asks; do
+            while IFS= read -r word; do
+                if [[ $word && $word == "$cur"* ]]; then COMPREPLY+=("$(printf %q "$word")"); fi
+            done < <("${COMP_WORDS[0]}" ${config:+--config "$config"} "$value" 2>/dev/null)
+        done
+    fi
+    if [[ $cur == *[:=]* && $COMP_WORDBREAKS == *:* ]]; then  # what bash takes for another word stays
+        before=${cur%"${cur##*[:=]}"}
+        for value in "${!COMPREPLY[@]}"; do COMPREPLY[value]=${COMPREPLY[value]#"$before"}; done
+    fi
+}
+complete -o bashdefault -o default -F _berth berth
+"""
+
+
 def bash(verbs: list[Verb]) -> str:
     """The script for bash."""
-    names = "|".join(verbs[0].words)
     cases = [
         f"        {shlex.quote(verb.name)}) "
         f"words={shlex.quote(' '.join(verb.words))}; "
@@ -50,59 +110,15 @@ def bash(verbs: list[Verb]) -> str:
     asking = [
         f"        {'|'.join(flags)}) words= flags= asks={verb} ;;" for verb, flags in _asking(verbs).items()
     ]
-    return f"""\
-# bash completion for berth
-_berth() {{
-    # words as they were typed: bash itself breaks `host:8` and `a=b` into several
-    local line=${{COMP_LINE:0:COMP_POINT}} verb= words= flags= asks= word before= value=
-    local cur=${{line##*[[:space:]]}} prev= config=
-    local -a typed
-    IFS=$' \\t\\n' read -r -a typed <<<"${{line%"$cur"}}"
-    COMPREPLY=()
-    for word in "${{typed[@]:1}}"; do
-        prev=$word
-        if [[ $word == -- ]]; then return; fi
-        if [[ $before == --config ]]; then config=$word; before=; continue; fi
-        before=$word
-        if [[ $value ]]; then continue; fi
-        if [[ $verb ]]; then
-            case "$verb $word" in {"|".join(map(shlex.quote, _several(verbs)))}) verb="$verb $word" ;; esac
-            value=1
-        else
-            case $word in {names}) verb=$word ;; esac
-        fi
-    done
-    case $prev in
-        {"|".join(_flags(verbs, DIRECTORY))})
-            compopt -o filenames 2>/dev/null
-            while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -d -- "$cur")
-            return ;;
-        {"|".join([*_others(verbs), *(flag for place in FILES for flag in _flags(verbs, place))])}) return ;;
-    esac
-    case $verb in
-{chr(10).join(cases)}
-    esac
-    case $prev in
-{chr(10).join(asking)}
-    esac
-    if [[ $cur == -* || ! $words$asks ]]; then words=$flags; fi
-    for word in $words; do
-        if [[ $word == "$cur"* ]]; then COMPREPLY+=("$word"); fi
-    done
-    if [[ $asks && $cur != -* ]]; then
-        for value in $asks; do
-            while IFS= read -r word; do
-                if [[ $word && $word == "$cur"* ]]; then COMPREPLY+=("$(printf %q "$word")"); fi
-            done < <("${{COMP_WORDS[0]}}" ${{config:+--config "$config"}} "$value" 2>/dev/null)
-        done
-    fi
-    if [[ $cur == *[:=]* && $COMP_WORDBREAKS == *:* ]]; then  # what bash takes for another word stays
-        before=${{cur%"${{cur##*[:=]}}"}}
-        for value in "${{!COMPREPLY[@]}}"; do COMPREPLY[value]=${{COMPREPLY[value]#"$before"}}; done
-    fi
-}}
-complete -o bashdefault -o default -F _berth berth
-"""
+    return _filled(
+        _BASH,
+        several="|".join(map(shlex.quote, _several(verbs))),
+        names="|".join(verbs[0].words),
+        directory="|".join(_flags(verbs, DIRECTORY)),
+        others="|".join([*_others(verbs), *(flag for place in FILES for flag in _flags(verbs, place))]),
+        cases="\n".join(cases),
+        asking="\n".join(asking),
+    )
 
 
 def _described(word: str, help: str) -> str:
@@ -123,6 +139,46 @@ def _all_described(verbs: list[Verb], of: Verb) -> str:
     return " ".join(_described(word, helps.get(word, "")) for word in of.words)
 
 
+_ZSH = """\
+#compdef berth
+_berth_names() {
+    local kind
+    local -a given
+    local at=${words[(I)--config]}
+    (( at && at < CURRENT - 1 )) && given=(--config "${(Q)words[at+1]}")
+    for kind in $@; do
+        compadd -- "${(@f)$($words[1] $given $kind 2>/dev/null)}"
+    done
+}
+_berth() {
+    local verb= word asks=
+    local -a found flags
+    for word in "${(@)words[2,CURRENT-1]}"; do
+        [[ $word == -- ]] && { _files; return }
+        if [[ -n $verb && $verb != *' '* ]]; then
+            case "$verb $word" in (@several@) verb="$verb $word" ;; esac
+        elif [[ -z $verb ]]; then
+            case $word in (@names@) verb=$word ;; esac
+        fi
+    done
+    case ${words[CURRENT-1]} in
+        (@directory@) _files -/; return ;;
+        (@files@) _files; return ;;
+        (@others@) return ;;
+@asking@
+    esac
+    case $verb in
+@cases@
+    esac
+    (( $#found )) && _describe 'berth' found
+    [[ -n $asks ]] && _berth_names ${=asks}
+    _describe -o 'option' flags
+    (( compstate[nmatches] )) || _files
+}
+if [[ $funcstack[1] == _berth ]]; then _berth "$@"; else compdef _berth berth; fi
+"""
+
+
 def zsh(verbs: list[Verb]) -> str:
     """The script for zsh."""
     cases = [
@@ -136,44 +192,16 @@ def zsh(verbs: list[Verb]) -> str:
         f"        ({'|'.join(flags)}) _berth_names {verb}; return ;;"
         for verb, flags in _asking(verbs).items()
     ]
-    return f"""\
-#compdef berth
-_berth_names() {{
-    local kind
-    local -a given
-    local at=${{words[(I)--config]}}
-    (( at && at < CURRENT - 1 )) && given=(--config "${{(Q)words[at+1]}}")
-    for kind in $@; do
-        compadd -- "${{(@f)$($words[1] $given $kind 2>/dev/null)}}"
-    done
-}}
-_berth() {{
-    local verb= word asks=
-    local -a found flags
-    for word in "${{(@)words[2,CURRENT-1]}}"; do
-        [[ $word == -- ]] && {{ _files; return }}
-        if [[ -n $verb && $verb != *' '* ]]; then
-            case "$verb $word" in ({"|".join(map(shlex.quote, _several(verbs)))}) verb="$verb $word" ;; esac
-        elif [[ -z $verb ]]; then
-            case $word in ({"|".join(verbs[0].words)}) verb=$word ;; esac
-        fi
-    done
-    case ${{words[CURRENT-1]}} in
-        ({"|".join(_flags(verbs, DIRECTORY))}) _files -/; return ;;
-        ({"|".join(flag for place in FILES for flag in _flags(verbs, place))}) _files; return ;;
-        ({"|".join(_others(verbs))}) return ;;
-{chr(10).join(asking)}
-    esac
-    case $verb in
-{chr(10).join(cases)}
-    esac
-    (( $#found )) && _describe 'berth' found
-    [[ -n $asks ]] && _berth_names ${{=asks}}
-    _describe -o 'option' flags
-    (( compstate[nmatches] )) || _files
-}}
-if [[ $funcstack[1] == _berth ]]; then _berth "$@"; else compdef _berth berth; fi
-"""
+    return _filled(
+        _ZSH,
+        several="|".join(map(shlex.quote, _several(verbs))),
+        names="|".join(verbs[0].words),
+        directory="|".join(_flags(verbs, DIRECTORY)),
+        files="|".join(flag for place in FILES for flag in _flags(verbs, place)),
+        others="|".join(_others(verbs)),
+        asking="\n".join(asking),
+        cases="\n".join(cases),
+    )
 
 
 _FISH_NAMES = """\
