@@ -1,8 +1,9 @@
 """Runs on a host, sent there as text by `backend.shipping`: standard library only, and so plain that even a
 Python too old for the agent can say so.
 
-It keeps the agent in `~/.cache/berth/agent-<hash>.pyz`. A home that is read-only, full or absent costs
-nothing but the transfer: the agent then runs from memory, or from a temporary file that is gone at its end.
+It keeps the agent in `~/.cache/berth/agent-<hash>.pyz`, compiled. A home that is read-only, full or absent
+costs nothing but the transfer: the agent then runs from memory, or from a temporary file that is gone at
+its end.
 """
 
 import json
@@ -12,6 +13,10 @@ import time
 import zlib
 
 DAY = 86400.0
+_DIGITS = 8
+"""Of the checksum at the end of what is kept."""
+_NEVER_STALE = (1).to_bytes(4, "little")
+"""Flags of a compiled module: known by a hash that is not looked at, as nobody changes its source."""
 
 
 def read_exactly(size: int) -> bytes:
@@ -31,13 +36,43 @@ def say(word: str) -> None:
     os.write(1, json.dumps({"berth": word}).encode() + b"\n")
 
 
-def intact(path: str, size: int, crc: int) -> bool:
-    """Whether the file is the whole agent, and ours."""
+def compiled(data: bytes, crc: int) -> bytes:
+    """The agent with what this Python makes of its sources, and a checksum at the end.
+
+    Compiling takes most of a start, and a zip file keeps nothing of it. The sources stay: another Python
+    that has the same home reads those.
+    """
+    import importlib.util
+    import io
+    import marshal
+    import zipfile
+
+    buffer = io.BytesIO(data)
+    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
+        for source in list(archive.infolist()):
+            text = archive.read(source)
+            try:
+                code = compile(text, source.filename, "exec", dont_inherit=True)
+            except (SyntaxError, ValueError):
+                continue  # whoever imports it is told
+            entry = zipfile.ZipInfo(source.filename + "c", source.date_time)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            head = importlib.util.MAGIC_NUMBER + _NEVER_STALE + importlib.util.source_hash(text)
+            archive.writestr(entry, head + marshal.dumps(code))
+        archive.comment = b"-" * _DIGITS
+    whole = buffer.getvalue()[:-_DIGITS]
+    return whole + b"%08x" % zlib.crc32(whole, crc)
+
+
+def intact(path: str, crc: int) -> bool:
+    """Whether the file is the whole of this agent, and ours."""
     try:
         with open(path, "rb") as file:
-            status = os.fstat(file.fileno())
-            if status.st_uid != os.getuid() or status.st_size != size or zlib.crc32(file.read()) != crc:
+            if os.fstat(file.fileno()).st_uid != os.getuid():
                 return False
+            data = file.read()
+        if data[-_DIGITS:] != b"%08x" % zlib.crc32(data[:-_DIGITS], crc):
+            return False
         os.utime(path)  # in use: not old
     except OSError:
         return False
@@ -105,11 +140,11 @@ def fetch(name: str, size: int, crc: int) -> "tuple[str, bool]":
         cache = os.path.join(os.path.expanduser("~"), ".cache")
     folder = os.path.join(cache, "berth")
     path = os.path.join(folder, f"agent-{name}.pyz")
-    if intact(path, size, crc):
+    if intact(path, crc):
         return path, True
     say("send")
     data = read_exactly(size)
-    if not keep(folder, path, data):
+    if not keep(folder, path, compiled(data, crc)):
         return in_memory(data)
     prune(folder, path)
     return path, True

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import os
 import shutil
 import subprocess
+import sys
 import time
+import zipfile
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from backend import bundle, link, shipping, wire
+from backend import bundle, link, loader, shipping, wire
 from backend.config import HostConfig
 from backend.errors import AgentFailed
 from backend.link import Link
@@ -58,7 +62,17 @@ def kept(sshd: Sshd) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
-NAME = f"agent-{bundle.agent_zipapp()[1]}.pyz"
+DATA, DIGEST = bundle.agent_zipapp()
+NAME = f"agent-{DIGEST}.pyz"
+
+
+def assert_whole(path: Path) -> None:
+    """It is this agent, every module of it compiled, and its checksum says so."""
+    with zipfile.ZipFile(path) as found, zipfile.ZipFile(io.BytesIO(DATA)) as sent:
+        sources = {name: sent.read(name) for name in sent.namelist()}
+        assert {name: found.read(name) for name in sources} == sources
+        assert set(found.namelist()) == {*sources, *(f"{name}c" for name in sources)}
+    assert loader.intact(str(path), zlib.crc32(DATA))
 
 
 async def test_the_agent_is_shipped_once_kept_private_and_ends_with_us(sshd: Sshd) -> None:
@@ -71,7 +85,7 @@ async def test_the_agent_is_shipped_once_kept_private_and_ends_with_us(sshd: Ssh
                 break
         assert kept(sshd) == [NAME]
         path = sshd.folder / ".cache/berth" / NAME
-        assert path.read_bytes() == bundle.agent_zipapp()[0]
+        assert_whole(path)
         assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
         first = path.stat().st_ino
     await ended(hello.pid)
@@ -90,7 +104,33 @@ async def test_a_damaged_copy_is_replaced_and_old_versions_go(sshd: Sshd) -> Non
         os.utime(folder / f"agent-old{number}.pyz", (age, age))
     async with started(sshd):
         assert kept(sshd) == [NAME, "agent-old2.pyz"]
-        assert (folder / NAME).read_bytes() == bundle.agent_zipapp()[0]
+        assert_whole(folder / NAME)
+
+
+@pytest.mark.parametrize("damage", [b"", b"half", None])
+def test_what_is_not_the_whole_of_this_agent_is_no_agent(tmp_path: Path, damage: bytes | None) -> None:
+    crc = zlib.crc32(DATA)
+    whole = loader.compiled(DATA, crc)
+    path = tmp_path / NAME
+    path.write_bytes(whole)
+    assert loader.intact(str(path), crc)
+    assert not loader.intact(str(path), crc ^ 1), "another agent's"
+    changed = bytes([whole[1000] ^ 1])
+    path.write_bytes(whole[:1000] + changed + whole[1001:] if damage is None else damage)
+    assert not loader.intact(str(path), crc)
+
+
+def test_sources_that_this_python_cannot_read_are_left_as_they_are(tmp_path: Path) -> None:
+    agent = io.BytesIO()
+    with zipfile.ZipFile(agent, "w") as archive:
+        archive.writestr("__main__.py", "import good\nprint(good.__file__)\n")
+        archive.writestr("good.py", "")
+        archive.writestr("later.py", "match =\n")
+    path = tmp_path / "agent.pyz"
+    path.write_bytes(loader.compiled(agent.getvalue(), 0))
+    assert "later.pyc" not in zipfile.ZipFile(path).namelist()
+    said = subprocess.run([sys.executable, path], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == f"{path}/good.pyc"
 
 
 async def test_another_cache_directory(sshd: Sshd, tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ def _uncompiled() -> tuple[str, str] | None:
     spec = importlib.util.find_spec("pynvml")
     if spec is None or spec.origin is None or not hasattr(spec.loader, "get_source"):
         return None
+    if spec.origin.endswith(".pyc"):
+        return None  # in the zip file
     try:
         if os.path.exists(importlib.util.cache_from_source(spec.origin)):
             return None
