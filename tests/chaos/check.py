@@ -79,9 +79,11 @@ def check(world: World, report: Report, stale: float) -> None:
 def _explained(said: list[str], events: list[Any], world: World, marks: Any, report: Report) -> None:
     """Each sentence with all that the records tell of its job."""
     for text in said:
-        report.violations.append(text)
         match = re.search(r"(?:job |berth-[0-9a-f]{8}-)(\d+)", text)
-        number = int(match.group(1)) if match else -1
+        if match is None:
+            report.violations.append(text)
+            continue
+        number = int(match.group(1))
         told = []
         for each in events:
             if each["job"] == number:
@@ -97,9 +99,9 @@ def _explained(said: list[str], events: list[Any], world: World, marks: Any, rep
                 told.append((each["at"], "engine: away"))
         told.sort(key=lambda one: one[0])
         first = next((at for at, line in told if "away" not in line), 0.0)
-        report.violations += [f"      {at:.3f} {line}" for at, line in told if at > first - 20][:30]
+        lines = [f"      {at:.3f} {line}" for at, line in told if at > first - 20][:30]
         found = {key: value for kind in marks.values() for key, value in kind.items() if key[0] == number}
-        report.violations.append(f"      marks: {found}")
+        report.violations.append("\n".join([text, *lines, f"      marks: {found}"]))
 
 
 def _marks(world: World) -> dict[str, dict[tuple[int, int], list[str]]]:

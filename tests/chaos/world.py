@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backend.bundle import agent_zipapp
 from tests.lab import Host, HostSpec, Lab, LabError
+from tests.lab.agent import kept_agent
 from tests.lab.machine import command
 
 HERE = Path(__file__).parent
@@ -76,7 +76,7 @@ class World:
         command(["mount", world._loop, str(world.folder)])
         library = host.folder / "clock.so"
         command(["gcc", "-shared", "-fPIC", "-O1", "-o", str(library), str(HERE / "clock.c"), "-ldl"])
-        host.put("/opt/agent.pyz", agent_zipapp()[0], mode=0o755)
+        host.put("/opt/agent.pyz", kept_agent(), mode=0o755)
         host.put("/opt/inside.py", (HERE / "inside.py").read_bytes())
         host.put("/opt/clock.so", library.read_bytes(), mode=0o755)
         host.run(["mkdir", "-p", "-m", "1777", MARKS])
