@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import HostSpec, Lab, parts
-from tests.lab.machine import cache, machine_lock, wait_for
+from tests.lab.machine import wait_for
 
 SLOW = 110
 
@@ -136,33 +135,3 @@ def hold(repository: Repository) -> Iterator[type[Held]]:
         if each.process.poll() is None:
             each.process.kill()
         each.process.wait()
-
-
-@pytest.fixture(scope="session")
-def jupyter() -> bytes:
-    """A tar of a folder `site` with Jupyter Server and Python's kernel: fetched once, then cached.
-
-    Of this Python's version, which is that of the lab's Debian.
-    """
-    target = cache() / f"jupyter-kernel-{sys.version_info[0]}.{sys.version_info[1]}.tar"
-    with machine_lock("jupyter-server"):
-        if not target.exists():
-            with tempfile.TemporaryDirectory(dir=cache()) as folder:
-                argv = [
-                    sys.executable,
-                    "-m",
-                    "pip",
-                    "install",
-                    "-q",
-                    "--target",
-                    f"{folder}/site",
-                    "jupyter-server",
-                    "ipykernel",
-                ]
-                done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=200)
-                if done.returncode:
-                    pytest.skip(f"Jupyter Server cannot be fetched: {done.stderr[-200:]}")
-                part = target.with_suffix(".part")
-                subprocess.run(["tar", "-cf", part, "-C", folder, "site"], check=True)
-                part.replace(target)
-    return target.read_bytes()

@@ -16,14 +16,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.backend.workspaces.conftest import SLOW, Held, Repository
+from tests.lab import jupyter
 from tests.lab.machine import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
-JUPYTER = (
-    "cd /usr/local/bin; printf '#!/bin/sh\\nPYTHONPATH=/opt/site exec python3 -m jupyter_server \"$@\"\\n'"
-    " > jupyter-server; chmod 755 jupyter-server"
-)
 HELLO = """\
 import socket
 server = socket.create_server(("127.0.0.1", 8000))
@@ -102,13 +99,14 @@ def run_cell(url: str, code: str) -> str:
 
 
 @pytest.fixture
-def train(repository: Repository, jupyter: bytes) -> Iterator[Repository]:
+def train(repository: Repository) -> Iterator[Repository]:
     """A context whose container has Jupyter, and no published port."""
     h1 = repository.lab.host("h1")
     h1.load_debian("python3", name="debian:python3")
-    h1.docker("run", "-d", "--name", "train", "-e", "PYTHONPATH=/opt/site", "debian:python3", "sleep", "1d")
-    h1.docker("cp", "-", "train:/opt", data=jupyter)
-    h1.docker("exec", "train", "sh", "-c", JUPYTER)
+    h1.docker(
+        "run", "-d", "--name", "train", "-e", f"PYTHONPATH={jupyter.PLACE}", "debian:python3", "sleep", "1d"
+    )
+    jupyter.install(h1, "train", "server")
     (repository.config / "contexts").mkdir(exist_ok=True)
     (repository.config / "contexts" / "train.yaml").write_text(CONTEXT)
     yield repository

@@ -15,6 +15,7 @@ import pytest
 from tests.acceptance.terminal import Terminal, match
 from tests.backend.terminal.driver import Driven
 from tests.backend.workspaces.conftest import SLOW, Held, Repository
+from tests.lab import jupyter
 from tests.lab.machine import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -245,12 +246,12 @@ def test_a_repository_that_knows_nothing_of_berth_is_built_on_a_base_that_is_sai
     assert set(inside) == {"8888/tcp", "8080/tcp", "6006/tcp"}  # those of the usual services
 
 
-def test_jupyter_is_started_with_a_token_and_opened_through_the_connection(repository, jupyter, hold):
+def test_jupyter_is_started_with_a_token_and_opened_through_the_connection(repository, hold):
     repository.workspace("lab", berth_yaml="base: debian:python3\n", post_install=JUPYTER)
     repository.lab.host("h1").load_debian("python3", name="debian:python3")
     repository.berth("workspace", "build", "lab", "--host", "h1")
     repository.berth("workspace", "run", "lab", "--host", "h1", "--gpus", "none", "--detach")
-    repository.lab.host("h1").docker("cp", "-", "lab:/opt", data=jupyter)
+    repository.lab.host("h1").docker("cp", "-", "lab:/opt", data=jupyter.site().read_bytes())
     held = hold("workspace", "jupyter", "lab")
     url = held.url()
     address, _, token = url.partition("?token=")
@@ -259,7 +260,7 @@ def test_jupyter_is_started_with_a_token_and_opened_through_the_connection(repos
     assert json.loads(fetch(f"{address}api/contents?token={token}")[1])["path"] == ""
     assert held.interrupt() == 130
     again = hold("workspace", "jupyter", "lab")
-    assert again.url() == url and "found" in again.said
+    assert again.url() == url and "jupyter runs already in lab" in again.said
     again.interrupt()
     repository.berth("workspace", "jupyter", "lab", "--stop")
 
