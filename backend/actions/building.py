@@ -13,6 +13,20 @@ if TYPE_CHECKING:
 
 GROUP = "Images"
 _Build = Annotated[str, Option("id of a build, or the end of it", positional=True)]
+_Host = Annotated[
+    tuple[str, ...],
+    Option("hosts, patterns or tag:TAG; else this machine", host=True, several=True, ask=True),
+]
+_Check = Annotated[
+    bool | None, Option("search what was built for private keys; else only where secrets went in")
+]
+_Lost = Annotated[
+    Literal["", "go-on", "stop"], Option("what a build does when its berth is gone; else as in settings")
+]
+_Sqsh = Annotated[
+    str,
+    Option("on a cluster: file or folder there that gets image.sqsh, with env.toml"),
+]
 
 
 @action(on=None, verb="images build", title="build images", page=True, group=GROUP)
@@ -21,10 +35,7 @@ async def images_build(
     target: None,
     *,
     names: Annotated[tuple[str, ...], Option("the recipes", positional=True)],
-    host: Annotated[
-        tuple[str, ...],
-        Option("hosts, patterns or tag:TAG; else this machine", host=True, several=True, ask=True),
-    ] = (),
+    host: _Host = (),
     root: Annotated[tuple[str, ...], Option("folders that hold recipes, instead of those of settings")] = (),
     base: Annotated[str, Option("another image than the one from a registry that it all stands on")] = "",
     arg: Annotated[tuple[str, ...], Option("build argument NAME=VALUE", masked=True)] = (),
@@ -40,19 +51,12 @@ async def images_build(
     force: Annotated[bool, Option("build also what is fresh")] = False,
     pull: Annotated[bool, Option("fetch bases that a host lacks")] = True,
     push: Annotated[bool, Option("push them to their registry afterwards", ask=True)] = False,
-    check: Annotated[
-        bool | None, Option("search what was built for private keys; else only where secrets went in")
-    ] = None,
+    check: _Check = None,
     up: Annotated[str, Option("context that is started, or made anew, with what was built")] = "",
     jobs: Annotated[int, Option("builds on one host at a time; 0: what settings say", short="j")] = 0,
     builder: Annotated[Literal["auto", "buildkit", "classic"], Option("what builds")] = "auto",
-    lost: Annotated[
-        Literal["", "go-on", "stop"], Option("what a build does when its berth is gone; else as in settings")
-    ] = "",
-    sqsh: Annotated[
-        str,
-        Option("on a cluster: file or folder there that gets image.sqsh, with env.toml"),
-    ] = "",
+    lost: _Lost = "",
+    sqsh: _Sqsh = "",
     job: Annotated[bool, Option("on a cluster: by a job, also where its login node has an engine")] = False,
     partition: Annotated[str, Option("partition of the job", short="p")] = "",
     time: Annotated[str | None, Option("how long the job may run: 2h30m")] = None,
@@ -73,31 +77,12 @@ async def images_build(
     if not names:
         raise ActionFailed("no recipe is named.", hint="See: berth images recipes")
     request = Request(
-        names=names,
-        hosts=hosts(ctx.config, host),
-        roots=root,
-        base=base,
-        args=arguments(arg),
-        maintainer=maintainer,
-        name=name,
-        tag=tag,
-        port=port,
-        projects=project,
-        repositories=git,
-        authorized_keys=authorized_keys,
-        no_cache=no_cache,
-        cached=cached,
-        force=force,
-        pull=pull,
-        push=push,
-        check=check,
-        up=up,
-        jobs=jobs,
-        builder=builder,
-        lost=lost,
-        sqsh=sqsh,
+        names=names, hosts=hosts(ctx.config, host), roots=root, base=base, args=arguments(arg),
+        maintainer=maintainer, name=name, tag=tag, port=port, projects=project, repositories=git,
+        authorized_keys=authorized_keys, no_cache=no_cache, cached=cached, force=force, pull=pull,
+        push=push, check=check, up=up, jobs=jobs, builder=builder, lost=lost, sqsh=sqsh,
         job=wanted(partition=partition, time=time, cpus=cpus, memory=mem, job=job),
-    )
+    )  # fmt: skip
     return await carry_out(ctx, request, detach=detach)
 
 

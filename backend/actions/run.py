@@ -11,6 +11,16 @@ from backend.errors import UsageError
 
 GROUP = "Jobs"
 
+Command = Annotated[tuple[str, ...], Option("script and arguments; behind -- on the command line", many=True)]
+Script = Annotated[str, Option("script and arguments as one text: \"train.sh 'a b'\"", ask=True)]
+After = Annotated[tuple[str, ...], Option("start when job N has completed; any:N when it has ended")]
+Array = Annotated[str | None, Option("one job for each index: 1-20, 1-20%4 (four at once), 0-9:3")]
+Sweep = Annotated[
+    tuple[str, ...],
+    Option("one job for each combination: lr=0.1,0.01 seed=1,2; {lr} in the command", several=True),
+]
+OutfileName = Annotated[str | None, Option("write the output to .rp/logs/NAME_TIME.log of the project")]
+Key = Annotated[str, Option("any word: what was submitted by it before is not submitted again, but followed")]
 Where = Annotated[
     str | None,
     Option("host, any (where it starts soonest) or tag:TAG; else this machine", host=True, ask=True),
@@ -51,10 +61,8 @@ async def run(
     ctx: ActionContext,
     fleet: None,
     *,
-    command: Annotated[
-        tuple[str, ...], Option("script and arguments; behind -- on the command line", many=True)
-    ] = (),
-    script: Annotated[str, Option("script and arguments as one text: \"train.sh 'a b'\"", ask=True)] = "",
+    command: Command = (),
+    script: Script = "",
     host: Where = None,
     image: Image = "",
     gpus: Gpus = None,
@@ -64,20 +72,15 @@ async def run(
     time: Time = None,
     name: Name = "",
     priority: Priority = 0,
-    after: Annotated[tuple[str, ...], Option("start when job N has completed; any:N when it has ended")] = (),
+    after: After = (),
     begin: Annotated[str | None, Option("not before: 2h, 22:00, 2026-01-31T22:00")] = None,
     retries: Annotated[int, Option("queue it again so often if it fails")] = 0,
     hold: Annotated[bool, Option("let it wait until it is released")] = False,
-    array: Annotated[str | None, Option("one job for each index: 1-20, 1-20%4 (four at once), 0-9:3")] = None,
-    sweep: Annotated[
-        tuple[str, ...],
-        Option("one job for each combination: lr=0.1,0.01 seed=1,2; {lr} in the command", several=True),
-    ] = (),
+    array: Array = None,
+    sweep: Sweep = (),
     snapshot: Annotated[bool, Option("run the code as it is now, whatever changes later")] = False,
     detach: Annotated[bool, Option("do not wait for it", short="d")] = False,
-    outfile_name: Annotated[
-        str | None, Option("write the output to .rp/logs/NAME_TIME.log of the project")
-    ] = None,
+    outfile_name: OutfileName = None,
     env: Env = (),
     mount: Mount = (),
     workdir: Workdir = "",
@@ -86,9 +89,7 @@ async def run(
     warn: Annotated[str | None, Option("signal before the time is up: SIGUSR1, SIGUSR1@2m")] = None,
     partition: Partition = "",
     runtime: Runtime = None,
-    key: Annotated[
-        str, Option("any word: what was submitted by it before is not submitted again, but followed")
-    ] = "",
+    key: Key = "",
 ) -> str:
     """Queue a job and follow it to its end.
 
@@ -106,15 +107,9 @@ async def run(
         partition=partition, runtime=runtime or "", outfile_name=outfile_name,
     )  # fmt: skip
     done = await submit(
-        ctx.config,
-        ctx.access,
-        asked,
-        host=host,
-        folder=Path.cwd(),
-        say=ctx.report,
-        snapshot=snapshot,
-        key=key,
-    )
+        ctx.config, ctx.access, asked,
+        host=host, folder=Path.cwd(), say=ctx.report, snapshot=snapshot, key=key,
+    )  # fmt: skip
     ctx.notes["job"] = ",".join(done.ids)
     many = len(done.ids) > 1
     return f"job{'s' if many else ''} {_span(done.ids)} {'are' if many else 'is'} queued on {done.host}"

@@ -16,8 +16,9 @@ from backend.queues.once import queued
 
 if TYPE_CHECKING:
     from backend.actions.context import Access
-    from backend.config import Config
+    from backend.config import Config, HostConfig
     from backend.projects import Project, Ready
+    from backend.queues.base import Submission
 
 Say = Callable[[str], None]
 _SCRIPTS = (".sh", ".bash", ".py")
@@ -53,6 +54,38 @@ async def submit(
     """
     project = _project(folder, asked)
     job = asking.read(asked, project.defaults if project else None, interactive=interactive)
+    _check(asked, job, project, host=host, snapshot=snapshot, interactive=interactive, key=key)
+    chosen, why = await placement.choose(config, access, host or default_host(config), job)
+    if config.settings.read_only or config.host(chosen).read_only:
+        raise Refused(f"run: host {chosen} is read-only.", hint="See read_only in hosts.yaml.")
+    for line in why:
+        say(line)
+    files: list[str] = []
+    if project is not None:
+        _check_engine(config.host(chosen), project)
+        if not why and config.host(chosen).queue != "slurm":
+            await placement.ensure(config, access, chosen, job)
+        job, ready = await _brought(config, access, chosen, job, project, snapshot=snapshot, say=say)
+        if (asked.outfile_name or project.defaults.to_file) and not job.array and not interactive:
+            files = _files(ready, asked.outfile_name or job.name, len(asking.swept(job, asked)))
+    jobs = asking.swept(job, asked)
+    if files:
+        jobs = [replace(one, outfile=file) for one, file in zip(jobs, files, strict=True)]
+    ids = await queued(lambda: queue_of(config, access, chosen), chosen, jobs, key, say)
+    return Submitted(chosen, tuple(ids), job.name, files[0] if len(files) == 1 else "")
+
+
+def _check(
+    asked: Asked,
+    job: Submission,
+    project: Project | None,
+    *,
+    host: str | None,
+    snapshot: bool,
+    interactive: bool,
+    key: str,
+) -> None:
+    """What makes no sense on any host. Raises `UsageError`, `NoSuchTarget`."""
     if not job.image and project is None:
         raise UsageError(
             "there is no project here, and no image is named.",
@@ -68,37 +101,32 @@ async def submit(
         )
     if project is not None and not job.workdir:
         _check_script(project, job.command)
-    chosen, why = await placement.choose(config, access, host or default_host(config), job)
-    if config.settings.read_only or config.host(chosen).read_only:
-        raise Refused(f"run: host {chosen} is read-only.", hint="See read_only in hosts.yaml.")
-    for line in why:
-        say(line)
-    files: list[str] = []
-    if project is not None and config.host(chosen).queue == "slurm" and config.host(chosen).engine == "none":
+
+
+def _check_engine(host: HostConfig, project: Project) -> None:
+    if host.queue == "slurm" and host.engine == "none":
         raise UsageError(
-            f"{chosen} has no engine that could build this project's image.",
-            hint=f"A node can build it: berth images build {project.name} --host {chosen} --sqsh /DIR; then "
-            "name it: --image /DIR/image.sqsh. Or one of a registry: --image registry.example.org/NAME:TAG.",
+            f"{host.name} has no engine that could build this project's image.",
+            hint=f"A node can build it: berth images build {project.name} --host {host.name} --sqsh /DIR; "
+            "then name it: --image /DIR/image.sqsh. "
+            "Or one of a registry: --image registry.example.org/NAME:TAG.",
         )
-    if project is not None:
-        from backend.projects.bring import bring
 
-        if not why and config.host(chosen).queue != "slurm":
-            await placement.ensure(config, access, chosen, job)
-        ready = await bring(project, access, chosen, snapshot=snapshot, say=say)
-        job = asking.in_project(job, ready)
-        if config.host(chosen).queue == "slurm":
-            from backend.queues.slurm.imagefile import saved
 
-            link, socket = await access.link(chosen), config.host(chosen).socket or ""
-            job = replace(job, image_file=await saved(link, ready.folder, ready.image, socket, say))
-        if (asked.outfile_name or project.defaults.to_file) and not job.array and not interactive:
-            files = _files(ready, asked.outfile_name or job.name, len(asking.swept(job, asked)))
-    jobs = asking.swept(job, asked)
-    if files:
-        jobs = [replace(one, outfile=file) for one, file in zip(jobs, files, strict=True)]
-    ids = await queued(lambda: queue_of(config, access, chosen), chosen, jobs, key, say)
-    return Submitted(chosen, tuple(ids), job.name, files[0] if len(files) == 1 else "")
+async def _brought(
+    config: Config, access: Access, host: str, job: Submission, project: Project, *, snapshot: bool, say: Say
+) -> tuple[Submission, Ready]:
+    """The project is on the host, with its image: the job as it runs there."""
+    from backend.projects.bring import bring
+
+    ready = await bring(project, access, host, snapshot=snapshot, say=say)
+    job = asking.in_project(job, ready)
+    if config.host(host).queue == "slurm":
+        from backend.queues.slurm.imagefile import saved
+
+        link, socket = await access.link(host), config.host(host).socket or ""
+        job = replace(job, image_file=await saved(link, ready.folder, ready.image, socket, say))
+    return job, ready
 
 
 def _check_script(project: Project, command: tuple[str, ...]) -> None:
