@@ -101,9 +101,7 @@ class HeaderBar(Bar):
         """As much as fits: titles of other views go first (the last ones before others), then our name, then
         the other views.
         """
-        tabs, *titled = (
-            self._tabs(titles) for titles in (0, *range(len(self._views), len(self._views) // 2, -1))
-        )
+        tabs, *titled = (self._tabs(titles) for titles in (0, *range(len(self._views), 0, -1)))
         active = [tab for tab in tabs if tab[1] == "active"]
         problems = [part for part in self._parts[-1] if part[1] in ("bad", "warn")]
         for left in (*titled, tabs, tabs[2:], active):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -14,10 +15,12 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from backend.text import printable
+from tui.fitting import fit, text_of
 
 NO_ROOM = 70
 """Below this many cells a line is the title and its key."""
-_TITLE = 18
+_TITLE = (18, 24)
+"""Cells for titles at least and at most, where something stands behind them."""
 
 
 class Entry(NamedTuple):
@@ -94,7 +97,9 @@ class Menu(ModalScreen[str | None]):
         self._shown = arranged(self._entries, typed)
         found = self.query_one(OptionList)
         found.clear_options()
-        wide = self.app.size.width >= NO_ROOM
+        least, most = _TITLE
+        longest = max((cell_len(entry.title) for entry in self._shown), default=0)
+        wide = max(least, min(most, longest)) if self.app.size.width >= NO_ROOM else 0
         for before, entry in zip([None, *self._shown], self._shown, strict=False):
             if before is not None and before.own and not entry.own:
                 found.add_option(None)
@@ -128,8 +133,10 @@ class Menu(ModalScreen[str | None]):
         self.dismiss(None)
 
 
-def _line(entry: Entry, wide: bool) -> Content:
+def _line(entry: Entry, wide: int) -> Content:
+    """`wide`: cells of the title's column, where there is room for what it means; 0: there is none."""
     mark = ("!", "$text-warning") if entry.danger else (" ", "")
     key = (entry.key.ljust(5), "$text-accent")
+    title = text_of(fit(((entry.title, ""),), wide)) if wide else entry.title.ljust(_TITLE[0])
     summary = (entry.summary.rstrip("."), "$text-muted") if wide else ("", "")
-    return Content.assemble(mark, " ", (entry.title.ljust(_TITLE), "bold"), " ", key, " ", summary)
+    return Content.assemble(mark, " ", (title, "bold"), " ", key, " ", summary)

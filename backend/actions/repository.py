@@ -80,7 +80,7 @@ async def _page(ctx: ActionContext, repository: Repository, what: str, path: str
     return place.request(branch, onto)
 
 
-@action(on=None, verb="images branch", title="branch for a change of an image", group="Images")
+@action(on=None, verb="images branch", title="branch for a change", group="Images")
 async def images_branch(
     ctx: ActionContext,
     target: None,

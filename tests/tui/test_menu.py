@@ -17,7 +17,7 @@ from tui import doing
 from tui.desk import Desk
 from tui.dialogs import Confirm
 from tui.forms import Form
-from tui.menu import Entry, Menu, arranged
+from tui.menu import Entry, Menu, _line, arranged
 
 
 def entry(title: str, summary: str = "", *, key: str = "", common: bool = False, own: bool = True) -> Entry:
@@ -51,6 +51,15 @@ def test_what_is_done_to_the_row_comes_first_common_things_before_others() -> No
     assert titles() == ["stop", "top", "rename", "copy in", "new context"]
 
 
+def test_titles_are_one_column_however_long_they_are() -> None:
+    long = entry("a title that is a good deal too long", "What it means.", key="t")
+    for wide in (18, 24):
+        lines = {each: _line(each, wide).plain for each in (*ENTRIES, long)}
+        assert {line.index(each.summary[:-1]) for each, line in lines.items()} == {wide + 9}
+        assert ["…" in line for line in lines.values()] == [False] * len(ENTRIES) + [True]
+    assert long.title in _line(long, 0).plain  # where nothing stands behind it
+
+
 def test_typed_words_are_looked_for_in_titles_before_summaries() -> None:
     assert titles("to") == ["top", "stop", "copy in"]
     assert titles("file CONT") == ["copy in"]
@@ -80,10 +89,12 @@ async def test_typing_finds_an_action_and_enter_does_it(tmp_path: Path, monkeypa
 
 async def test_a_menu_typed_in_one_go_does_what_was_typed(tmp_path: Path, monkeypatch) -> None:
     async with dashboard(three(), tmp_path) as board:
-        await on_containers(board, monkeypatch, FakeEngine())
+        engine = FakeEngine()
+        await on_containers(board, monkeypatch, engine)
         type_at_once(board, "xkill\r")
         await board.until(lambda: isinstance(board.app.screen, Form))
         await board.until(lambda: "Kill h1/one" in board.text)
+        assert not engine.done, "it asks first"
 
 
 async def test_arrows_move_and_escape_leaves(tmp_path: Path, monkeypatch) -> None:

@@ -44,6 +44,9 @@ def _is_number(kind: Any) -> bool:
     return set(get_args(kind) or (kind,)) <= {int, float, type(None)}
 
 
+_NO_LOGS = "there is no container"
+
+
 class ListView(Vertical):
     """A list of one kind of things, over all hosts or some of them."""
 
@@ -152,17 +155,25 @@ class ListView(Vertical):
 
     def why_not(self, action: str) -> str:
         """Why a key of the view's own does nothing now, briefly; empty: there is nothing to say."""
-        return ""
+        return f"logs: {_NO_LOGS}" if action == "logs" else ""
 
     def shape(self) -> Any:
         """What decides which keys do something now; the footer is made again when it changes."""
-        return (self.NAME, self.table.row is None)
+        return (self.NAME, self.table.row is None, self.has_containers())
 
     def take_keys(self, bindings: Iterable[Binding]) -> None:
         """Bind the keys of what can be done to its rows; they come after the first frame."""
         for binding in bindings:
             for each in Binding.make_bindings([binding]):
                 self._bindings.key_to_bindings.setdefault(each.key, []).append(each)
+
+    def has_containers(self) -> bool:
+        """Whether what `targets` gives has containers, where the view has a key for their logs."""
+        return False
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Logs are offered where there is a container."""
+        return self.has_containers() if action == "logs" else True
 
     def show_logs(self, of: Callable[[ContainerRow], bool]) -> None:
         """Show the logs of these containers, of all that are known."""
@@ -172,7 +183,7 @@ class ListView(Vertical):
         if rows:
             self.post_message(Wanted("logs", rows))
         else:
-            self.app.notify("There is no container, so there are no logs.", markup=False, timeout=4)
+            self.app.notify(f"logs: {_NO_LOGS}", markup=False, timeout=4)
 
     def extra_fields(self) -> dict[str, Field]:
         """What else a filter can ask of a row, beside its columns."""

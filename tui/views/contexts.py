@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -116,6 +116,14 @@ class ContextsView(ListView):
     def containers_filter(self, row: ContextRow) -> str:
         """Its own."""
         return f"name:{quote(row.container)}"
+
+    def take_keys(self, bindings: Iterable[Binding]) -> None:
+        """What is new here is a context."""
+        super().take_keys((*bindings, Binding("n", "screen.do('context-new')", "new", id="context-new")))
+
+    def has_containers(self) -> bool:
+        """Whether one of them was started."""
+        return any(row.container_id for row in self.targets())
 
     def action_logs(self) -> None:
         """The logs of the contexts' containers."""

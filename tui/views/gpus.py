@@ -106,6 +106,10 @@ class GpusView(ListView):
         recent = self.sources.history.recent_gpu(row.host, row.uuid)
         return (*cells.spark(recent, 8), (" ", ""), *cells.percent(row.util_percent))
 
+    def has_containers(self) -> bool:
+        """Whether one of them was given to a container."""
+        return any(row.containers for row in self.targets())
+
     def action_logs(self) -> None:
         """The logs of the containers that were given the GPU, or the marked ones."""
         named = {(row.host, name) for row in self.table.targets() for name in row.containers}
