@@ -6,21 +6,19 @@ name, created, running or ended), and `recover` goes on from there with a new Ru
 
 from __future__ import annotations
 
-import json
 import time
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 from ..http_unix import Reply
-from ..loop import Timer
-from . import container, jobs, podman, remains, verdict
+from . import container, jobs, questions, remains, verdict
+from .clocks import Clocks
 from .container import Found, SpecError
 from .enginelink import words
-from .idle import IdleWatch
 from .jobs import Job
 from .machine import Gpu
 from .remains import elapsed
 from .tasks import Task, sleep
-from .verdict import CANCELLED, IDLE, TIME
+from .verdict import CANCELLED
 
 _AGAIN = 5.0
 """Seconds between two SIGKILLs to a container that does not end (a process stuck in a driver)."""
@@ -51,14 +49,13 @@ class Run:
         self._cause = ""
         self._task: Optional[Task] = None
         self._stopper: Optional[Task] = None
-        self._timers: List[Timer] = []
+        self._clocks = Clocks(crew, self._warn, self.stop)
         self._died: Optional[int] = None
         self._oom = False
         self._unseen = False
         """The engine does not see its end."""
         self._outlives = False
         """Its processes run though the engine does not know it: no request reaches them."""
-        self._idle: Optional[IdleWatch] = None
         self._killed: Dict[str, Any] = {}
         self._began = 0.0
         """When it started, on the monotonic clock."""
@@ -124,16 +121,15 @@ class Run:
     def close(self) -> None:
         """Forget everything; the container is left as it is."""
         self.suspend()
-        self._disarm()
+        self._clocks.disarm()
 
     async def _begin(self) -> None:
         engine, job = self._crew.engine, self.job
         image: Optional[Dict[str, Any]] = None
         if job.spec.outfile:
-            reply = await engine.ask("GET", f"/images/{job.spec.image}/json")
-            if reply.error is not None:
+            image = await questions.config(engine, job.spec.image)
+            if image is None:
                 return
-            image = _config(reply)
         try:
             wanted = container.body(job, self._crew.queue_id, self._gpus, image)
         except SpecError as error:
@@ -141,34 +137,25 @@ class Run:
             return
         wanted["HostConfig"]["Init"] = self._crew.has_init
         name = container.name(self._crew.queue_id, job)
-        reply = await self._create(name, wanted)
+        reply = await questions.create(engine, name, wanted, self._gpus)
         if self._lacks_init(reply):
             wanted["HostConfig"]["Init"] = False
-            reply = await self._create(name, wanted)
+            reply = await questions.create(engine, name, wanted, self._gpus)
         if reply.error is not None:
             return
         if reply.status == 201:
-            self.container = str(_json(reply).get("Id") or name)
+            self.container = str(questions.data(reply).get("Id") or name)
             await self._start()
         else:
             await self._not_made(name, words(reply))
 
     async def _not_made(self, name: str, said: str) -> None:
         """Its name may be taken, by a container that an earlier keeper asked for."""
-        reply = await self._crew.engine.ask("GET", f"/containers/{name}/json")
-        found = container.inspected(_json(reply))
+        reply, found = await questions.look(self._crew.engine, name)
         if found is not None and (found.queue, found.job, found.attempt) == (self._crew.queue_id, *self.key):
             self.resume(found)
         elif reply.error is None:
             self._could_not(said, None)
-
-    async def _create(self, name: str, wanted: Dict[str, Any]) -> Reply:
-        engine = self._crew.engine
-        if engine.podman:
-            reply: Reply = await engine.ask("POST", podman.CREATE, podman.body(name, wanted, self._gpus))
-        else:
-            reply = await engine.ask("POST", f"/containers/create?name={name}", wanted)
-        return reply
 
     async def _start(self) -> None:
         if self._cause:  # somebody changed their mind meanwhile
@@ -186,10 +173,9 @@ class Run:
             self._is_running(None)
         else:
             said = f"the engine could not start it: {words(reply)}"
-            look = await self._crew.engine.ask("GET", f"/containers/{self.container}/json")
+            look, found = await questions.look(self._crew.engine, self.container)
             if look.error is None and look.status == 404:  # else it is its network that is not there
                 said = "its container was removed before it started"
-            found = container.inspected(_json(look))
             self._could_not(said, found.exit_code if found is not None and found.exit_code else None)
 
     def _lacks_init(self, reply: Reply) -> bool:
@@ -212,48 +198,20 @@ class Run:
         self.running = True
         started = found.started_at if found is not None else None
         self._crew.started(self, started)
-        self._arm()
+        self._clocks.arm(self.job, self.elapsed)
         if self._died is not None and not self._ending:
             self._task = self._work(self._end(self._died))  # it was told before it was known to run
         elif self._cause:
             self._pursue()
-        elif self.job.spec.idle_limit and self._idle is None:
+        elif self.job.spec.idle_limit and not self._clocks.idle:
             self._work(self._watch_idle(self.job.spec.idle_limit))
 
     # -- time
 
-    def _arm(self) -> None:
-        """Set the clocks: its warning and its limit. Monotonic, so that no change of the date ends it."""
-        self._unset()
-        spec, limit = self.job.spec, self.job.request.time_limit
-        if limit is not None:
-            left = limit - self.elapsed
-            if spec.warn_signal and left > spec.warn_before:
-                self._timers.append(self._crew.loop.later(left - spec.warn_before, self._warn))
-            self._timers.append(self._crew.loop.later(max(0.0, left), lambda: self.stop(TIME)))
-
     async def _watch_idle(self, limit: float) -> None:
-        """From the first moment of which it can be told whether it does anything."""
-        reply = await self._crew.engine.ask("GET", f"/containers/{self.container}/json")
-        found = container.inspected(_json(reply))
-        if found is None or not found.running or self.over or self._idle is not None:
-            return
-        idle = IdleWatch(
-            self._crew.loop, limit, self.job.gpus, self._crew.utilisation, lambda: self.stop(IDLE)
-        )
-        self._idle = idle
-        idle.start(found.id, found.pid)
-
-    def _disarm(self) -> None:
-        if self._idle is not None:
-            self._idle.stop()
-            self._idle = None
-        self._unset()
-
-    def _unset(self) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        self._timers = []
+        _, found = await questions.look(self._crew.engine, self.container)
+        if found is not None and found.running and not self.over and not self._clocks.idle:
+            self._clocks.watch_idle(self.job, limit, found)
 
     def _warn(self) -> None:
         self._work(self._signal(self.job.spec.warn_signal))
@@ -263,7 +221,7 @@ class Run:
         limit = self.job.request.time_limit
         self.job = job
         if self.running and limit != job.request.time_limit:
-            self._arm()
+            self._clocks.arm(job, self.elapsed)
         if job.cancel_by:
             self.stop(CANCELLED)
 
@@ -291,11 +249,7 @@ class Run:
         if self._outlives:
             remains.end(remains.processes(self.container), signal)
             return
-        target = f"/containers/{self.container}/kill?signal={signal}"
-        reply = await self._crew.engine.ask("POST", target)
-        if reply.status == 409 and b"paused" in reply.body:
-            await self._crew.engine.ask("POST", f"/containers/{self.container}/unpause")
-            await self._crew.engine.ask("POST", target)
+        await questions.signal(self._crew.engine, self.container, signal)
 
     def event(self, action: str, about: Dict[str, str]) -> None:
         """The engine told something of its container."""
@@ -318,8 +272,7 @@ class Run:
             self._work(self._check())
 
     async def _check(self) -> None:
-        reply = await self._crew.engine.ask("GET", f"/containers/{self.container}/json")
-        found = container.inspected(_json(reply))
+        reply, found = await questions.look(self._crew.engine, self.container)
         if self.over or self._ending:
             return
         if reply.error is None and reply.status == 404:
@@ -338,8 +291,7 @@ class Run:
         SIGKILL is looked at more closely, which takes as long as the engine tidies up."""
         self._ending = True
         if not said and (code is None or self._suspicious(code)):
-            reply = await self._crew.engine.ask("GET", f"/containers/{self.container}/json")
-            found = container.inspected(_json(reply))
+            _, found = await questions.look(self._crew.engine, self.container)
             if found is not None and found.ended:
                 code = found.exit_code
                 self._oom = self._oom or found.oom
@@ -360,7 +312,7 @@ class Run:
 
     def _record(self, state: str, code: Optional[int], error: str) -> None:
         self.over = True
-        self._disarm()
+        self._clocks.disarm()
         if self._stopper is not None:
             self._stopper.cancel()
         self._crew.ended(self, state, code, error)
@@ -374,16 +326,3 @@ def _number(text: Any) -> Optional[int]:
         return int(text)
     except (TypeError, ValueError):
         return None
-
-
-def _json(reply: Reply) -> Dict[str, Any]:
-    try:
-        data = json.loads(reply.body) if reply.error is None and reply.status < 400 else {}
-    except (ValueError, RecursionError):
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
-def _config(reply: Reply) -> Dict[str, Any]:
-    config = _json(reply).get("Config")
-    return config if isinstance(config, dict) else {}
