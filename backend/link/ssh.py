@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,7 @@ class SshLink:
         self.name = name
         self._connection = connection
         _spare_ignored_packets(connection)
+        _answer_at_once(connection)
         self._release = release
         self._ours = False
         self._folder: Path | None = None
@@ -143,7 +145,9 @@ class SshLink:
         self._opening.add(opening)
         opening.add_done_callback(self._opening.discard)
         try:
-            return await asyncio.shield(opening)
+            opened = await asyncio.shield(opening)
+            vars(self._connection).pop("data_received", None)
+            return opened
         except asyncio.CancelledError:
             opening.add_done_callback(_hang_up)
             raise
@@ -240,6 +244,25 @@ def _spare_ignored_packets(connection: asyncssh.SSHClientConnection) -> None:
             send(kind, *parts, **more)
 
     setattr(connection, "send_packet", send_packet)  # noqa: B010  # a method, on this one connection
+
+
+def _answer_at_once(connection: asyncssh.SSHClientConnection) -> None:
+    """Acknowledge what comes before the first channel is open, without the 40 ms that a kernel waits for it.
+
+    Until then sshd sends no packet while one before it is not acknowledged (Nagle), and tells of its host
+    keys just before it confirms the channel.
+    """
+    sock = connection.get_extra_info("socket")
+    if sock is None or not hasattr(socket, "TCP_QUICKACK"):
+        return
+    receive = connection.data_received
+
+    def data_received(data: bytes, datatype: int | None = None) -> None:
+        receive(data, datatype)
+        with contextlib.suppress(OSError):  # it may be closed by now, or be no socket of TCP
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+    setattr(connection, "data_received", data_received)  # noqa: B010  # a method, on this one connection
 
 
 def _hang_up(opened: asyncio.Future[asyncssh.SSHClientProcess[bytes]]) -> None:
