@@ -125,8 +125,8 @@ class Talk:
                         run.ended_at = datetime.now(UTC)
                         if self._action.changes:
                             log.append(run.row())
-            self._outputs[id(result)] = run.lines
             self._data[id(result)] = ctx.data
+            self._outputs[id(result)] = run.lines if ctx.data is None or ctx.beside else []
             return result
 
         async with asyncio.TaskGroup() as group:
@@ -206,7 +206,7 @@ class Talk:
             "error": None if result.error is None else str(result.error),
         }
         if (data := self._data.get(id(result))) is not None:
-            return found | {"data": data}
+            found["data"] = data
         lines = self._outputs.get(id(result))
         return found | ({"output": lines} if lines else {})
 

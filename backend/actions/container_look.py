@@ -106,6 +106,7 @@ async def exec_(
             row.id, command, user=user or "", workdir=workdir, env=_environment(env), output=lines.feed
         )
     lines.end()
+    ctx.give({"exit_code": result.exit_code}, beside=True)
     if result.exit_code:
         failed = ActionFailed(
             f"{shlex.join(command)} ended with exit code {result.exit_code} in {row.name} on {row.host}."

@@ -90,10 +90,13 @@ class ActionContext:
 
     data: Any = None
     """What `--json` prints of it instead of its lines; see `give`."""
+    beside: bool = False
+    """Its lines are printed too."""
 
-    def give(self, data: Any) -> None:
-        """What was found out as data: `--json` prints it as `data` in place of the lines of output."""
-        self.data = data
+    def give(self, data: Any, *, beside: bool = False) -> None:
+        """What was found out as data: `--json` prints it as `data`, in place of the lines of output or
+        `beside` them."""
+        self.data, self.beside = data, beside
 
     async def link(self, host: str) -> Link:
         """The open connection of a host."""

@@ -91,13 +91,17 @@ async def context_show(ctx: ActionContext, row: ContextRow) -> str:
     import msgspec
 
     context = _context(ctx, row)
-    for name, value in msgspec.to_builtins(context).items():
+    values = msgspec.to_builtins(context)
+    for name, value in values.items():
         if shown := _shown(name, value):
             ctx.report(f"{name:12} {shown}")
+    # Of variables the names alone, as above.
+    told = {"context": values | {"env": sorted(context.env)}, "image": None, "container": None}
+    ctx.give(told)
     try:
         engine = await ctx.engine(context.host)
-        await _show_image(ctx, engine, context)
-        await _show_container(ctx, engine, context)
+        told["image"] = await _show_image(ctx, engine, context)
+        told["container"] = await _show_container(ctx, engine, context)
     except BerthError as error:
         ctx.report(f"{'state':12} unknown: {error}")
         raise
@@ -119,17 +123,23 @@ def _shown(name: str, value: Any) -> str:
     return str(value)
 
 
-async def _show_image(ctx: ActionContext, engine: Any, context: Context) -> None:
+async def _show_image(ctx: ActionContext, engine: Any, context: Context) -> dict[str, Any]:
     try:
         image = await engine.inspect_image(context.image)
     except NoSuchTarget:
         ctx.report(f"{'image':12} {context.image}: not on {context.host}")
-        return
+        return {"there": False, "id": None, "created_at": None, "size": None}
     made = str(image.get("Created", ""))[:19]
     ctx.report(f"{'image':12} there, made {made}, {size(image.get('Size') or 0)}")
+    return {"there": True, "id": image.get("Id"), "created_at": _time(made), "size": image.get("Size")}
 
 
-async def _show_container(ctx: ActionContext, engine: Any, context: Context) -> None:
+def _time(text: str) -> str | None:
+    """A time of the engine's, which is UTC, as all times are told; None for none, `0001-01-01T00:00:00`."""
+    return f"{text[:19]}Z" if text[:4].isdecimal() and text[:4] > "0001" else None
+
+
+async def _show_container(ctx: ActionContext, engine: Any, context: Context) -> dict[str, Any]:
     from backend.contexts import bring_up
 
     containers = await engine.containers()
@@ -142,21 +152,35 @@ async def _show_container(ctx: ActionContext, engine: Any, context: Context) -> 
     ]
     ctx.report(f"{'same image':12} {printable(', '.join(others)) or 'no other container'}")
     found = await bring_up.look(engine, context.container)
+    told: dict[str, Any] = {"state": "missing", "started_at": None, "same_image": others}
+    told |= {"differences": [], "inside": []}
     if found is None:
         ctx.report(f"{'state':12} missing: berth up {context.name} makes it")
-        return
+        return told
     state = found.get("State") or {}
-    ctx.report(f"{'state':12} {state.get('Status')} since {str(state.get('StartedAt', ''))[:19]}")
-    await bring_up.report_drift(ctx, context, found)
+    since = str(state.get("StartedAt", ""))[:19]
+    ctx.report(f"{'state':12} {state.get('Status')} since {since}")
+    told |= {"state": state.get("Status"), "started_at": _time(since)}
+    told["differences"] = [
+        {"what": each.what, "context": each.context, "container": each.container}
+        for each in await bring_up.report_drift(ctx, context, found)
+    ]
     if state.get("Running"):
-        await _show_inside(ctx, engine, found["Id"])
+        told["inside"] = await _show_inside(ctx, engine, found["Id"])
+    return told
 
 
-async def _show_inside(ctx: ActionContext, engine: Any, container: str) -> None:
+async def _show_inside(ctx: ActionContext, engine: Any, container: str) -> list[dict[str, Any]]:
+    """Processes on a terminal."""
     top = await engine.top(container, "-eo pid,user,tty,etime,args")
+    told = []
     for process in top.Processes or ():
         if len(process) >= 5 and process[2] not in ("?", "-", ""):
             ctx.report(f"{'inside':12} {printable('  '.join(process))}")
+            pid, user, tty, _, *command = process
+            told.append({"pid": int(pid) if pid.isdecimal() else None, "user": user, "tty": tty})
+            told[-1]["command"] = " ".join(command)
+    return told
 
 
 @action(on=ContextRow, verb="context use", changes=False, bulk=False, group=GROUP)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from backend.actions.registry import Option, action
@@ -49,9 +50,10 @@ async def showenvs(ctx: ActionContext, row: ContainerRow) -> str:
             done = await engine.exec(row.id, [python, "-c", script])
         if done.exit_code in (126, 127):
             continue
-        for line in done.stdout.decode("utf-8", "replace").splitlines():
-            if line.strip():
-                ctx.report(printable(line, 1000))
+        lines = [line for line in done.stdout.decode("utf-8", "replace").splitlines() if line.strip()]
+        for line in lines:
+            ctx.report(printable(line, 1000))
+        ctx.give(_named(lines))
         if done.exit_code:
             said = printable(done.stderr.decode("utf-8", "replace").strip()[-200:], 200)
             raise ActionFailed(f"{row.name} on {row.host}: {python} ended with {done.exit_code}: {said}")
@@ -59,6 +61,19 @@ async def showenvs(ctx: ActionContext, row: ContainerRow) -> str:
     raise ActionFailed(
         f"{row.name} on {row.host} has no Python.", hint="Only containers with Python can be asked."
     )
+
+
+def _named(lines: Sequence[str]) -> dict[str, str]:
+    """The values by their names, as showenvs.py writes them; some have further lines (one per GPU)."""
+    found: dict[str, str] = {}
+    last = ""
+    for line in lines:
+        name, colon, value = line.partition(": ")
+        if colon:
+            last, found[name] = name, value
+        elif last:
+            found[last] += f"\n{line}"
+    return found
 
 
 def _bounded(script: str, seconds: float) -> str:

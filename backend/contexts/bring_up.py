@@ -64,10 +64,14 @@ async def look(engine: EngineClient, container: str) -> dict[str, Any] | None:
         return None
 
 
-async def report_drift(ctx: ActionContext, context: Context, found: Mapping[str, Any]) -> None:
+async def report_drift(
+    ctx: ActionContext, context: Context, found: Mapping[str, Any]
+) -> list[drift.Difference]:
     """Say where an existing container is not as its context says."""
-    for each in await drifted(ctx, context, found):
+    differences = await drifted(ctx, context, found)
+    for each in differences:
         ctx.report(f"{each.what}: the context says {each.context}, the container has {each.container}")
+    return differences
 
 
 async def drifted(ctx: ActionContext, context: Context, found: Mapping[str, Any]) -> list[drift.Difference]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,40 @@ def test_inspect_gives_json_not_lines_of_yaml(lab: Lab, tmp_path: Path) -> None:
         assert json.loads(plain)["Name"] == "/said"
     finally:
         host.docker("rm", "-f", "said")
+
+
+@pytest.mark.lab
+def test_what_runs_inside_and_what_a_context_is_are_data(lab: Lab, tmp_path: Path) -> None:
+    host, config = lab.host("h1"), tmp_path / "config"
+    shutil.copytree(lab.config_dir, config)
+    (config / "contexts").mkdir(exist_ok=True)
+    (config / "contexts/work.yaml").write_text(
+        "{host: h1, image: busybox, container: told, env: {A: secret}}"
+    )
+
+    def data(*words: str, code: int = 0) -> dict:
+        (found,) = json.loads(run(config, tmp_path, *words, code=code).stdout)
+        return found
+
+    missing = data("context", "show", "--json", "work")["data"]
+    assert (missing["image"]["there"], missing["container"]["state"]) == (True, "missing")
+    assert missing["context"]["image"] == "busybox" and missing["context"]["env"] == ["A"]
+    python = "#!/bin/sh\necho 'python: 3.0'; echo 'nvidia driver: 1, A'; echo '2, B'; echo 'PATH: a: b'"
+    host.docker("run", "-d", "--name", "told", "-e", "A=secret", "--cpus", "1", "busybox", "sleep", "1d")
+    try:
+        host.docker("exec", "told", "sh", "-c", f'echo "{python}" >/bin/python3; chmod +x /bin/python3')
+        told = data("context", "show", "--json", "work")
+        assert "output" not in told and "secret" not in json.dumps(told)
+        container = told["data"]["container"]
+        assert (container["state"], container["inside"]) == ("running", [])
+        assert container["started_at"].endswith("Z") and container["differences"][0]["what"]
+        named = {"python": "3.0", "nvidia driver": "1, A\n2, B", "PATH": "a: b"}
+        assert data("envs", "--json", "h1/told")["data"] == named
+        done = data("exec", "--json", "h1/told", "sh", "-c", "echo one; echo two; exit 3", code=3)
+        assert (done["data"], done["output"], done["ok"]) == ({"exit_code": 3}, ["one", "two"], False)
+        assert "output" not in data("exec", "--json", "h1/told", "true")
+    finally:
+        host.docker("rm", "-f", "told")
 
 
 def test_a_context_is_made_with_variables_cpus_and_the_prepared_folders(tmp_path: Path) -> None:
