@@ -294,8 +294,9 @@ VERBS = (
         "completion of verbs, options and hosts for bash, zsh or fish",
         "Print a completion script: `source <(berth completion bash)` in ~/.bashrc, the same with zsh in "
         "~/.zshrc after compinit, `berth completion fish | source` in config.fish.\n\n"
-        "Names of contexts and profiles come from the configuration, those of containers, sessions and jobs "
-        "from what berth saw last: no host is asked while you type.",
+        "Names of contexts and profiles come from the configuration, those of recipes from their folders, of "
+        "tunnels and mounts from what holds them, those of containers, sessions and jobs from what berth saw "
+        "last: no host is asked while you type.",
         _completion,
     ),
     Verb("man", "shell", "the manual page, for man -l", "Print the manual page, berth(1).", _nothing),

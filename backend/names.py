@@ -1,14 +1,17 @@
 """Names that completion scripts offer while a person types. Nothing is asked of a host: hosts, contexts and
-profiles come from the configuration, the rest from what the dashboard saw last."""
+profiles come from the configuration, recipes from their folders, tunnels and mounts from what holds them, the
+rest from what the dashboard saw last."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from backend.config import Config
     from backend.model import HostSnapshot
+    from backend.recipes.scan import Found
 
 LIMIT = 2000
 """Nobody looks through more."""
@@ -63,6 +66,55 @@ def _images(config: Config) -> Iterator[str]:
         yield from (each.image for each in host.containers or ())
 
 
+def _roots(config: Config) -> list[Path]:
+    """Folders below which recipes are looked for; not a whole home, which takes too long while one types."""
+    from backend.config.paths import absolute
+
+    here = Path.cwd()
+    roots = [absolute(Path(each)) for each in config.settings.images.roots]
+    return roots or ([] if here in (Path.home(), Path("/")) else [here])
+
+
+def _found(config: Config) -> list[Found]:
+    """Recipes by the names of their folders; no file is opened."""
+    from backend.recipes.scan import Scan
+
+    scan = Scan()
+    for root in _roots(config):
+        scan.root(root)
+    return scan.found
+
+
+def _recipes(config: Config) -> Iterator[str]:
+    yield from sorted(each.name for each in _found(config))
+
+
+def _workspaces(config: Config) -> Iterator[str]:
+    from backend.recipes.model import Kind
+
+    yield from sorted(each.name for each in _found(config) if each.kind is Kind.WORKSPACE)
+
+
+def _sources(config: Config) -> Iterator[str]:
+    """What a folder of a host is said by: hosts but this one, and contexts."""
+    yield from (host.name for host in config.hosts if not host.local)
+    yield from _contexts(config)
+
+
+def _tunnels(config: Config) -> Iterator[str]:
+    from backend.tunnels import book
+
+    for _, entry in book.entries():
+        yield from (row.id for row in entry.tunnels)
+
+
+def _mounts(config: Config) -> Iterator[str]:
+    from backend.mounts import records
+
+    for record in records.written():
+        yield from (record.id, record.folder)
+
+
 def _builds(config: Config) -> Iterator[str]:
     from backend.building.records import folder
 
@@ -90,6 +142,11 @@ KINDS: dict[str, Callable[[Config], Iterable[str]]] = {
     "_images": _images,
     "_profiles": _profiles,
     "_builds": _builds,
+    "_recipes": _recipes,
+    "_workspaces": _workspaces,
+    "_sources": _sources,
+    "_tunnels": _tunnels,
+    "_mounts": _mounts,
 }
 """Hidden verb to what it lists."""
 PLACES = {
@@ -102,5 +159,10 @@ PLACES = {
     "IMAGE": "_images",
     "PROFILE": "_profiles",
     "BUILD": "_builds",
+    "RECIPE": "_recipes",
+    "WORKSPACE": "_workspaces",
+    "HOST[:PATH]": "_sources",
+    "ID": "_tunnels",
+    "MOUNT": "_mounts",
 }
 """How a place is called in help, and the hidden verb that lists what may stand there."""

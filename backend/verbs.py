@@ -57,7 +57,6 @@ METAVARS = {
     "key": "FILE",
     "local": "PORT",
     "mount": "SOURCE:TARGET",
-    "names": "NAME",
     "outfile_name": "NAME",
     "packages": "PACKAGE",
     "pid": "PID",
@@ -271,8 +270,8 @@ def is_listed(param: Param) -> bool:
 
 
 def _metavar(param: Param) -> str:
-    if param.option.host:
-        return "HOST"
+    if param.option.place or param.option.host:
+        return param.option.place or "HOST"
     number = "N" if param.kind is int else ""
     return METAVARS.get(param.name) or number or param.name.upper().replace("_", "-")
 

@@ -34,7 +34,7 @@ async def images_build(
     ctx: ActionContext,
     target: None,
     *,
-    names: Annotated[tuple[str, ...], Option("the recipes", positional=True)],
+    names: Annotated[tuple[str, ...], Option("the recipes", positional=True, place="RECIPE")],
     host: _Host = (),
     root: Annotated[tuple[str, ...], Option("folders that hold recipes, instead of those of settings")] = (),
     base: Annotated[str, Option("another image than the one from a registry that it all stands on")] = "",

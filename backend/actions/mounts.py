@@ -39,7 +39,10 @@ async def mount_folder(
     ctx: ActionContext,
     fleet: None,
     *,
-    source: Annotated[str, Option("HOST[:PATH] or CONTEXT[:PATH]: a folder on the host", positional=True)],
+    source: Annotated[
+        str,
+        Option("a folder on a host: HOST[:PATH] or CONTEXT[:PATH]", positional=True, place="HOST[:PATH]"),
+    ],
     folder: Folder = "",
     read_only: ReadOnly = False,
 ) -> str:
@@ -123,7 +126,7 @@ async def umount(
     *,
     what: Annotated[
         tuple[str, ...],
-        Option("folders or ids; or a host or context that has one", positional=True, ask=True),
+        Option("folders or ids; or a host or context that has one", positional=True, ask=True, place="MOUNT"),
     ] = (),
     stale: Annotated[bool, Option("all that do not answer", ask=True)] = False,
     all: Annotated[bool, Option("all that berth mounted")] = False,

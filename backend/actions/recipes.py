@@ -48,7 +48,8 @@ async def images_tree(
     target: None,
     *,
     name: Annotated[
-        str, Option("only this recipe, what it stands on and what stands on it", positional=True)
+        str,
+        Option("only this recipe, what it stands on and what stands on it", positional=True, place="RECIPE"),
     ] = "",
     root: Root = (),
 ) -> str:
@@ -70,7 +71,7 @@ async def images_render(
     ctx: ActionContext,
     target: None,
     *,
-    name: Annotated[str, Option("the recipe", positional=True)],
+    name: Annotated[str, Option("the recipe", positional=True, place="RECIPE")],
     into: Annotated[str, Option("write it into this new folder: Dockerfile and context")] = "",
     base: Annotated[str, Option("another image than the one from a registry that it all stands on")] = "",
     arg: Annotated[tuple[str, ...], Option("build argument NAME=VALUE", masked=True)] = (),

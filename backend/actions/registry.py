@@ -45,6 +45,9 @@ class Option:
     """On the command line: all that is left, after `--` where it looks like options."""
     several: bool = False
     """One flag takes several words."""
+    place: str = ""
+    """What is written for it in help where that is not its name, `RECIPE`: completion knows what may stand
+    there by it, see `backend.names`."""
 
 
 @dataclass(frozen=True)

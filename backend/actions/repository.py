@@ -85,7 +85,9 @@ async def images_branch(
     ctx: ActionContext,
     target: None,
     *,
-    name: Annotated[str, Option("project of the repository: reasoning:2025.1", positional=True)],
+    name: Annotated[
+        str, Option("project of the repository: reasoning:2025.1", positional=True, place="RECIPE")
+    ],
     root: Annotated[str, Option("the repository; else the first root of settings", ask=True)] = "",
     base: Annotated[str, Option("what a new project stands on; else the repository's base")] = "",
     host: Annotated[

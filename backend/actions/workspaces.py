@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from backend.recipes.graph import RecipeGraph
 
 GROUP = "Workspaces"
-Name = Annotated[str, Option("the workspace", positional=True)]
+Name = Annotated[str, Option("the workspace", positional=True, place="WORKSPACE")]
 Root = Annotated[tuple[str, ...], Option("folder with recipes, instead of those of settings")]
 Local = Annotated[int, Option("port of this machine; else that of the service, or a free one")]
 Open = Annotated[bool, Option("open it in the browser", ask=True)]

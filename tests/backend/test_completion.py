@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from backend.model import (
@@ -20,8 +22,12 @@ from backend.model import (
     JobRequest,
     JobSpec,
     QueueReport,
+    TunnelRow,
 )
 from backend.model import TmuxSession as Session
+from backend.mounts import records
+from backend.mounts.model import Record
+from backend.tunnels import book
 
 ODD = "$(touch${IFS}pwned)"
 HOSTILE = f"odd {ODD}"
@@ -127,6 +133,52 @@ def test_names_that_were_seen_last_are_offered_in_bash(environment: dict[str, st
         ["push", "pushremove"],
         ["h1", *found[0][1:]],
         ["stop"],
+    ]
+
+
+def test_recipes_tunnels_and_mounts_are_offered(environment: dict[str, str], tmp_path: Path) -> None:
+    roots = tmp_path / "recipes"
+    for name in ("torch", "torch-dev", "flow/container"):
+        (roots / name).mkdir(parents=True)
+    for name in ("torch", "torch-dev"):
+        (roots / name / "Dockerfile").write_text("FROM busybox\n")
+    (roots / "flow/container/packages.txt").write_text("git\n")
+    (tmp_path / "config/settings.yaml").write_text(f"images:\n  roots: [{roots}]\n")
+    now = datetime.now(UTC)
+    records.write(
+        Record(id="0a1b2c", host="h1", path="", folder="/mnt/h 1", since=now, machine=platform.node())
+    )
+    row = TunnelRow(
+        id="7f",
+        host="h1",
+        name="web",
+        service="web",
+        address="127.0.0.1:80",
+        port=80,
+        state="open",
+        since=now,
+    )
+    entry = book.Entry(
+        machine=platform.node(), pid=os.getpid(), began=book.began(os.getpid()), socket="/x", tunnels=(row,)
+    )
+    book.folder().mkdir(parents=True)
+    (book.folder() / "x.json").write_bytes(msgspec.json.encode(entry))
+    found = in_bash(
+        environment,
+        "berth images build to",
+        "berth images render torch-",
+        "berth workspace run ",
+        "berth tunnel stop ",
+        "berth umount ",
+        "berth mount ",
+    )
+    assert found == [
+        ["torch", "torch-dev"],
+        ["torch-dev"],
+        ["flow"],
+        ["7f"],
+        ["0a1b2c", r"/mnt/h\ 1"],
+        ["h1", "h2", "work"],
     ]
 
 

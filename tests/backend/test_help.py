@@ -83,7 +83,7 @@ def test_who_mistypes_is_told_what_is_near(berth: Berth, words: tuple[str, ...],
 def test_help_is_a_verb_too_and_as_wide_as_the_terminal(berth: Berth) -> None:
     assert berth("help", "context", "show").stdout == berth("context", "show", "--help").stdout
     assert berth("help").stdout == berth("--help").stdout
-    assert "usage: berth images build NAME... [options]" in berth("help", "images", "build").stdout
+    assert "usage: berth images build RECIPE... [options]" in berth("help", "images", "build").stdout
     narrow, code = berth.terminal("help", "job", "wait", columns=60, NO_COLOR="1")
     assert code == 0
     assert max(map(len, narrow.splitlines())) <= 60
