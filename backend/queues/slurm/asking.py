@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
 
@@ -18,7 +18,6 @@ from backend.queues.slurm.client import Client
 from backend.queues.slurm.text import ENDED, Found
 
 if TYPE_CHECKING:
-    from backend.actions.context import Access
     from backend.config import HostConfig
     from backend.link import Completed, Link
 
@@ -26,21 +25,28 @@ _HISTORY = "now-7days"
 """How far back sacct is asked."""
 
 
+class Links(Protocol):
+    """What gives connections to hosts: an action's access, or one that is there already."""
+
+    async def link(self, host: str) -> Link:
+        """The open connection of a host. Raises `HostError` where there is none to be had."""
+
+
 class Cluster:
     """Of one login node. Nothing is kept open: each question is one program there."""
 
     kind = "slurm"
 
-    def __init__(self, host: HostConfig, access: Access) -> None:
+    def __init__(self, host: HostConfig, links: Links) -> None:
         self.host = host.name
-        self._access = access
+        self._links = links
         self.client = Client(host.name, self.link)
         self._history: bool | None = None
         """Whether there is a database of ended jobs; None: not asked yet."""
 
     async def link(self) -> Link:
         """The connection to the login node."""
-        return await self._access.link(self.host)
+        return await self._links.link(self.host)
 
     async def squeue(self, *words: str) -> list[Found]:
         """What squeue knows, in the order of their turn."""

@@ -15,9 +15,7 @@ from backend.queues.slurm.engine import SlurmQueue
 
 if TYPE_CHECKING:
     from backend.config import HostConfig
-    from backend.engine import EngineClient
     from backend.link import Link
-    from backend.model import FleetState
 
 JOBS_EVERY = 2.0
 NODES_EVERY = 10.0
@@ -27,9 +25,7 @@ _SHARE = 0.1
 
 
 class OneLink:
-    """Access to the one host whose connection is there."""
-
-    state: FleetState | None = None
+    """The connection to one host, which is there already."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -37,10 +33,6 @@ class OneLink:
     async def link(self, host: str) -> Link:
         """The connection."""
         return self._link
-
-    async def engine(self, host: str) -> EngineClient:
-        """Not needed here."""
-        raise NotImplementedError
 
 
 async def watch(
