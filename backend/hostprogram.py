@@ -35,6 +35,7 @@ async def start(
 ) -> LinkProcess:
     """Run such a text on a host. `words`: its arguments; `front`: what comes before python3.
 
+    One that ended at once (sudo refuses) is given all the same: what it said is in its `stderr`.
     Raises `ActionFailed` where there is no python3, `Unreachable`. A cancel leaves nothing there.
     """
     from backend.shipping import find_python
@@ -48,7 +49,11 @@ async def start(
             begun = True
             return process
         except Unreachable:
-            if await process.wait() not in (126, 127) or attempt:
+            code = await process.wait()
+            if code > 0 and code not in (126, 127):
+                begun = True
+                return process
+            if code <= 0 or attempt:
                 raise
         finally:
             if not begun:
