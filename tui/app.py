@@ -16,18 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual import events
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.driver import Driver
-from textual.notifications import Notify
 from textual.screen import Screen
 from textual.theme import Theme
 
-from backend.errors import BerthError, UsageError
+from backend.errors import UsageError
 from tui import themes
 from tui.desk import Desk, Wanted
+from tui.guarded import GuardedApp
 from tui.keyboard import Keyboard
+from tui.keymap import of_settings
 from tui.successors import Successors
-from tui.toasts import Folding
 
 if TYPE_CHECKING:
     from backend.config import Config
@@ -48,7 +48,7 @@ _ALWAYS = ("ctrl+c", "ctrl+q")
 """Keys that need nothing to be there."""
 
 
-class BerthApp(App[int]):
+class BerthApp(GuardedApp):
     """The dashboard."""
 
     TITLE = "berth"
@@ -64,7 +64,7 @@ class BerthApp(App[int]):
         read_only: bool = False,
     ) -> None:
         """`ConfigError` where settings give an action a key that cannot be."""
-        keymap = _keymap(config)
+        keymap = of_settings(config)
         super().__init__()
         self.config = config
         self.fleet: FleetLike | None = None
@@ -79,7 +79,6 @@ class BerthApp(App[int]):
         self._notices: JobNotices | None = None
         self._garbage: Garbage | None = None
         self._pressed_at = float("-inf")
-        self._toasts = Folding()
         self._successors = Successors()
         self.keyboard = Keyboard(self, super().on_event)
         self._early: list[events.Key] = []
@@ -355,82 +354,6 @@ class BerthApp(App[int]):
     async def _trust(self, host: HostSnapshot) -> None:
         if self.fleet is not None and host.error is not None:
             await self.fleet.accept_host_key(host.name, host.error.key)
-
-    # -------------------------------------------------------------------------------------------- errors
-
-    def report(self, error: BaseException) -> None:
-        """Show an error to people; one that is a bug of berth goes to the log as well."""
-        from backend.text import printable
-        from tui.reports import describe
-
-        title, message = describe(error)
-        self.notify(printable(message), title=title, severity="error", markup=False, timeout=10)
-
-    def on_notify(self, event: Notify) -> None:
-        """A toast that is still there and says the same is counted up instead of repeated."""
-        if self._toasts.fold(event.notification, self._notifications):
-            event.prevent_default()
-            for screen in self.screen_stack:
-                for toast in screen.query("Toast"):
-                    toast.refresh(layout=True)
-
-    async def _guard(self, work: Any) -> None:
-        """Do some work; what goes wrong becomes a notification."""
-        try:
-            await work
-        except Exception as error:
-            self.report(error)
-
-    async def run_action(self, *args: Any, **kwargs: Any) -> bool:
-        """Run an action; what goes wrong in it becomes a notification."""
-        try:
-            return await super().run_action(*args, **kwargs)
-        except Exception as error:
-            self.report(error)
-            return True
-
-    def _fatal_error(self) -> None:
-        """A bug outside of any action: leave with one line instead of a traceback over the terminal."""
-        from backend.text import printable
-        from tui.reports import describe
-
-        error = self._exception or BerthError("berth had to close.")
-        self.panic(printable(" ".join(describe(error))))
-
-
-def _keymap(config: Config) -> dict[str, str]:
-    """Textual's keymap of the settings, checked against all that can be active at the same time."""
-    if not config.settings.keys and not config.settings.commands:
-        return {}
-    from backend.actions import commands
-    from tui import doing, keys
-    from tui.detail.lines import Lines
-    from tui.everywhere.screen import EverywhereScreen
-    from tui.logs.screen import LogScreen
-    from tui.logs.view import LogView
-    from tui.output import OutputScreen
-    from tui.table import FleetTable
-    from tui.views import all_views
-    from tui.wall.screen import WallScreen
-
-    doing.declared()
-    commands.declare(config.settings)
-    fleet = doing.bindings(None)
-    return keys.keymap(
-        config.settings.keys,
-        [
-            *(
-                (Desk, FleetTable, view, fleet, doing.bindings(view.ROW) if view.ROW is not None else [])
-                for view in all_views()
-            ),
-            (LogScreen, LogView),
-            (OutputScreen,),
-            (WallScreen,),
-            (Lines,),
-            (EverywhereScreen, Lines),
-        ],
-        own=commands.OWN,
-    )
 
 
 def run(config: Config, *, read_only: bool = False) -> int:

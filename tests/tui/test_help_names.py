@@ -11,7 +11,7 @@ from backend.config import Config
 from backend.config.schema import Settings
 from tests.tui.fakes import showcase
 from tests.tui.helpers import dashboard
-from tui.app import _keymap
+from tui.keymap import of_settings
 
 
 async def test_the_help_page_names_every_action_of_the_row(tmp_path: Path) -> None:
@@ -36,4 +36,4 @@ async def test_a_narrow_screen_has_the_keys_alone(tmp_path: Path) -> None:
 def test_every_action_can_be_given_a_key(name: str, tmp_path: Path) -> None:
     assert name in load()
     config = Config(directory=tmp_path, hosts=(), settings=Settings(keys={name: ("f9",)}))
-    assert _keymap(config) == {name: "f9"}
+    assert of_settings(config) == {name: "f9"}

@@ -11,8 +11,8 @@ from textual.binding import Binding
 from backend.config import Config
 from backend.config.schema import Settings
 from backend.errors import ConfigError
-from tui.app import _keymap
 from tui.desk import Desk
+from tui.keymap import of_settings
 from tui.keys import bindings_of, is_shown, keymap
 from tui.table import FleetTable
 from tui.views import all_views
@@ -72,4 +72,4 @@ def test_every_binding_of_the_dashboard_has_an_id_and_no_two_share_a_key() -> No
 @pytest.mark.parametrize("name", ["wall-zoom", "log-search", "output-back", "lines-top"])
 def test_the_keys_of_every_screen_can_be_set(name: str, tmp_path: Path) -> None:
     config = Config(directory=tmp_path, hosts=(), settings=Settings(keys={name: ("f9",)}))
-    assert _keymap(config) == {name: "f9"}
+    assert of_settings(config) == {name: "f9"}
