@@ -62,6 +62,7 @@ async def test_a_header_tab_can_be_clicked(tmp_path: Path) -> None:
         line = board.text.splitlines()[0]
         await board.pilot.click("#header", offset=(line.index("Containers"), 0))
         await board.until(lambda: board.app.desk.view.NAME == "containers")
+        assert sorted(board.names) == ["db", "job", "web"]
 
 
 async def test_a_filter_works_while_it_is_typed_and_escape_undoes_it(tmp_path: Path) -> None:
@@ -214,6 +215,8 @@ async def test_retry_asks_the_fleet(tmp_path: Path) -> None:
     async with dashboard(FLEET, tmp_path) as board:
         await board.press("r")
         await board.until(lambda: board.fleet.retried == ["h3"])
+        assert board.selected == "h3"
+        assert board.app.screen is board.app.desk, "nobody is asked first"
 
 
 async def test_an_unknown_host_key_is_asked_about_standing_on_no(tmp_path: Path) -> None:
@@ -332,6 +335,7 @@ async def test_empty_views_teach(tmp_path: Path) -> None:
         for view in VIEWS[1:]:
             await board.press(str(view.NUMBER))
             await board.until(lambda view=view: view.EMPTY[0][:20] in board.text)  # type: ignore[misc]
+            assert board.app.desk.view.NAME == view.NAME and not board.names
 
 
 async def test_a_filter_without_result_says_how_to_leave_it(tmp_path: Path) -> None:
@@ -387,6 +391,8 @@ async def test_an_error_of_an_action_is_a_notification(
     async with dashboard(FLEET, tmp_path) as board:
         await board.press("vertical_line")
         await board.until(lambda: "it broke on [h1]. Try again." in board.text)
+        await board.press("3")
+        assert sorted(board.names) == ["db", "job", "web"], "the dashboard goes on"
 
 
 async def test_a_bug_in_an_action_is_a_notification_and_a_line_in_the_log(

@@ -21,6 +21,8 @@ from backend.model import (
 )
 from tests.tui.fakes import GIB, container, contexts, down, gpu, host, showcase, state_of
 from tests.tui.helpers import dashboard
+from tui.dialogs import Confirm
+from tui.help import HelpScreen
 from tui.views import all_views
 
 NAMES = [
@@ -100,6 +102,7 @@ async def test_every_view_keeps_its_shape(tmp_path: Path, size: tuple[int, int])
     async with dashboard(hostile(), tmp_path, size=size) as board:
         for view in VIEWS:
             await board.press(str(view.NUMBER))
+            assert board.app.desk.view.NAME == view.NAME
             check_lines(board.text, *size)
             await board.press("G")
             check_lines(board.text, *size)
@@ -131,7 +134,9 @@ async def test_a_hostile_key_is_shown_harmlessly(tmp_path: Path) -> None:
         state = state_of([down("h" + name, state=HostState.HOST_KEY, error=problem, address=name)])
         async with dashboard(state, tmp_path, size=(80, 24)) as board:
             await board.press("enter")
+            assert isinstance(board.app.screen, Confirm)
             check_lines(board.text, 80, 24)
+            assert board.fleet.accepted == []
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -155,6 +160,9 @@ async def test_any_size_down_to_one_cell_and_back(tmp_path: Path) -> None:
             await board.pilot.resize_terminal(width, height)
             await board.pilot.pause()
         check_lines(board.text, 120, 40)
+        assert isinstance(board.app.screen, HelpScreen)
+        await board.press("escape")
+        assert board.app.desk.view.NAME == "fleet" and board.selected in board.text
 
 
 async def test_absurd_numbers_keep_the_columns(tmp_path: Path) -> None:

@@ -22,9 +22,10 @@ from backend.config.schema import RuntimeOptions
 from backend.errors import EngineError
 from backend.imagelines import ImageLine
 from backend.imagerows import RecipeBook, RecipeFacts
+from backend.images import prune
 from backend.images.look import ImageFacts, Layer
 from backend.model import FleetState, ImageRow
-from backend.text import printable
+from backend.text import printable, size
 from tests.tui.fakes import NOW, TOLD, container, down, host, image, images, showcase, state_of
 from tests.tui.helpers import Board, dashboard
 from tui.builds import columns
@@ -239,6 +240,7 @@ async def test_an_engine_that_does_not_answer_is_said_in_the_details(tmp_path: P
         imagefacts._known[row.id] = EngineError("h1: the engine did not answer")
         board.app.desk._show_detail()
         await board.until(lambda: "did not answer" in board.text)
+        assert board.app.desk.table.row is row and row.name in board.text
 
 
 # ------------------------------------------------------------------------------------------ actions
@@ -254,7 +256,10 @@ async def test_an_image_of_several_hosts_is_removed_where_it_is_chosen(tmp_path:
         await board.press("down", "enter")
         await board.until(lambda: isinstance(board.app.screen, Confirm))
         await board.until(lambda: "me/base:latest" in board.text and "h2?" in board.text)
+        assert "h1?" not in board.text
         await board.press("n")
+        await board.until(lambda: board.app.screen is board.app.desk)
+        assert board.app.doing.runs.runs == []
 
 
 async def test_all_hosts_can_be_meant(tmp_path: Path) -> None:
@@ -267,6 +272,7 @@ async def test_all_hosts_can_be_meant(tmp_path: Path) -> None:
         await board.press("down", "down", "enter")
         await board.until(lambda: isinstance(board.app.screen, Confirm))
         await board.until(lambda: "h1?" in board.text and "h2?" in board.text)
+        assert board.app.doing.runs.runs == [], "not before it is agreed to"
 
 
 async def test_who_uses_an_image_is_named_before_it_goes(tmp_path: Path) -> None:
@@ -277,6 +283,8 @@ async def test_who_uses_an_image_is_named_before_it_goes(tmp_path: Path) -> None
         await board.press("ctrl+d")
         await board.until(lambda: isinstance(board.app.screen, Confirm))
         await board.until(lambda: "container web" in board.text)
+        assert "me/torch:2" in board.text
+        assert board.app.doing.runs.runs == [], "not before it is agreed to"
 
 
 async def test_pulling_begins_with_this_image_and_its_hosts(tmp_path: Path) -> None:
@@ -291,13 +299,26 @@ async def test_pulling_begins_with_this_image_and_its_hosts(tmp_path: Path) -> N
         assert values["f-host"] == "h1, h2"
 
 
-async def test_pruning_shows_its_preview_on_a_page(tmp_path: Path) -> None:
+async def test_pruning_shows_its_preview_on_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def engine(name: str) -> Any:
+        return SimpleNamespace(host=name)
+
+    async def plan(engine: Any, *_: Any) -> prune.Plan:
+        return prune.Plan(engine.host, [prune.Doomed(image(number=9), 5 << 20)], kept=2)
+
+    monkeypatch.setattr(prune, "plan", plan)
     async with dashboard(fleet(), tmp_path, size=(140, 40)) as board:
-        await board.until(lambda: board.app.doing is not None)
+        await board.until(lambda: board.app.doing is not None and board.app.access is not None)
+        monkeypatch.setattr(board.app.access, "engine", engine)
         await board.press("6", "P")
         await board.until(lambda: isinstance(board.app.screen, Form))
         await board.press("ctrl+s")
+        await board.until(lambda: isinstance(board.app.screen, Confirm))
+        assert "Remove 2 images" in board.text
+        await board.press("n")
         await board.until(lambda: isinstance(board.app.screen, OutputScreen))
+        for name in ("h1", "h2"):
+            assert f"{name}: 1 go, {size(5 << 20)} free; 2 stay" in board.text
 
 
 async def test_read_only_offers_nothing_that_changes(tmp_path: Path) -> None:
@@ -386,6 +407,7 @@ async def test_b_on_an_image_without_a_recipe_says_so(tmp_path: Path) -> None:
     async with dashboard(fleet(), tmp_path, size=(170, 40)) as board:
         await board.press("6", "b")
         await board.until(lambda: "no recipe" in board.text)
+        assert board.app.screen is board.app.desk, "there is nothing to fill in"
 
 
 async def test_an_image_is_built_and_its_context_started(tmp_path: Path) -> None:
@@ -544,6 +566,7 @@ async def test_what_became_of_builds_stands_in_the_details(tmp_path: Path, on_re
         await learn(board, book())
         await on(board, "me/base:latest", ("h1", "h2"))
         await board.until(lambda: "Builds" in board.text and "no space left" in board.text)
+        assert "failed" in board.text
 
 
 steps = st.builds(

@@ -37,6 +37,7 @@ async def test_a_key_pressed_at_the_first_frame_is_not_lost(
     monkeypatch.setattr(Desk, "furnish", pressed_before)
     async with dashboard(FLEET, tmp_path) as board:
         await board.until(lambda: board.app.desk.view.NAME == "containers")
+        assert sorted(board.names) == ["nixie", "web"]
 
 
 async def test_a_filter_typed_in_one_go_filters_and_does_nothing_else(tmp_path: Path) -> None:
@@ -77,3 +78,4 @@ async def test_a_row_is_reached_by_a_key_that_is_held_down(tmp_path: Path) -> No
         await board.press("3")
         type_at_once(board, "j" * 20 + "k" * 5)
         await board.until(lambda: board.app.desk.table.row is board.app.desk.table.rows[15])
+        assert f" {board.selected} " in board.text, "the cursor is never off the screen"

@@ -286,11 +286,14 @@ async def test_lines_are_saved_for_us_alone(tmp_path, monkeypatch):
     ]
 
 
-async def test_what_cannot_be_saved_is_said_and_leaves_nothing(tmp_path):
+async def test_what_cannot_be_saved_is_said_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("BERTH_STATE_DIR", str(tmp_path))
     async with logs(line("one")) as desk:
         await desk.press("colon")
         await desk.type("save /proc/none/here.log")
         await desk.until(lambda: "was not saved" in desk.text)
+        assert "one" in desk.text
+    assert not list(tmp_path.iterdir())
 
 
 async def test_parts_of_the_log_are_asked_for_by_key_and_by_command():
@@ -321,6 +324,8 @@ async def test_a_lost_link_is_said_and_taken_back():
         desk.feed.status(0, Status("removed", EngineError("gone")))
         await desk.add(line("y"))
         await desk.until(lambda: "web was removed" in desk.text)
+        assert "● following" not in desk.text
+        assert [text for text in ("one", "x", "two", "y") if text not in desk.text] == []
 
 
 async def test_without_lines_it_says_why():

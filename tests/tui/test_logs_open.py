@@ -57,4 +57,6 @@ async def test_logs_of_a_context(tmp_path):
 async def test_read_only_may_read_logs(tmp_path):
     async with dashboard(showcase(), tmp_path, read_only=True) as board:
         await board.press("3", "l")
-        await opened(board)
+        row = board.app.desk.table.row
+        screen = await opened(board)
+        assert [(t.host, t.id) for t in screen.state.targets] == [(row.host, row.id)]

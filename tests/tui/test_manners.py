@@ -48,6 +48,7 @@ async def test_a_narrow_list_that_shows_all_keeps_its_last_line_for_rows(tmp_pat
     async with dashboard(many, tmp_path, size=NARROW) as board:
         await board.press("3")
         await board.until(lambda: sum(" h1 " in line for line in board.text.splitlines()) == 18)
+        assert "40" not in footer(board.text)
 
 
 async def test_every_screen_says_how_to_get_at_all_that_can_be_done(tmp_path: Path) -> None:
@@ -114,6 +115,7 @@ async def test_yes_and_no_of_a_form_differ_without_colours(tmp_path: Path) -> No
         form.query_one(Checkbox).focus()
         await board.press("space")
         await board.until(lambda: "[x] force: at once" in board.text)
+        assert form.query_one(Checkbox).value is True
 
 
 async def test_enter_in_a_form_goes_on_and_changes_no_tick(tmp_path: Path) -> None:
@@ -201,6 +203,7 @@ async def test_what_was_not_told_yet_is_not_called_none(tmp_path: Path) -> None:
         await board.until(lambda: "Processes  none" in pane.text)  # type: ignore[attr-defined]
         await board.press("7")
         await board.until(lambda: "No host has one now" in board.text)
+        assert "has not told" not in board.text
 
 
 async def test_sessions_of_a_context_are_unknown_until_they_were_told(tmp_path: Path) -> None:
@@ -213,6 +216,7 @@ async def test_sessions_of_a_context_are_unknown_until_they_were_told(tmp_path: 
         told = replace(untold, told=frozenset({"containers", "tmux"}), revision=2)
         await board.publish(state_of([told], revision=2))
         await board.until(lambda: "Sessions  none" in pane.text)  # type: ignore[attr-defined]
+        assert "..." not in pane.text.partition("Sessions")[2].splitlines()[0]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("size", [NARROW, (80, 24), (120, 40)])

@@ -36,6 +36,7 @@ async def test_a_state_that_cannot_be_shown_is_not_the_last_one(tmp_path: Path, 
             board.app._tick()
         await board.publish(state_of([host("h3")], revision=3))
         await board.until(lambda: board.names == ["h3"])
+        assert "1 host" in board.text and "h3" in board.text
 
 
 async def test_a_page_of_details_that_cannot_be_made_says_so(tmp_path: Path, monkeypatch) -> None:
@@ -48,6 +49,7 @@ async def test_a_page_of_details_that_cannot_be_made_says_so(tmp_path: Path, mon
         await board.until(lambda: "ZeroDivisionError: oops [/]" in pane.text)
         await board.press("1")
         await board.until(lambda: "h1.example" in pane.text)
+        assert "ZeroDivisionError" not in pane.text
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Kiritimati"])

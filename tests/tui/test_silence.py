@@ -76,6 +76,7 @@ async def test_none_of_the_marked_and_read_only_say_so(tmp_path: Path) -> None:
         await board.until(lambda: board.app.doing is not None)
         await board.press("3", "s")
         await said(board, "stop: berth is read-only")
+        assert isinstance(board.app.screen, Desk) and not board.app.doing.runs.runs
 
 
 async def test_a_remapped_key_says_why_as_well(tmp_path: Path) -> None:
@@ -83,6 +84,7 @@ async def test_a_remapped_key_says_why_as_well(tmp_path: Path) -> None:
         await board.until(lambda: board.app.doing is not None)
         await board.press("3", "f5")
         await said(board, f"start: h1/{board.selected} is running")
+        assert isinstance(board.app.screen, Desk) and not board.app.doing.runs.runs
 
 
 async def test_keys_of_the_row_work_in_its_details(tmp_path: Path, monkeypatch) -> None:
@@ -95,6 +97,7 @@ async def test_keys_of_the_row_work_in_its_details(tmp_path: Path, monkeypatch) 
         await board.until(lambda: isinstance(board.app.screen, Confirm))
         await board.press("n", "escape", "G", "enter", "s")
         await said(board, "stop: h1/old is exited (S: start)")
+        assert isinstance(board.app.screen, Desk) and not board.app.doing.runs.runs
 
 
 # -------------------------------------------------------------------------------- typed ahead of a shell

@@ -92,6 +92,7 @@ async def test_leaving_the_dashboard_lets_go_of_its_tunnels(tmp_path: Path):
                 await asyncio.sleep(0.01)
             while list((tmp_path / "state" / "tunnels").glob("*.json")):
                 await asyncio.sleep(0.01)
+        assert await book.rows() == []
 
 
 async def answers(port: int) -> bool:
