@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import isnan, nan
 from typing import Literal, NamedTuple
 
@@ -170,6 +170,11 @@ class History:
 
     def feed(self, state: FleetState) -> None:
         """Take in what changed since the last state. Hosts with nothing new cost a dictionary look-up."""
+        for _ in self.feeding(state):
+            pass
+
+    def feeding(self, state: FleetState) -> Iterator[None]:
+        """The same in steps, one for each host with something new, for who has other things to do between."""
         now = self._clock()
         for name in self._hosts.keys() - state.hosts.keys():
             del self._hosts[name]
@@ -180,6 +185,7 @@ class History:
             if host.revision != snapshot.revision:
                 host.revision = snapshot.revision
                 self._feed_host(host, snapshot, now)
+                yield
 
     def _track(self, values: int) -> _Track:
         return _Track(values, int(self.span / self.resolution), self.resolution, fine=True)

@@ -5,20 +5,22 @@ Also the same lines as a tree: what stands on what.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from operator import is_
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from backend.imagenames import whole
-from backend.imagerows import DIGEST_LABEL, RecipeBook
+from backend.imagerows import DIGEST_LABEL, NO_RECIPES, RecipeBook
 from backend.model import ImageRow
 
 _WORST = ("building", "missing", "stale", "fresh", None)
 NAMELESS = "<none>"
+_STEP = 100
+"""Rows or names that are dealt with in one step."""
 
 
 class ImageLine(Struct, frozen=True, kw_only=True, gc=False):
@@ -63,24 +65,79 @@ class ImageLine(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Lines:
-    """Makes lines of rows, and remembers the last ones: rows that are the same give the same lines."""
+    """Makes lines of rows, and remembers the last ones: rows that are the same give the same lines.
+
+    Ten thousand rows are sorted and joined only when others come or go; where rows just say something else,
+    only the lines of their names are made again.
+    """
 
     def __init__(self) -> None:
         self._rows: Sequence[ImageRow] = ()
         self._book: RecipeBook | None = None
         self._lines: list[ImageLine] = []
-        self._by_key: dict[tuple[str, str], ImageLine] = {}
+        self._by_name: dict[str, list[ImageLine]] = {}
+        """In the order of `_lines`."""
+        self._at: dict[str, list[int]] = {}
+        """Name to the places of its rows."""
         self._tree: list[ImageLine] | None = None
         self._hosts: tuple[str, ...] = ()
+        self.made = 0
+        """How many lines were made so far."""
 
     def of(self, rows: Sequence[ImageRow], book: RecipeBook) -> list[ImageLine]:
         """By name; those of one name by age, the newest first; those without a name last."""
-        same = len(rows) == len(self._rows) and all(map(is_, rows, self._rows))
-        if not same or book is not self._book:
-            self._rows, self._book, self._tree = rows, book, None
-            self._lines = [self._kept(line) for line in lines(rows)]
-            self._by_key = {(line.name, line.id): line for line in self._lines}
+        for _ in self.making(rows, book):
+            pass
         return self._lines
+
+    def making(self, rows: Sequence[ImageRow], book: RecipeBook) -> Iterator[None]:
+        """Have the lines ready for `of`, in steps for who has other things to do between."""
+        if book is not self._book:
+            self._book, self._tree = book, None
+        changed = self._changed(rows)
+        if changed is None:
+            yield from self._make_all(rows)
+        elif changed:
+            self._make(rows, dict.fromkeys(name for row in changed for name in _names(row)))
+
+    def _changed(self, rows: Sequence[ImageRow]) -> list[ImageRow] | None:
+        """The rows that say something else; None: others came or went."""
+        before = self._rows
+        if len(rows) != len(before):
+            return None
+        pairs = [(old, new) for old, new in zip(before, rows, strict=True) if old is not new]
+        same = all(old.id == new.id and old.host == new.host and old.tags == new.tags for old, new in pairs)
+        return [new for _, new in pairs] if same else None
+
+    def _make_all(self, rows: Sequence[ImageRow]) -> Iterator[None]:
+        at: dict[str, list[int]] = {}
+        for place, row in enumerate(rows):
+            for name in _names(row):
+                at.setdefault(name, []).append(place)
+            if place % _STEP == 0:
+                yield
+        by_name: dict[str, list[ImageLine]] = {}
+        for number, name in enumerate(sorted(at, key=_by_name)):
+            by_name[name] = self._lines_of(name, [rows[place] for place in at[name]])
+            if number % _STEP == 0:
+                yield
+        self._rows, self._at, self._by_name, self._tree = rows, at, by_name, None
+        self._lines = list(chain.from_iterable(by_name.values()))
+
+    def _make(self, rows: Sequence[ImageRow], names: Iterable[str]) -> None:
+        for name in names:
+            self._by_name[name] = self._lines_of(name, [rows[place] for place in self._at[name]])
+        lines = list(chain.from_iterable(self._by_name.values()))
+        if len(lines) != len(self._lines) or not all(map(is_, lines, self._lines)):
+            self._tree = None
+        self._rows, self._lines = rows, lines
+
+    def _lines_of(self, name: str, rows: Sequence[ImageRow]) -> list[ImageLine]:
+        """The lines of one name; what stayed as it was is what it was."""
+        known = {line.id: line for line in self._by_name.get(name, ())}
+        made = _lines(name, rows)
+        self.made += len(made)
+        return [line if (old := known.get(line.id)) is None or old != line else old for line in made]
 
     def tree(self, rows: Sequence[ImageRow], book: RecipeBook, hosts: Sequence[str] = ()) -> list[ImageLine]:
         """The same as a tree; `hosts`: all that told of their images."""
@@ -95,28 +152,38 @@ class Lines:
         """The tree that was made last; None before there was one, or after what it was made of changed."""
         return self._tree
 
-    def _kept(self, line: ImageLine) -> ImageLine:
-        before = self._by_key.get((line.name, line.id))
-        return before if before is not None and before == line else line
-
 
 def lines(rows: Iterable[ImageRow]) -> list[ImageLine]:
     """One line per image and name."""
-    places: dict[str, dict[str, list[ImageRow]]] = {}
+    return Lines().of(tuple(rows), NO_RECIPES)
+
+
+def _names(row: ImageRow) -> Iterable[str]:
+    """The names of a row, each once: two tags may be one name."""
+    if len(row.tags) == 1:
+        return (whole(row.tags[0]),)
+    return dict.fromkeys(map(whole, row.tags)) if row.tags else (NAMELESS,)
+
+
+def _lines(name: str, rows: Iterable[ImageRow]) -> list[ImageLine]:
+    """The lines of one name."""
+    by_id: dict[str, list[ImageRow]] = {}
     for row in rows:
-        for tag in row.tags or (NAMELESS,):
-            name = whole(tag) if row.tags else NAMELESS
-            called = row if row.name == tag or not row.tags else replace(row, name=tag)
-            at = places.setdefault(name, {}).setdefault(row.id, [])
-            if not at or at[-1].host != row.host or name == NAMELESS:  # two tags may be one name
-                at.append(called)
-    found: list[ImageLine] = []
-    for name, by_id in sorted(places.items(), key=_by_name):
-        differs = name != NAMELESS and _differ(by_id)
-        made = [_line(name, known, at, differs) for known, at in by_id.items()]
-        made.sort(key=_age)
-        found += made
-    return found
+        at = by_id.setdefault(row.id, [])
+        if not at or at[-1].host != row.host or name == NAMELESS:
+            at.append(_called(row, name))
+    differs = name != NAMELESS and _differ(by_id)
+    made = [_line(name, known, at, differs) for known, at in by_id.items()]
+    made.sort(key=_age)
+    return made
+
+
+def _called(row: ImageRow, name: str) -> ImageRow:
+    """The row by the first of its tags that is this name."""
+    if not row.tags:
+        return row
+    tag = row.tags[0] if len(row.tags) == 1 else next(tag for tag in row.tags if whole(tag) == name)
+    return row if row.name == tag else replace(row, name=tag)
 
 
 def _differ(by_id: dict[str, list[ImageRow]]) -> bool:
@@ -126,8 +193,8 @@ def _differ(by_id: dict[str, list[ImageRow]]) -> bool:
     return len(known) > 1 and (len(digests) > 1 or "" in digests)
 
 
-def _by_name(item: tuple[str, Any]) -> tuple[bool, str]:
-    return item[0] == NAMELESS, item[0]
+def _by_name(name: str) -> tuple[bool, str]:
+    return name == NAMELESS, name
 
 
 def _age(line: ImageLine) -> float:

@@ -84,10 +84,14 @@ class RowBuilder:
         self.book = book
         self._caches.pop(_IMAGES.name, None)
 
-    def warm(self, state: FleetState) -> Iterator[None]:
-        """Build what `state` asks for, one host after the other: whoever wants rows next need not wait."""
-        kinds: tuple[_Kind[Any], ...] = (_GPUS, _CONTAINERS, _SESSIONS, _JOBS, _IMAGES)
-        for kind in kinds:
+    def warm(self, state: FleetState, *only: type | None) -> Iterator[None]:
+        """Build what `state` asks for, one host after the other: whoever wants rows next need not wait.
+
+        `only`: types of rows; without any all of them.
+        """
+        for row, kind in _KINDS.items():
+            if only and row not in only:
+                continue
             cache = self._caches.setdefault(kind.name, {})
             for host in state.hosts.values():
                 if not _still_true(cache.get(host.name), kind.parts(host)):
@@ -222,6 +226,14 @@ _IMAGES = _Kind(
     lambda builder, host: image_rows(host, builder._contexts, builder.book),
     attrgetter("id"),
 )
+_KINDS: dict[type | None, _Kind[Any]] = {
+    HostRow: _HOSTS,
+    GpuRow: _GPUS,
+    ContainerRow: _CONTAINERS,
+    SessionRow: _SESSIONS,
+    JobRow: _JOBS,
+    ImageRow: _IMAGES,
+}
 
 
 def _job_rows(host: HostSnapshot) -> list[JobRow]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from backend.errors import HostError
@@ -88,9 +89,12 @@ class FleetAccess:
         return PlainEngine(host, await link.forward_socket(known.socket))
 
     async def _connect(self, link: Link, host: str) -> EngineClient:
-        from backend import engine
-
-        return await engine.connect(link, self._config.host(host), self.state.hosts[host].engine)
+        # Importing it takes 0.15 s: in the middle of whatever somebody is doing who only looks.
+        engine = await asyncio.to_thread(import_module, "backend.engine")
+        client: EngineClient = await engine.connect(
+            link, self._config.host(host), self.state.hosts[host].engine
+        )
+        return client
 
     def _forget(self, task: asyncio.Task[EngineClient]) -> None:
         """Close a client whose connection is gone, whenever it is there."""

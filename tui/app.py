@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +22,7 @@ from textual.theme import Theme
 
 from backend.errors import UsageError
 from tui import themes
+from tui.courtesy import Courtesy
 from tui.desk import Desk, Wanted
 from tui.guarded import GuardedApp
 from tui.keyboard import Keyboard
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from tui.views.base import SettingChanged, Sources
     from tui.views.fleet import FleetView
 
-KEYS_FIRST = 5
-"""Times 50 ms that a new state is held back while somebody types."""
 STYLES = Path(__file__).parent.parent / "styles"
 _ALWAYS = ("ctrl+c", "ctrl+q")
 """Keys that need nothing to be there."""
@@ -78,7 +76,7 @@ class BerthApp(GuardedApp):
         self._fleet_factory = fleet_factory
         self._notices: JobNotices | None = None
         self._garbage: Garbage | None = None
-        self._pressed_at = float("-inf")
+        self._courtesy = Courtesy()
         self._successors = Successors()
         self.keyboard = Keyboard(self, super().on_event)
         self._early: list[events.Key] = []
@@ -141,7 +139,7 @@ class BerthApp(GuardedApp):
         except Exception as error:
             self.report(error)
         if self._garbage is not None:
-            self._garbage.tidy(time.monotonic() - self._pressed_at)
+            self._garbage.tidy(self._courtesy.quiet)
 
     async def on_event(self, event: events.Event) -> None:
         """Keys one after the other; remember when the last one was pressed."""
@@ -151,9 +149,7 @@ class BerthApp(GuardedApp):
             ):  # the last keys may outlive all screens
                 await super().on_event(event)
             return
-        self._pressed_at = time.monotonic()
-        if self._garbage is not None:
-            self._garbage.key_pressed()
+        self._courtesy.key_pressed()
         if self._furnished.is_set() or event.key in _ALWAYS:
             await self.keyboard.press(event)
         else:
@@ -181,32 +177,51 @@ class BerthApp(GuardedApp):
             await self._furnished.wait()
             try:
                 async for state in fleet.updates():
-                    await self._let_keys_go_first()
+                    await self._courtesy.begin()
+                    await self._prepare(state)
                     self._take(state)
                     if self.doing is None:
                         self.call_after_refresh(self._begin_doing, fleet)
                     await asyncio.sleep(1 / REFRESH)
-                    await self._warm()
+                    await self._prepare_others()
             finally:
                 self.fleet = None
                 await self._end_doing()
+
+    async def _prepare(self, state: FleetState) -> None:
+        """Work out what a new state shows, one host after the other: no key waits for all of them."""
+        from backend.model import HostRow
+
+        try:
+            await self._courtesy.steps(self.sources.history.feeding(state))
+            if not self.desk.there():
+                return
+            view = self.desk.view
+            await self._courtesy.steps(self.sources.builder.warm(state, HostRow, view.ROW))
+            await self._courtesy.steps(view.preparing(state))
+        except Exception as error:
+            self.report(error)
+
+    async def _prepare_others(self) -> None:
+        """Have the rows of views that are not shown ready for when they are."""
+        try:
+            state = self.sources.state
+            await self._courtesy.steps(self.sources.builder.warm(state))
+            for view in self.desk.visited():
+                await self._courtesy.steps(view.preparing(state))
+        except Exception as error:
+            self.report(error)
 
     def _take(self, state: FleetState) -> None:
         """Show a new state. A bug in a view must not be the last thing that is seen of the fleet."""
         try:
             self.desk.live = True
-            self.sources.history.feed(state)
             self.sources.state = state
             self.desk.show()
             if self._notices is not None:
                 self._notices.feed(state)
         except Exception as error:
             self.report(error)
-
-    async def _warm(self) -> None:
-        """Have the rows of views that are not shown ready for when they are, in steps no key waits for."""
-        for _ in self.sources.builder.warm(self.sources.state):
-            await asyncio.sleep(0)
 
     # ------------------------------------------------------------------------------------------- actions
 
@@ -218,6 +233,7 @@ class BerthApp(GuardedApp):
         from tui.access import FleetAccess
         from tui.doing import Doing, declared
         from tui.notices import JobNotices
+        from tui.views import all_views
         from tui.views.activity import ActivityView
 
         declared()
@@ -228,6 +244,7 @@ class BerthApp(GuardedApp):
         self.doing = Doing(self, self.access, self.config)
         ActivityView.runs = self.doing.runs
         self.desk.begin()
+        self.run_worker(self._guard(asyncio.to_thread(all_views)), group="views")
 
     async def _end_doing(self) -> None:
         if self._notices is not None:
@@ -281,13 +298,6 @@ class BerthApp(GuardedApp):
         if self.doing is not None:
             self.doing.config_changed(self.config)
         self.desk.show()
-
-    async def _let_keys_go_first(self) -> None:
-        """While keys come one after another, numbers may wait for a moment; no key waits for numbers."""
-        for _ in range(KEYS_FIRST):
-            if time.monotonic() - self._pressed_at > 0.06:
-                return
-            await asyncio.sleep(0.05)
 
     # ------------------------------------------------------------------------------------------ settings
 

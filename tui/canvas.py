@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -22,7 +22,7 @@ NARROW = 60
 """Below this many cells a table shows its narrow columns, without a header."""
 TIGHT = 110
 """Below this many cells one space instead of two is between columns."""
-KEPT = 400
+KEPT = 150
 """Drawn lines that are remembered."""
 
 
@@ -80,6 +80,8 @@ class Canvas(ScrollView):
         self._note_after = note_after
         self._placed: Layout | None = None
         self._lines: dict[Hashable, _Line] = {}
+        self._head: tuple[Any, Strip] | None = None
+        """The header, and the order that it tells."""
         self._styles: dict[tuple[str, str], Style] = {}
         self._extent = Size(0, 0)
         """Its size without scrollbars, as of the last resize: `size` itself is slow to ask for."""
@@ -123,7 +125,7 @@ class Canvas(ScrollView):
         return self._placed
 
     def _forget_layout(self) -> None:
-        self._placed = None
+        self._placed = self._head = None
         self._lines.clear()
         self._resize_canvas()
         self.refresh()
@@ -134,9 +136,11 @@ class Canvas(ScrollView):
             self.virtual_size = size
 
     def on_resize(self) -> None:
-        """Lay out the columns for the new width."""
-        self._extent = self.scrollable_content_region.size
-        self._forget_layout()
+        """Lay out the columns for the new width. A view that is shown again comes back as large as it was."""
+        extent = self.scrollable_content_region.size
+        if extent != self._extent:
+            self._extent = extent
+            self._forget_layout()
         self._show_cursor()
 
     def _show_cursor(self) -> None:
@@ -152,17 +156,25 @@ class Canvas(ScrollView):
         super().notify_style_update()
         self._styles.clear()
         self._lines.clear()
+        self._head = None
 
     def watch_has_focus(self, has_focus: bool) -> None:
         """No style depends on it but the cursor's, which is drawn accordingly: restyling takes 5 ms."""
 
-    def on_focus(self) -> None:
-        """The cursor line looks different with the focus."""
-        self.refresh()
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Lines of the screen as they are drawn. Textual would make each anew to add border and padding.
 
-    def on_blur(self) -> None:
-        """The cursor line looks different without the focus."""
-        self.refresh()
+        There are none, and a line that stays the same object is written from what was written before.
+        """
+        filters, behind = self.get_line_filters(), self.background_colors[1]
+        left, right = crop.column_span
+        strips = []
+        for y in crop.line_range:
+            strip = self.render_line(y)
+            for each in filters:
+                strip = strip.apply_filter(each, behind)
+            strips.append(strip.crop_extend(left, right, self._style("", "")))
+        return strips
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
@@ -237,6 +249,12 @@ class Canvas(ScrollView):
         return strip.extend_cell_length(max(self._extent.width, self._layout.width), base)
 
     def _header_strip(self) -> Strip:
+        order = (self.sort_key, self.sort_reverse)
+        if self._head is None or self._head[0] != order:
+            self._head = order, self._draw_header()
+        return self._head[1]
+
+    def _draw_header(self) -> Strip:
         style, chosen = self._style("", "table--header"), self._style("", "table--sorted")
         x = 0
         segments: list[Segment] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.message import Message
 
 from tui.header import HeaderBar
@@ -56,6 +56,7 @@ class Desk(Stage):
         self._visited: list[Place] = []
         self._keyed: set[str] | None = None
         """Views that have the keys of what can be done; None before anything can be done."""
+        self._now_doable: frozenset[str] | None = None
 
     # --------------------------------------------------------------------------------------------- views
 
@@ -110,8 +111,18 @@ class Desk(Stage):
         if action in ("containers_here", "copy", "copy_rows"):
             return self.table.row is not None
         if action == "do":
-            return parameters[0] in self._doable()
+            doable = self._doable() if self._now_doable is None else self._now_doable
+            return parameters[0] in doable
         return True
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """As Textual finds them. What can be done is worked out once, not for each of a hundred keys."""
+        self._now_doable = self._doable() if self.ready else None
+        try:
+            return super().active_bindings
+        finally:
+            self._now_doable = None
 
     def action_undo(self) -> None:
         """Undo the latest of: details on the whole screen, marks, filter, hosts."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,12 @@ _NAMED = 12
 """Targets that a question names one by one."""
 
 
+@cache
 def declared() -> dict[str, Action]:
-    """All actions; imported after the first frame, or earlier where settings name some."""
+    """All actions; imported after the first frame, or earlier where settings name some.
+
+    Asked on every key: that nothing is left to import is looked up once.
+    """
     from backend.actions import load
 
     return load()

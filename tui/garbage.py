@@ -6,20 +6,16 @@ is searched for while nobody is typing, and never more than a small share of the
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import time
 from collections.abc import Callable
 
-YOUNG, MIDDLE = 100_000, 5
+YOUNG, MIDDLE = 2_000, 5
 """New objects before Python itself searches the youngest, and such searches before the middle ones are.
 
-One frame makes thousands of objects and frees most of them: Python should not search in the middle of it.
+One frame makes thousands of objects and frees most of them. Searches are small and many: saved up until a
+frame is painted, they would be one of 20 ms, and the next key would wait for it.
 """
-AFTER = 0.1
-"""Seconds after a key when the youngest are searched: its frame is painted, the next key is still to come."""
-WORTH = 5_000
-"""New objects from which on that is worth it."""
 QUIET = 3.0
 """Seconds without a key after which a search cannot be felt."""
 EVERY = 30.0
@@ -34,14 +30,13 @@ class Garbage:
     """Searches the old generation only when `tidy` says so."""
 
     def __init__(
-        self, clock: Callable[[], float] = time.monotonic, collect: Callable[..., object] = gc.collect
+        self, clock: Callable[[], float] = time.monotonic, collect: Callable[[], object] = gc.collect
     ) -> None:
-        """`collect` searches everything, or up to the generation it is given."""
+        """`collect` searches everything."""
         self._clock, self._collect = clock, collect
         self._next = 0.0
         self._last = 0.0
         self._thresholds = gc.get_threshold()
-        self._soon: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """From now on. What exists already (modules, classes) is never searched again."""
@@ -54,8 +49,6 @@ class Garbage:
 
     def stop(self) -> None:
         """As it was before."""
-        if self._soon is not None:
-            self._soon.cancel()
         gc.set_threshold(*self._thresholds)
         gc.unfreeze()
 
@@ -67,17 +60,3 @@ class Garbage:
             took = self._clock() - now
             self._last = now
             self._next = now + max(EVERY, SHARE * took)
-        elif quiet >= AFTER:
-            self.tidy_young()
-
-    def key_pressed(self) -> None:
-        """Search the youngest when this key's frame is painted, unless another key comes before that."""
-        if self._soon is not None:
-            self._soon.cancel()
-        self._soon = asyncio.get_running_loop().call_later(AFTER, self.tidy_young)
-
-    def tidy_young(self) -> None:
-        """Search among what was made since the last search: some milliseconds."""
-        young, middle, _ = gc.get_count()
-        if young >= WORTH:
-            self._collect(0 if middle < MIDDLE else 1)

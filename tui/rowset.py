@@ -14,14 +14,24 @@ from typing import Any, Generic, TypeVar
 from tui.filter import Test
 
 Row = TypeVar("Row")
+_RANKS_KEPT = 1000
+"""Ranks that are remembered."""
 
 
 class RowSet(Generic[Row]):
     """The rows of one table: all of them, those that pass the filter, and their order."""
 
-    def __init__(self, key: Callable[[Row], Hashable], rank: Callable[[Row], int] | None = None) -> None:
+    def __init__(
+        self,
+        key: Callable[[Row], Hashable],
+        rank: Callable[[Row], int] | None = None,
+        ranked_by: Callable[[Row], Hashable] | None = None,
+    ) -> None:
+        """`ranked_by`: all of a row that its rank depends on: `rank` is asked once for each."""
         self._key = key
         self._rank = rank
+        self._ranked_by = ranked_by
+        self._rank_of: dict[Hashable, int] = {}
         self._all: Sequence[Row] = ()
         self._test: Test | None = None
         self._value: Callable[[Row], Any] | None = None
@@ -33,6 +43,8 @@ class RowSet(Generic[Row]):
         self._given_keys: list[Hashable] = []
         self._ranks: list[int] = []
         self._natural = False
+        self._valued: tuple[Callable[[Row], Any] | None, Sequence[Row], list[Any]] = (None, (), [])
+        """What the rows were compared by last: by which value, which rows, and the values."""
         self._order: list[int] = []
         """Place in `_given` of each shown row."""
         self.rows: list[Row] = []
@@ -60,6 +72,7 @@ class RowSet(Generic[Row]):
     def sort(self, value: Callable[[Row], Any] | None, reverse: bool = False) -> None:
         """Order by `value`; None is the order the rows come in, those of low rank first."""
         self._value, self._reverse = value, reverse
+        self._valued = (None, (), [])
         self._arrange(hold=False)
 
     def arrange(self) -> bool:
@@ -98,14 +111,28 @@ class RowSet(Generic[Row]):
             if list(map(key, new)) == list(compress(self._given_keys, changed)):
                 return True, self._rerank(new, changed)
         self._given_keys = list(map(key, given))
-        self._ranks = [] if rank is None else list(map(rank, given))
+        self._ranks = [] if rank is None else self._ranks_of(given)
         return False, True
+
+    def _ranks_of(self, rows: Sequence[Row]) -> list[int]:
+        rank, ranked_by, known = self._rank, self._ranked_by, self._rank_of
+        assert rank is not None
+        if ranked_by is None:
+            return list(map(rank, rows))
+        kinds = list(map(ranked_by, rows))
+        if unknown := set(kinds) - known.keys():
+            if len(known) > _RANKS_KEPT:  # hosts say what they like
+                known.clear()
+                unknown = set(kinds)
+            example = dict(zip(kinds, rows, strict=True))
+            known.update({kind: rank(example[kind]) for kind in unknown})
+        return list(map(known.__getitem__, kinds))
 
     def _rerank(self, new: list[Row], changed: list[bool]) -> bool:
         """Take the ranks of the rows that changed; whether any is another."""
         if self._rank is None:
             return False
-        ranks = list(map(self._rank, new))
+        ranks = self._ranks_of(new)
         if ranks == list(compress(self._ranks, changed)):
             return False
         places = compress(range(len(changed)), changed)
@@ -129,7 +156,7 @@ class RowSet(Generic[Row]):
         places = dict(zip(keys, range(len(keys)), strict=True))
         kept = [place for key in self.keys if (place := places.pop(key, None)) is not None]
         rest = list(places.values())
-        return kept + (rest if self._value is None else self._by_value(given, rest))
+        return kept + (rest if self._value is None or not rest else self._by_value(given, rest))
 
     def _by_value(self, given: Sequence[Row], places: Iterable[int]) -> list[int]:
         """`places` in the order of their rows' values; unknown ones last in both directions."""
@@ -138,8 +165,9 @@ class RowSet(Generic[Row]):
             return list(places)
         known: list[tuple[Any, int]] = []
         unknown: list[int] = []
+        values = self._values(value, given)
         for place in places:
-            found = value(given[place])
+            found = values[place]
             if found is None or found != found:  # noqa: PLR0124 - NaN
                 unknown.append(place)
             else:
@@ -149,6 +177,19 @@ class RowSet(Generic[Row]):
         except TypeError:  # values of several types: order by what they look like
             known.sort(key=_first_text, reverse=self._reverse)
         return [place for _, place in known] + unknown
+
+    def _values(self, value: Callable[[Row], Any], given: Sequence[Row]) -> list[Any]:
+        """What the rows are compared by; looked up again only for rows that are new objects."""
+        by, rows, before = self._valued
+        if by is value and len(rows) == len(given):
+            found = [
+                old if known is row else value(row)
+                for known, row, old in zip(rows, given, before, strict=True)
+            ]
+        else:
+            found = list(map(value, given))
+        self._valued = (value, given, found)
+        return found
 
 
 def _first(pair: tuple[Any, Any]) -> Any:

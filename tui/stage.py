@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
 from tui.header import HeaderBar, KeyBar
@@ -43,6 +45,8 @@ class Stage(Screen[None]):
     """
 
     BLANK = True
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    """What gets the keys. It draws itself when that changes: the rest of the screen stays as it is."""
 
     class Painted(Message):
         """The first frame is on the screen."""
@@ -121,19 +125,19 @@ class Stage(Screen[None]):
 
     def show(self) -> None:
         """Take the current state to everything that is visible."""
-        if not self._there():
+        if not self.there():
             return
         self.view.show_rows()
         self._show_header()
         self._show_detail()
 
-    def _there(self) -> bool:
+    def there(self) -> bool:
         """Whether the views are there: not before they came, and not while the app closes."""
         return self.ready and bool(self.query("#views > ListView"))
 
     def tick(self) -> None:
         """Ages and countdowns go on while nothing else happens."""
-        if not self._there():
+        if not self.there():
             return
         self.table.tick()
         self._show_header()
@@ -213,12 +217,18 @@ class Stage(Screen[None]):
         self.take_keys()
         self.full_detail(False)
         self._shape = None
-        if self._there():
+        if self.there():
             self.view.show_rows()
             for header in self.query(HeaderBar):
                 header.activate(self.view.NAME)  # what it says of the fleet can wait for the next state
             self._show_detail()
         return self.view
+
+    def visited(self) -> list[ListView]:
+        """All views that were made."""
+        from tui.views.base import ListView
+
+        return list(self.query(ListView))
 
     def find_view(self, kind: type[ListView]) -> ListView | None:
         """The view of that kind, if it was visited."""

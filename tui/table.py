@@ -71,12 +71,13 @@ class FleetTable(Canvas, can_focus=True):
         *,
         key: Callable[[Any], Hashable],
         rank: Callable[[Any], int] | None = None,
+        ranked_by: Callable[[Any], Hashable] | None = None,
         look: Callable[[Any], Look] | None = None,
         note_after: str = "",
         narrow: Sequence[Column[Any]] = (),
         id: str | None = None,
     ) -> None:
-        rows: RowSet[Any] = RowSet(key, rank)
+        rows: RowSet[Any] = RowSet(key, rank, ranked_by)
         super().__init__(columns, rows=rows, look=look, note_after=note_after, narrow=narrow, id=id)
         self._cursor_key: Hashable = None
         self._touched = False

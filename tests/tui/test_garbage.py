@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 
-import pytest
-
-from tui.garbage import AFTER, EVERY, PATIENCE, SHARE, WORTH, Garbage
+from tui.garbage import EVERY, PATIENCE, SHARE, Garbage
 
 
 class Searches:
@@ -57,24 +54,14 @@ def test_a_long_search_is_made_rarely() -> None:
         garbage.stop()
 
 
-async def test_the_youngest_are_searched_when_a_keys_frame_is_painted(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    made: list[int] = []
-    garbage = Garbage(collect=lambda *generation: made.extend(generation))
-    young = WORTH - 1
-    monkeypatch.setattr(gc, "get_count", lambda: (young, 0, 0))
-    garbage.tidy_young()
-    assert made == []
-    young = WORTH
-    for _ in range(5):
-        garbage.key_pressed()
-        await asyncio.sleep(0)
-    assert made == [], "not while keys come one after another"
-    async with asyncio.timeout(10):
-        while not made:
-            await asyncio.sleep(AFTER / 10)
-    assert made == [0]
+def test_what_python_searches_by_itself_is_little_at_a_time() -> None:
+    garbage = started(Searches())
+    try:
+        young, middle, old = gc.get_threshold()
+        assert young * middle <= 10_000, "a search of that many objects takes some milliseconds"
+        assert young * middle * old > 10**9, "a full one is only made by us"
+    finally:
+        garbage.stop()
 
 
 def test_python_is_left_as_it_was() -> None:

@@ -7,7 +7,7 @@ come from. Everything else is here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
@@ -18,7 +18,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from backend.model import ContainerRow
+from backend.model import ContainerRow, FleetState
 from backend.text import printable
 from tui.canvas import Look
 from tui.columns import Column
@@ -63,6 +63,8 @@ class ListView(Vertical):
     """Type of its rows: whose actions its keys are."""
     KEY: ClassVar[attrgetter[Any]] = attrgetter("host", "name")
     """What makes it the same row after every value has changed. Asked ten thousand times per refresh."""
+    RANKED_BY: ClassVar[attrgetter[Any] | None] = None
+    """All that `rank` looks at, where there may be many rows."""
     BINDINGS: ClassVar[list[BindingType]] = []
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -90,6 +92,7 @@ class ListView(Vertical):
             self.chosen_columns(),
             key=type(self).KEY,
             rank=self.rank,
+            ranked_by=type(self).RANKED_BY,
             look=self.look,
             note_after=self.NOTE_AFTER,
             narrow=self.make_narrow(),
@@ -115,6 +118,10 @@ class ListView(Vertical):
     def make_rows(self) -> Sequence[Any]:
         """The current rows, of all hosts."""
         raise NotImplementedError
+
+    def preparing(self, state: FleetState) -> Iterator[None]:
+        """Work out in steps what takes long about the rows of a state that is shown next."""
+        yield from ()
 
     def rank(self, row: Any) -> int:
         """Order of importance in the view's own order; 0 first."""

@@ -23,6 +23,7 @@ class ContainersView(ListView):
 
     ROW = ContainerRow
     KEY = attrgetter("host", "id")
+    RANKED_BY = attrgetter("state", "health")
     EMPTY: ClassVar[tuple[str, str]] = (
         "The containers of all hosts, with what they use and who they belong to.",
         "No engine has told of any yet. Start one (`docker run ...` on a host), or see `berth doctor HOST`.",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import AbstractAsyncContextManager
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from backend.building import records
@@ -71,8 +73,8 @@ class Book:
             return
         self._asked = True
         from backend.actions.context import ActionContext
-        from backend.building import asking
 
+        asking = await asyncio.to_thread(import_module, "backend.building.asking")
         await asking.find_again(ActionContext(config=app.config, access=app.access, voice=_Nobody()))
 
     def facts(self, recipe: str | None) -> RecipeFacts | None:

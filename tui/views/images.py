@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,7 +12,7 @@ from textual.timer import Timer
 
 from backend.imagelines import NAMELESS, ImageLine, Lines
 from backend.imagenames import whole
-from backend.model import EngineState, HostSnapshot, HostState, ImageRow
+from backend.model import EngineState, FleetState, HostSnapshot, HostState, ImageRow
 from backend.text import printable
 from tui import cells
 from tui.canvas import Look
@@ -111,18 +111,27 @@ class ImagesView(ListView):
         """One line per image; those of some hosts where only some are shown."""
         self._watch()
         self._book.look()
-        builder, state = self.sources.builder, self.sources.state
+        state = self.sources.state
+        rows, book = self._image_rows(state), self.sources.builder.book
+        if not self._as_tree:
+            return self._lines.of(rows, book)
+        told = [host.name for host in state.hosts.values() if host.images is not None]
+        return self._lines.tree(rows, book, [each for each in told if self._is_chosen(each)])
+
+    def _image_rows(self, state: FleetState) -> Sequence[ImageRow]:
+        builder = self.sources.builder
         rows = builder.images(state)
         if self.hosts is not None:
-            rows = [row for row in rows if row.host in self.hosts]
-        elif builder.book.recipes and not any(map(_is_asked, state.hosts.values())):
+            return [row for row in rows if row.host in self.hosts]
+        if builder.book.recipes and not any(map(_is_asked, state.hosts.values())):
             from backend.imagerows import missing_rows
 
-            rows = [*rows, *missing_rows(rows, builder.book)]
-        if not self._as_tree:
-            return self._lines.of(rows, builder.book)
-        told = [host.name for host in state.hosts.values() if host.images is not None]
-        return self._lines.tree(rows, builder.book, [each for each in told if self._is_chosen(each)])
+            return [*rows, *missing_rows(rows, builder.book)]
+        return rows
+
+    def preparing(self, state: FleetState) -> Iterator[None]:
+        """Ten thousand rows become lines."""
+        yield from self._lines.making(self._image_rows(state), self.sources.builder.book)
 
     def _is_chosen(self, host: str) -> bool:
         return self.hosts is None or host in self.hosts
