@@ -164,7 +164,8 @@ async def inside_of(scanning: Scanning, found: Listing, depth: int, most: int) -
 def tree_lines(found: Listing, inside: _Inside, most: int, level: int = 1) -> Iterator[str]:
     """A folder as text: the largest of it, each with what is below it."""
     whole = max(1, found.itself.size)
-    for row in found.rows[:most]:
+    rows, empty = words.parted(found)
+    for row in rows[:most]:
         name = printable(row.name, 300) + _ENDS.get(row.kind, "")
         note = "  cannot be read" if row.failed else ""
         yield (
@@ -173,12 +174,18 @@ def tree_lines(found: Listing, inside: _Inside, most: int, level: int = 1) -> It
         )
         if row.name in inside:
             yield from tree_lines(*inside[row.name], most, level + 1)
-    rest = len(found.rows) - most + found.more
+    rest = max(0, len(rows) - most) + found.more
     if rest > 0:
-        left = sum(each.size for each in found.rows[most:]) + found.more_bytes
+        left = sum(each.size for each in rows[most:]) + found.more_bytes
         yield f"{'  ' * level}{size(left):>8}        and {rest:,} more"
+    if empty:
+        names = ", ".join(printable(each.name, 40) for each in empty[:_NAMED])
+        more = ", ..." if len(empty) > _NAMED else ""
+        yield f"{'  ' * level}{size(0):>8}        and {len(empty):,} that hold nothing: {names}{more}"
 
 
+_NAMED = 8
+"""Names that a line of those that hold nothing has."""
 _ENDS = {"folder": "/", "link": "@", "mount": "  (another file system)"}
 
 

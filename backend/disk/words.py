@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from backend.config import Config
-from backend.disk.model import Entry, Progress
+from backend.disk.model import Entry, Listing, Progress
 from backend.errors import NoSuchTarget, UsageError
 from backend.text import duration, size
 
@@ -14,6 +14,10 @@ _SPAN = re.compile(r"(\d{1,6})([hdwmy]?)\Z")
 _HOURS = {"h": 1, "": 24, "d": 24, "w": 24 * 7, "m": 24 * 30, "y": 24 * 365}
 _FEW = 0.2
 """Share of the known folders that has to be read before an estimate is worth much."""
+_FOLDED = 3
+"""Rows without a byte from which on they are one line."""
+_MEMORY = frozenset({"/dev", "/proc", "/run", "/sys"})
+"""Mounts that are on no disk."""
 KINDS = {
     "image": "images",
     "container": "containers",
@@ -53,6 +57,20 @@ def place(config: Config, text: str) -> tuple[str, str]:
     if colon and path[:1] not in ("/", "~"):
         raise UsageError(f"{text!r}: the path has to be whole.", hint="Write HOST:/PATH or HOST:~/PATH.")
     return host, path or "/"
+
+
+def parted(found: Listing) -> tuple[list[Entry], list[Entry]]:
+    """The rows that take up room or need a word, and those that hold nothing, where these are many."""
+    empty = [row for row in found.rows if _holds_nothing(row, found.path)]
+    if len(empty) < _FOLDED or len(empty) == len(found.rows):
+        return list(found.rows), []
+    return [row for row in found.rows if row not in empty], empty
+
+
+def _holds_nothing(row: Entry, path: str) -> bool:
+    if row.size or row.failed or row.open or not row.read:
+        return False
+    return row.kind != "mount" or f"{path.rstrip('/')}/{row.name}" in _MEMORY
 
 
 def host_of(config: Config, text: str) -> str:

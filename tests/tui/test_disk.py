@@ -98,6 +98,26 @@ async def test_walk_in_and_up_again(data: Path, tmp_path: Path) -> None:
         await board.until(lambda: board.app.screen is board.app.desk)
 
 
+async def test_what_holds_nothing_is_one_line_until_somebody_looks(data: Path, tmp_path: Path) -> None:
+    for name in ("empty-1", "empty-2", "empty-3"):
+        (data / name).write_text("")
+    folded = ["big", "small", "own", "3 that hold nothing"]
+    async with page(data, tmp_path) as (board, screen):
+        await board.until(lambda: names(screen) == folded)
+        assert all(f"empty-{number}" in screen.entries.rows[-1].note for number in (1, 2, 3))
+        await board.press("G", "enter")
+        await board.until(lambda: len(names(screen)) == 6 and "empty-2" in names(screen))
+        await board.press("backspace")
+        await quiet(board, screen, str(data.parent))
+        await board.until(lambda: screen.entries.row is not None and screen.entries.row.name == "data")
+        await board.press("enter")
+        await quiet(board, screen, str(data))
+        await board.until(lambda: names(screen) == folded)
+        await board.press("slash")
+        screen.query_one("#disk-input", Input).value = "empty-2"
+        await board.until(lambda: names(screen) == ["empty-2"])
+
+
 async def test_order_filter_owners_and_what_can_be_pruned(data: Path, tmp_path: Path) -> None:
     if os.geteuid() == 0:
         os.chown(data / "small", 54321, -1)

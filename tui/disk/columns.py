@@ -60,9 +60,8 @@ def tree_narrow() -> Sequence[Column[Any]]:
 
 def look(row: TreeLine) -> Look:
     """What cannot be read stands out; what is not ours to count is dim."""
-    return Look(
-        style="dim" if row.kind in ("mount", "link", "other") else "", problem="warn" if row.failed else ""
-    )
+    dim = row.kind in ("mount", "link", "other", "rest")
+    return Look(style="dim" if dim else "", problem="warn" if row.failed else "")
 
 
 def look_disk(row: DiskLine) -> Look:

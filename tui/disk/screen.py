@@ -188,7 +188,16 @@ class DiskScreen(FilteredPage):
             self.drop_filter()
             self.entries.clear_marks()
             looking.walk(looking.whole_path(row))
+        elif row.kind == "rest":
+            looking.unfolded = True
         looking.changed += 1
+
+    def action_filter(self) -> None:
+        """Type which rows to show; what holds nothing can be found too."""
+        if self.looking is not None:
+            self.looking.unfolded = True
+            self.looking.changed += 1
+        super().action_filter()
 
     # ------------------------------------------------------------------------------------------- keys
 

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from backend.disk import engine as engines
+from backend.disk import words
 from backend.disk.model import Entry, FileSystem, Listing, Owner, Progress, Sum
 from backend.disk.overview import FRESH, filesystems
 from backend.disk.scanning import Scanning
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 SECONDS = 30.0
 """For which a folder is read before the rest is estimated; again with each key that asks for more."""
+_NAMED = 4
+"""Names that the line of those that hold nothing has."""
 _EVERY = 0.4
 """Seconds between two looks at a folder that is being read."""
 
@@ -74,6 +78,8 @@ class Looking:
     owners: Sequence[Owner] | None = None
     """Who holds how much of it, while that is what is shown."""
     by_owner: bool = False
+    unfolded: bool = False
+    """Whether what holds nothing has lines of its own."""
     problem: str = ""
     """What went wrong with the tree."""
     disk_problem: str = ""
@@ -108,6 +114,9 @@ class Looking:
         """Show a folder, and read what is not known of it. `fresh`: all of it; `more`: go on reading."""
         if self._walk is not None:
             self._walk.cancel()
+        if path != self.path:  # up from a folder that holds nothing: it has a line to stand on
+            above = path == str(PurePosixPath(self.path).parent)
+            self.unfolded = above and self.listing is not None and not self.listing.itself.size
         self._walk = self._go(self._show(path, fresh=fresh, more=more, before=self._walk))
 
     def cancel(self) -> None:
@@ -256,7 +265,10 @@ class Looking:
         if self.listing is None:
             return []
         whole = self.listing.itself.size
-        return [_line(each, whole) for each in self.listing.rows]
+        if self.unfolded:
+            return [_line(each, whole) for each in self.listing.rows]
+        rows, empty = words.parted(self.listing)
+        return [_line(each, whole) for each in rows] + ([_rest(empty)] if empty else [])
 
     def _owner_rows(self) -> list[TreeLine]:
         whole = sum(each.bytes + each.guess for each in self.owners or ())
@@ -294,6 +306,14 @@ def _line(entry: Entry, whole: int) -> TreeLine:
         failed=entry.failed,
         note=_note(entry),
     )
+
+
+def _rest(empty: Sequence[Entry]) -> TreeLine:
+    """One line for what holds nothing."""
+    names = ", ".join(each.name for each in empty[:_NAMED])
+    note = f"{names}{', ...' if len(empty) > _NAMED else ''}"
+    name = f"{len(empty):,} that hold nothing"
+    return TreeLine(key="/", name=name, kind="rest", size=0, share=None, note=note)
 
 
 def _note(entry: Entry) -> str:
