@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -134,11 +135,29 @@ class Form(ModalScreen[dict[str, Any] | None]):
             return
 
     def on_descendant_focus(self) -> None:
-        """Say what the field means: its placeholder is cut where it is narrow, and gone once it is filled."""
-        name = (self.focused.id or "").removeprefix("f-") if self.focused is not None else ""
+        """Say what the field means."""
+        self._explain()
+
+    def on_resize(self) -> None:
+        """Fields have another width now. What is wrong stays said."""
+        if self.query_one("#form-error", Static).has_class("-help"):
+            self.call_after_refresh(self._explain)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """What stood in the empty field is gone, or back."""
+        event.stop()
+        self._explain()
+
+    def _explain(self) -> None:
+        """The help of the field below, unless the field itself shows it: empty, and wide enough."""
+        field = self.focused
+        name = (field.id or "").removeprefix("f-") if field is not None else ""
         param = next((param for param in self._params if param.name == name), None)
-        if param is not None and param.kind is not bool:
-            self._say(_help(param))
+        if param is None or param.kind is bool:
+            return
+        text = _help(param)
+        inside = isinstance(field, Input) and not field.value and cell_len(text) < field.content_size.width
+        self._say("" if inside else text)
 
     def _say(self, text: str, *, wrong: bool = False) -> None:
         said = self.query_one("#form-error", Static)

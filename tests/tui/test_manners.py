@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from textual.widgets import Checkbox
+from textual.widgets import Checkbox, Input, Static
 
 from backend.model import GpuReport
 from tests.tui.fakes import NOW, container, contexts, down, gpu, host, showcase, state_of
@@ -245,6 +245,22 @@ async def test_what_is_wrong_in_a_form_is_seen_on_any_screen(tmp_path: Path, siz
         assert "Cancel" in board.text
         await board.press("tab", "y")
         await board.until(lambda: "a host of hosts.yaml" in board.text)
+
+
+async def test_a_form_says_once_what_a_field_means_also_when_it_is_filled_or_narrow(tmp_path: Path) -> None:
+    from tui.doing import declared
+
+    meaning = "ports of the host: PORT or LOCAL:PORT"
+    async with dashboard(FLEET, tmp_path, size=(100, 30)) as board:
+        board.app.push_screen(Form("Tunnel h1", declared()["tunnel-host"]))
+        await board.until(lambda: board.text.count(meaning) == 1)
+        field = board.app.screen.query_one("#f-services", Input)
+        assert str(board.app.screen.query_one("#form-error", Static).content) == ""
+        await board.press("8", "0")
+        await board.until(lambda: field.value == "80" and board.text.count(meaning) == 1)
+        await board.press("backspace", "backspace")
+        await board.until(lambda: field.value == "" and board.text.count(meaning) == 1)
+        assert str(board.app.screen.query_one("#form-error", Static).content) == ""
 
 
 async def test_the_footer_of_an_empty_list_offers_nothing_for_rows(tmp_path: Path) -> None:
