@@ -190,7 +190,9 @@ class SyncScreen(FilteredPage):
         self._update()
 
     def _ended(self, syncing: Syncing) -> None:
-        """Say so where the screen was left meanwhile."""
+        """Say so where the screen was left meanwhile: it says so itself."""
+        if self.is_current and self.syncing is syncing:
+            return
         lines = syncing.lines()
         good = sum(each.phase == "done" for each in lines)
         bad = [f"{each.host}: {each.error}" for each in lines if each.phase == "failed"]

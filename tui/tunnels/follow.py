@@ -12,17 +12,23 @@ if TYPE_CHECKING:
 
 HOLDING = frozenset({"tunnel", "tunnel-context", "tunnel-container", "tunnel-host", "open-port"})
 _told: set[tuple[str, str]] = set()
+_waiting: dict[str, str] = {}
+"""The last line of each run that had no address yet."""
 
 
 def follow(app: BerthApp, run: Run) -> None:
     """Tell of addresses as they come; open the tunnels of a context that has come up."""
     if run.action.name in HOLDING and run.state == "running":
+        if run.output and not run.notes and run.output[-1] != _waiting.get(run.id):
+            _waiting[run.id] = run.output[-1]
+            app.notify(printable(run.output[-1], 200), title="Tunnel", markup=False)
         for key, address in run.notes.items():
             if key.startswith("address") and (run.id, key) not in _told:
                 _told.add((run.id, key))
-                of = key.removeprefix("address").strip() or run.row().target
+                what = key.removeprefix("address").strip() or ", ".join(run.options.get("services") or ())
+                of = f"{what} of {run.row().target}" if what else run.row().target
                 app.notify(
-                    f"{printable(of, 60)} is at {address}\n9 lists tunnels, b there opens the browser",
+                    f"{printable(of, 80)} is at {address}\n9 lists tunnels, b there opens the browser",
                     title="Tunnel",
                     markup=False,
                 )
