@@ -80,18 +80,13 @@ def _is_own(program: str, socket: str) -> bool:
     try:
         if os.stat(socket).st_uid != os.getuid():
             return False
-        done = subprocess.run(
-            [program, "info", "--format", "{{.Store.GraphRoot}}"],
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_LOOK,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+    except OSError:
+        return False
+    said = _said([program, "info", "--format", "{{.Store.GraphRoot}}"])
+    if said is None:
         return False
     root = (api.ask(socket, "GET", "/info") or {}).get("DockerRootDir")
-    return bool(root) and done.stdout.decode(errors="replace").strip() == root
+    return bool(root) and said[1].strip() == root
 
 
 def _programs(name: str) -> Any:
@@ -106,6 +101,13 @@ def _programs(name: str) -> Any:
 
 
 def _version(argv: List[str]) -> Optional[Tuple[int, int]]:
+    said = _said(argv)
+    found = _VERSION.search(said[1]) if said is not None and not said[0] else None
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _said(argv: List[str]) -> Optional[Tuple[int, str]]:
+    """How a program ended and what it said; None where it cannot be run or does not end."""
     try:
         done = subprocess.run(
             argv,
@@ -117,8 +119,7 @@ def _version(argv: List[str]) -> Optional[Tuple[int, int]]:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = _VERSION.search(done.stdout.decode(errors="replace"))
-    return (int(found[1]), int(found[2])) if found and not done.returncode else None
+    return done.returncode, done.stdout.decode(errors="replace")
 
 
 def command(
