@@ -37,6 +37,13 @@ class Owner(NamedTuple):
     name: str
     uid: int
     gid: int
+    rootless: bool = False
+    """Whether root inside containers is this person, as an engine of one's own has it."""
+
+    @property
+    def inside(self) -> str:
+        """Who this is inside a container, `UID:GID`."""
+        return "0:0" if self.rootless else f"{self.uid}:{self.gid}"
 
 
 Resolve = Callable[[str], str]
@@ -159,7 +166,7 @@ def spec_of(data: Any, what: str, owner: Owner, resolve: Resolve) -> Spec:
     name = fields.text("image", longest=1000, line=True).strip()
     if not name:
         raise UsageError(f"{what}: no image is named.", "Say --image IMAGE, or submit from a project.")
-    user = f"{owner.uid}:{owner.gid}" if not fields.has("user") else fields.text("user", longest=64)
+    user = owner.inside if not fields.has("user") else fields.text("user", longest=64)
     if not _USER.match(user):
         raise fields.wrong("user", "UID or UID:GID")
     groups = fields.texts("groups", 20, 256)

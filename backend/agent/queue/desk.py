@@ -13,7 +13,7 @@ from .fields import Fields
 from .jobs import ENDED, Job, Request
 from .machine import Cpu, Gpu, Machine
 from .people import user
-from .place import Place
+from .place import Place, has_own_engine
 from .plan import Limits, impossible
 from .store import Store
 from .store.outside import RECOVERED
@@ -126,7 +126,7 @@ class Desk:
         """Whose the new jobs are: the caller's, or whose root says."""
         name = fields.text("owner", longest=64, line=True)
         if not name or name == self.who.name:
-            return Owner(*self.who)
+            return Owner(*self.who, rootless=has_own_engine(self.place.socket))
         if not self.who.root:
             raise RefusedError(f"only root may submit jobs for {name}.")
         try:

@@ -183,9 +183,22 @@ def _wanted(engine: Optional[os.stat_result]) -> str:
     chosen = os.environ.get(ENVIRONMENT, "")
     if chosen:
         return os.path.abspath(chosen)
-    if engine is not None and engine.st_uid not in (0, -1) and engine.st_uid == os.getuid():
+    if engine is not None and _is_own(engine):
         return _own()
     return SYSTEM if os.path.lexists(SYSTEM) else SHARED
+
+
+def _is_own(engine: os.stat_result) -> bool:
+    return engine.st_uid not in (0, -1) and engine.st_uid == os.getuid()
+
+
+def has_own_engine(socket: str) -> bool:
+    """Whether the engine at that socket is this person's alone, without rights of root: root inside its
+    containers is that person, and everybody else inside is a stranger to the person's files."""
+    try:
+        return bool(socket) and _is_own(os.stat(socket))
+    except OSError:
+        return False
 
 
 def _own() -> str:

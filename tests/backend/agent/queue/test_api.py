@@ -10,6 +10,7 @@ import pytest
 
 from backend.agent.queue import api, overview
 from backend.agent.queue.api import VERBS
+from backend.agent.queue.asked import Owner, spec_of
 from backend.agent.queue.errors import MissingError, RefusedError, UsageError
 from backend.agent.queue.plan import Start
 from backend.agent.queue.store import IllegalError
@@ -270,3 +271,10 @@ def test_the_doorbell_rings_after_changes_only(ask, folder):
     submit(ask)
     assert bell.drain()
     bell.close()
+
+
+@pytest.mark.parametrize(("rootless", "user"), [(False, "1000:1001"), (True, "0:0")])
+def test_a_job_is_its_owners_own_inside_too(rootless, user):
+    owner = Owner("ann", 1000, 1001, rootless)
+    assert spec_of({"image": "x"}, "the job", owner, str).user == user
+    assert spec_of({"image": "x", "user": "5:6"}, "the job", owner, str).user == "5:6"
