@@ -254,6 +254,18 @@ class Host:
         self.service("sshd", "start")
         wait_for(self._greets, f"sshd of {self.name}")
 
+    def processes(self, name: str) -> list[int]:
+        """Pids of the processes of that name (as `ps -o comm` has it) that run, as the host counts."""
+        found = []
+        for entry in Path(f"/proc/{self.pid}/root/proc").glob("[0-9]*"):
+            try:
+                named = (entry / "comm").read_text().strip() == name
+                if named and "State:\tZ" not in (entry / "status").read_text():
+                    found.append(int(entry.name))
+            except OSError:
+                continue  # it ended meanwhile
+        return found
+
     def agent_pids(self) -> list[int]:
         """Pids of berth's agents, as the host counts."""
         found = []

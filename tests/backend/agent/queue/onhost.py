@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from tests.lab import Host, LabError
@@ -82,16 +81,7 @@ class Queue:
         return self.host.run(["cat", self.job(number)["log"]]).stdout
 
     def processes(self, name: str) -> list[int]:
-        found = []
-        for entry in Path(f"/proc/{self.host.pid}/root/proc").glob("[0-9]*"):
-            try:
-                if (entry / "comm").read_text().strip() == name and "Z (zombie)" not in (
-                    entry / "status"
-                ).read_text():
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-        return found
+        return self.host.processes(name)
 
     def keeper(self) -> int:
         return self._one("berth-keeper")
