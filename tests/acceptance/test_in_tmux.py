@@ -58,6 +58,9 @@ def test_a_shell_opens_where_the_settings_say_and_gives_the_place_back(
         it.until("inside-42")
         it.line("exit")
         wait_for(lambda: inner("list-panes", "-a").count("\n") == 1, "the shell's place to be given back")
+        screen = it.until(dashboard)
+        assert "inside-42" not in screen and match(r"h1 +work .*running")(screen)
+        assert h1.docker("inspect", "--format", "{{.State.Running}}", "work") == "true"
         it.until(dashboard)
         it.keys("2")
         it.until("─ GPUs 20 ")  # it has the keyboard again

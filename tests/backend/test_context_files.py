@@ -183,4 +183,5 @@ def test_the_profile_is_toggled_however_it_is_written(config, run_verb):
 @pytest.mark.parametrize("value", ["2026-99-99", "[" * 3000])
 def test_values_that_are_no_yaml_are_text(config, run_verb, value):
     files.new(config(), "work", GOOD)
-    run_verb("context", "set", "work", f"user={value}", code=None)
+    run_verb("context", "set", "work", f"user={value}")
+    assert config().context("work").user == value

@@ -145,6 +145,8 @@ async def test_networks_that_are_pulled_and_power_that_is_cut(lab: Lab, config: 
     with container(lab.host("one"), "before"):
         async with watching(config, "one", "two") as fleet:
             await asyncio.gather(_pull(fleet, lab.host("one")), _cut(fleet, lab.host("two")))
+            one, two = (fleet.state.hosts[name] for name in ("one", "two"))
+            assert up(one) and up(two) and names(one) == {"before"}
 
 
 async def _pull(fleet: Fleet, one: Host) -> None:

@@ -99,8 +99,9 @@ def test_whatever_an_engine_says_can_be_told(data: object):
 
     from backend.model import Image
 
-    for each in wire.wire(data):
-        msgspec.convert(json.loads(json.dumps(each)), Image)
+    listed = wire.wire(data)
+    told = [msgspec.convert(json.loads(json.dumps(each)), Image) for each in listed]
+    assert [each.id for each in told] == [each["id"] for each in listed]
 
 
 def test_events_that_change_images_are_told_from_others():

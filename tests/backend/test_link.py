@@ -133,6 +133,7 @@ async def test_commands_given_up_while_they_start_take_none_of_the_sessions_a_ho
         async with asyncio.timeout(10):
             while not await works():
                 await asyncio.sleep(0.01)
+        assert sshd.sessions() == server, "on the same connection"
 
 
 async def test_a_process_streams_lines_both_ways(sshd: Sshd) -> None:
@@ -168,6 +169,7 @@ async def test_closing_a_process_ends_it_there(sshd: Sshd, tmp_path: Path) -> No
         await process.close()
         await process.close()
         await eventually(lambda: not Path(f"/proc/{pid}").exists())
+        assert (await box.run(["echo", "here"], timeout=10)).stdout == b"here\n"
 
 
 async def test_a_forwarded_socket_reaches_the_one_there(sshd: Sshd, tmp_path: Path) -> None:
@@ -236,6 +238,8 @@ async def test_cancelling_a_connection_attempt_leaves_nothing(sshd: Sshd, home: 
     with contextlib.suppress(asyncio.CancelledError):
         await (await attempt).close()
     await eventually(lambda: not sshd.sessions() and asyncio.all_tasks() == before)
+    async with opened(sshd.host()) as box:
+        assert (await box.run(["echo", "here"], timeout=10)).stdout == b"here\n"
 
 
 # ------------------------------------------------------------------------------------ unreachable
@@ -444,8 +448,8 @@ async def test_a_host_with_several_keys_is_asked_for_the_known_one(sshd: Sshd, t
     sshd.options["HostKey"] = f"{sshd.host_key}\nHostKey {keygen(tmp_path / 'second')}"
     sshd.trust()
     sshd.start()
-    async with opened(sshd.host()):
-        pass
+    async with opened(sshd.host()) as box:
+        assert (await box.run(["echo", "here"], timeout=10)).stdout == b"here\n"
 
 
 async def test_a_revoked_key(sshd: Sshd) -> None:

@@ -173,6 +173,7 @@ def test_a_lab_killed_while_it_comes_up_is_cleaned(tmp_path: Path, moment: str) 
     lab = Lab(directory)
     lab.down()
     wait_for(lambda: not left(lab), f"{left(lab)} to go")
+    assert not directory.exists()
 
 
 def test_up_takes_the_place_of_a_killed_lab(tmp_path: Path) -> None:

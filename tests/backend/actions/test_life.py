@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from backend import actions, processes
+from backend.actions.runner import Result
 from backend.engine import EngineClient, connect
 from backend.errors import ActionFailed, EngineError, NoSuchTarget, Refused, UsageError
 from backend.link.local import LocalLink
@@ -78,17 +79,24 @@ EVERY = {
 
 @pytest.mark.parametrize("name", EVERY)
 async def test_a_container_that_vanished_is_said_to_be_gone(docker: EngineClient, act: Act, name: str):
-    await vanish(docker, act, name)
+    result = await vanish(docker, act, name)
+    assert isinstance(result.error, NoSuchTarget), result
+    assert result.error.message == "web is no longer on h1."
+    assert await docker.containers() == []
 
 
 @pytest.mark.parametrize("name", ["stop", "exec", "remove", "copy-out"])
 async def test_the_same_with_podman(podman: Engined, act: Act, name: str):
     client = await connect(LocalLink("h1"), host_of(podman))
-    await vanish(client, act, name)
+    result = await vanish(client, act, name)
+    assert isinstance(result.error, NoSuchTarget), result
+    assert result.error.message == "web is no longer on h1."
+    assert await client.containers() == []
     client.close()
 
 
-async def vanish(engine: EngineClient, act: Act, name: str) -> None:
+async def vanish(engine: EngineClient, act: Act, name: str) -> Result:
+    """What an action says of a container that went away after it was listed."""
     made = await new(engine)
     row = await row_of(engine, made)
     await engine.remove(made, force=True)
@@ -97,10 +105,7 @@ async def vanish(engine: EngineClient, act: Act, name: str) -> None:
         for status in ("running", "exited", "paused")
         if actions.load()[name].applies(changed := _with_state(row, status))
     )
-    result = await act(engine, name, fitting, **EVERY[name])
-    assert isinstance(result.error, NoSuchTarget), result
-    assert result.error.message == "web is no longer on h1."
-    assert await engine.containers() == []
+    return await act(engine, name, fitting, **EVERY[name])
 
 
 def _with_state(row: ContainerRow, status: str) -> ContainerRow:
@@ -208,7 +213,7 @@ async def test_top_shows_what_each_process_uses(engine: EngineClient, act: Act):
     assert (await act(engine, "top", made, voice)).ok
     assert voice.lines[0].split() == ["PID", "USER", "CPU", "MEMORY", "S", "COMMAND"]
     busy = voice.lines[1].split()
-    assert busy[1] == "root" and int(busy[2]) > 20 and os.path.exists(f"/proc/{busy[0]}")
+    assert busy[1] == "root" and int(busy[2]) > 2 and os.path.exists(f"/proc/{busy[0]}")
     assert any("61 $(x)\n62" in line or "sleep 1000" in line for line in voice.lines)
 
 

@@ -187,11 +187,15 @@ def test_engine_that_hangs_before_the_agent_comes(lab, agents):
     lab.host("dock").hang_engine()
     try:
         agent = agents(lab.host("dock"))
-        agent.wait("engine", lambda e: e.state is EngineState.HUNG)
+        hung = agent.wait("engine", lambda e: e.state is EngineState.HUNG)
+        assert hung.error and hung.hint
+        assert "containers" not in agent.latest, "nothing is made up meanwhile"
     finally:
         lab.host("dock").thaw_engine()
-    agent.wait("engine", lambda e: e.state is EngineState.UP)
-    agent.wait("containers")
+    up = agent.wait("engine", lambda e: e.state is EngineState.UP and e.root_dir)
+    assert not up.error
+    listed = lab.host("dock").docker("ps", "--all", "--format", "{{.Names}}").split()
+    assert sorted(each.name for each in agent.wait("containers")) == sorted(listed)
 
 
 def test_no_permission_names_the_group(lab, agents):

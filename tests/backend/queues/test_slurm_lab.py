@@ -433,11 +433,13 @@ async def test_a_shell_in_a_job(cluster: Lab, config: Config, queue: SlurmQueue)
 async def test_its_container_is_gone_when_slurm_itself_is_killed(cluster: Lab, queue: SlurmQueue) -> None:
     (number,) = await queue.submit([STUBBORN])
     node = await container_of(cluster, queue, number)
+    inside = str(node.container_pid((await queue.one(number)).row.container))
     try:
         node.service("slurmd", "kill")
         end = 'for each in /proc/[0-9]*; do read -r name <$each/comm && [ "$name" = slurmstepd ]'
         node.run(["sh", "-c", f'{end} && kill -9 "${{each#/proc/}}"; done; true'])  # those of this host alone
         await gone(node, number)
+        assert node.run(["kill", "-0", inside], check=False).returncode == 1, "and so is what ran in it"
     finally:
         node.service("slurmd", "start")
 

@@ -75,6 +75,8 @@ def test_a_watched_list_follows_a_job_from_start_to_end(it: Terminal, berth: Ber
     it.until("no jobs.", seconds=60)
     it.keys("C-c")
     it.until(match(r"berth-test\$\s*\Z"))
+    ended = berth.jobs("--ended", "--host", "q1", "-n", "1")[0]
+    assert (f"q1/{ended['id']}", ended["name"], ended["state"]) == (place, "seen", "cancelled")
 
 
 def test_beside_a_job_without_a_terminal_there_is_a_shell_that_leaves_it_alone(

@@ -38,9 +38,14 @@ def test_the_window_s_size_is_the_size_inside_down_to_one_cell(berth: Berth) -> 
         it.resize(columns, rows)
         it.expect(f"{rows} {columns}\r\n".encode())
         it.resize(1, 1)
+    it.resize(80, 24)
+    it.send(b"\x03")
+    it.expect(PROMPT)
+    it.send("exit 5\r")
+    assert it.wait() == 5
 
 
-def test_control_keys_reach_the_inside(berth: Berth) -> None:
+def test_control_keys_reach_the_inside(berth: Berth, host: Host) -> None:
     it = berth("sh", "h1/work")
     it.expect(PROMPT)
     it.send(
@@ -55,6 +60,9 @@ def test_control_keys_reach_the_inside(berth: Berth) -> None:
     it.expect(b"Stopped")
     it.send("echo job-$((1 + 1))\r")
     it.expect(b"job-2\r\n")
+    inside = [line.split() for line in host.docker("top", "work", "-eo", "pid,stat,args").splitlines()]
+    (stopped,) = [words for words in inside if words[2:4] == ["sh", "-c"] and '"echo' in words]
+    assert stopped[1].startswith("T"), "it was stopped, not ended"
 
 
 def test_paste_and_mouse_bytes_are_not_touched(berth: Berth) -> None:

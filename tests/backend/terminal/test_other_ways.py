@@ -38,6 +38,9 @@ def test_root_shell(berth: Berth, host: Host) -> None:
         it.expect(PROMPT)
         it.send("echo uid=$(id -u)\r")
         it.expect(b"uid=0\r\n")
+        it.send("exit 9\r")
+        assert it.wait() == 9
+        assert host.docker("exec", "modest", "id", "-u") == "7", "its own user is the one it had"
     finally:
         host.docker("rm", "-f", "modest")
 

@@ -297,6 +297,8 @@ def test_an_engine_that_is_not_ready_is_asked_again(host, monkeypatch):
     host.engine.busy = 3
     host.recover(found)
     until(host, lambda: host.job(begun.id).exit_code == 3)
+    assert host.job(begun.id).state == jobs.FAILED
+    assert host.engine.busy == 0, "it was asked as often as it was not ready, and once more"
 
 
 def test_one_that_ended_before_the_list_said_so_is_tidied(host):

@@ -196,7 +196,7 @@ def test_a_folder_that_cannot_be_trusted_is_told_of(dashboard, base):
     assert "a link" in report.error and report.hint
 
 
-def test_a_lost_keeper_is_missed(dashboard, store, monkeypatch):
+def test_a_lost_keeper_is_missed(dashboard, store, folder, monkeypatch):
     from backend.agent.queue import lock
 
     monkeypatch.setattr(watch, "_KEEPER_EVERY", (0.1, 0.2))
@@ -210,6 +210,7 @@ def test_a_lost_keeper_is_missed(dashboard, store, monkeypatch):
     store.submit([job()], "ann")
     dashboard.watch.tick()
     dashboard.until(lambda: len(started) > 2)
+    assert set(started) == {folder.path}
 
 
 def test_the_agent_sends_its_queue_and_answers(start, engine, store, kept):
