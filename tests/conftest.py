@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.lab.fixtures"]
+pytest_plugins = ["tests.lab.fixtures", "tests.own"]
 
 # A suite under nohup or in the background of a script (`make test &`) was started with these ignored, and
 # would hand that on to every program that is tested: Ctrl+C would then end none of them.

@@ -59,6 +59,9 @@ class Sshd:
         self.authorized = folder / "authorized_keys"
         self.authorized.write_bytes((folder / "user_key.pub").read_bytes())
         self.known_hosts = folder / "known_hosts"
+        self.home = folder / "home"
+        """Of whoever logs in, whatever /etc/passwd says."""
+        self.home.mkdir(exist_ok=True)
         self.trust()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -100,6 +103,7 @@ class Sshd:
             "PasswordAuthentication": "no",
             "PermitUserEnvironment": "yes",
             "Subsystem": "sftp internal-sftp",
+            "SetEnv": f"HOME={self.home}",
             **self.options,
         }
         config = self.folder / "config"

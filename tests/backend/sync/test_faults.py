@@ -37,20 +37,6 @@ def growing(folder: Path) -> bool:
     )
 
 
-def remote_state() -> Path:
-    """Where the host keeps its runs: the login's home there is the real one."""
-    return Path(os.path.expanduser(f"~{os.environ.get('USER', 'root')}")) / ".local/state/berth/sync"
-
-
-@pytest.fixture(autouse=True)
-def own_state(world: World, tmp_path: Path) -> None:
-    """The host keeps its state where the test can look at it."""
-    world.access.sshd.stop()
-    world.access.sshd.options["SetEnv"] = f"HOME={tmp_path / 'remote-home'}"
-    (tmp_path / "remote-home").mkdir()
-    world.access.sshd.start()
-
-
 async def test_a_link_that_is_lost_leaves_the_old_files_and_the_rerun_finishes(world: World) -> None:
     write(world.here / "work/big", os.urandom(BIG))
     write(world.here / "work/small", "new", age=1)
@@ -357,7 +343,7 @@ async def test_no_rsync_there_says_how_to_get_it_and_the_slower_way_works(
         assert found
         (programs / name).symlink_to(os.path.realpath(found))
     world.access.sshd.stop()
-    world.access.sshd.options["SetEnv"] = f"PATH={programs} HOME={tmp_path / 'remote-home'}"
+    world.access.sshd.options["SetEnv"] = f"PATH={programs} HOME={world.access.sshd.home}"
     world.access.sshd.start()
     write(world.here / "work/a b")
     write(world.there / "work/a b", "old", age=5000)
