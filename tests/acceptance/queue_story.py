@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.acceptance.terminal import Terminal
-from tests.lab import Host
+from tests.lab import Host, LabError
 from tests.lab.machine import wait_for
 
 IMAGE = "busybox:latest"
@@ -220,11 +220,11 @@ def agree(berth: Berth, board: Board, *, seconds: float = 90) -> Told:
         before = listed(berth)
         return before if first == before and not _apart(before, seen) else None
 
-    end = time.monotonic() + seconds
-    while (found := same()) is None:
-        if time.monotonic() > end:
-            apart = [f"{key}: list {before.get(key)}, view {seen.get(key)}" for key in _apart(before, seen)]
-            raise AssertionError("they tell different stories:\n" + "\n".join(apart))
+    try:
+        found = wait_for(same, "", seconds=seconds)
+    except LabError:
+        apart = [f"{key}: list {before.get(key)}, view {seen.get(key)}" for key in _apart(before, seen)]
+        raise AssertionError("they tell different stories:\n" + "\n".join(apart)) from None
     board.check_order()
     return found
 

@@ -17,6 +17,10 @@ from tests.lab.spec import LabError
 
 HERE = Path(__file__).parent
 T = TypeVar("T")
+_SHORTEST, _LONGEST = 0.02, 0.3
+"""Seconds between two looks at what is waited for."""
+_SHARE = 0.1
+"""Of the time waited so far: by no more than that a wait gets longer."""
 
 
 def command(
@@ -41,11 +45,15 @@ def command(
 
 def wait_for(check: Callable[[], T], what: str, *, seconds: float = 20) -> T:
     """Call `check` until it returns something true; LabError names `what` when that takes too long."""
-    deadline = time.monotonic() + seconds
+    began = look = time.monotonic()
     while not (found := check()):
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if now > began + seconds:
             raise LabError(f"waited {seconds:.0f} s in vain for {what}")
-        time.sleep(0.02)
+        # Many checks start processes: what takes long is asked for less often.
+        longer = min((now - began) * _SHARE, _LONGEST)
+        time.sleep(max(_SHORTEST, longer, min(now - look, 1.0)))
+        look = time.monotonic()
     return found
 
 

@@ -12,12 +12,13 @@ import pytest
 from backend.bundle import agent_zipapp
 from tests.backend.agent.running import RunningAgent
 from tests.lab import Host, HostSpec, Lab, parts
+from tests.lab.agent import kept_agent
 
 
 @pytest.fixture(scope="session")
 def zipapp(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("agent") / "agent.pyz"
-    path.write_bytes(agent_zipapp()[0])
+    path.write_bytes(agent_zipapp()[0])  # as it is sent: so it runs where it cannot be kept
     return path
 
 
@@ -48,7 +49,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     hosts = [HostSpec("dock", gpus="nvidia:8"), HostSpec("pod", gpus="amd:4", engine="podman")]
     with Lab(tmp_path_factory.mktemp("lab") / "lab", hosts) as lab:
         for host in lab.hosts.values():
-            host.put("/opt/agent.pyz", agent_zipapp()[0], mode=0o755)
+            host.put("/opt/agent.pyz", kept_agent(), mode=0o755)
         yield lab
 
 

@@ -6,10 +6,11 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from tests.lab.machine import wait_for
 
 IMAGE = "busybox:latest"
 INFO = {
@@ -68,8 +69,4 @@ class Berth:
 
 
 def until(what: Callable[[], Any]) -> Any:
-    end = time.monotonic() + 60
-    while not (found := what()):
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.1)
-    return found
+    return wait_for(what, "what is waited for", seconds=60)

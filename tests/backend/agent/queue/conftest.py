@@ -22,8 +22,8 @@ from backend.agent.queue.machine import Cpu, Gpu, Machine
 from backend.agent.queue.place import Place
 from backend.agent.queue.plan import Start
 from backend.agent.queue.store import Store
-from backend.bundle import agent_zipapp
 from tests.lab import Host, HostSpec, Lab, parts
+from tests.lab.agent import kept_agent
 
 from .onhost import Queue
 
@@ -144,7 +144,7 @@ def lab_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     spec = HostSpec("keeper", gpus="nvidia:4", sshd=False)
     with Lab(tmp_path_factory.mktemp("keeper") / "lab", [spec]) as lab:
         host = lab.host("keeper")
-        host.put("/opt/agent.pyz", agent_zipapp()[0], mode=0o755)
+        host.put("/opt/agent.pyz", kept_agent(), mode=0o755)
         yield host
 
 

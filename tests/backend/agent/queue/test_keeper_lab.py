@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from backend.bundle import agent_zipapp
 from tests.lab import HostSpec
+from tests.lab.agent import kept_agent
 from tests.lab.machine import wait_for
 
 from .onhost import QUEUE, Queue
@@ -56,7 +56,7 @@ def test_what_a_job_gets_and_what_is_told_of_it(queue):
 
 def test_podman_is_asked_for_gpus_in_its_own_words(new_lab):
     host = new_lab(HostSpec("pod", gpus="nvidia:4:A100", engine="podman", sshd=False)).host("pod")
-    host.put("/opt/agent.pyz", agent_zipapp()[0], mode=0o755)
+    host.put("/opt/agent.pyz", kept_agent(), mode=0o755)
     queue = Queue(host)
     host.run(["mkdir", "-p", "/srv/data"])
     script = (

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from backend.bundle import agent_zipapp
 from tests.lab import Host, HostSpec
+from tests.lab.agent import kept_agent
 from tests.lab.machine import wait_for
 
 from .onhost import QUEUE, Queue
@@ -75,7 +75,7 @@ def test_a_pause_outlives_a_boot(queue):
 
 def test_podman_forgets_what_ran_before_a_boot_and_it_is_not_run_again(new_lab):
     host = new_lab(HostSpec("pod", engine="podman", sshd=False)).host("pod")
-    host.put("/opt/agent.pyz", agent_zipapp()[0], mode=0o755)
+    host.put("/opt/agent.pyz", kept_agent(), mode=0o755)
     queue = Queue(host)
     number = marking(queue, "sleep 1d", request={"cpus": 2})
     waiting = marking(queue, "exit 3", request={"cpus": 2})
