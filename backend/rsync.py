@@ -9,7 +9,6 @@ import os
 import shlex
 import shutil
 import socket
-import struct
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -45,18 +44,19 @@ async def rsync(
     input: bytes = b"",
     folder: str | None = None,
     heard: Callable[[bytes], None] | None = None,
+    after: asyncio.Event | None = None,
 ) -> Ended:
     """Run rsync with these arguments; `berth:PATH` is a path of the host, whatever is in it.
 
     `folder`: where it runs. `heard` is given what it writes to its standard output, piece by piece; else
-    that is in the answer.
+    that is in the answer. `after`: nothing begins on the host before that is set.
     Raises `UsageError` where this machine has no rsync, `ActionFailed` where the host has none. Other
     failures are the caller's to judge, by rsync's exit code. A cancel ends it on both sides.
     """
     program = shutil.which("rsync")
     if program is None:
         raise UsageError("rsync is not installed on this machine.", hint="Install it: sudo apt install rsync")
-    there = _There()
+    there = _There(after)
     async with _remote_shell(link, there) as shell:
         process = await asyncio.create_subprocess_exec(
             program,
@@ -69,8 +69,7 @@ async def rsync(
         )
         try:
             out, err = await _talk(process, input, heard)
-            if process.returncode:
-                await there.wait()
+            await there.wait()
         finally:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
@@ -82,19 +81,23 @@ async def rsync(
                         process.kill()
                 await process.wait()
     said = _joined(err, there.stderr)
-    if process.returncode in _MISSING and ("not found" in said or "No such file" in said):
+    code = process.returncode or there.code
+    if code in _MISSING and ("not found" in said or "No such file" in said):
         raise ActionFailed(f"{link.name} has no rsync.", hint="Install it there: sudo apt install rsync")
-    return Ended(process.returncode or 0, out, said)
+    return Ended(code, out, said)
 
 
 class _There:
-    """What the command on the host wrote to its standard error.
+    """How the command on the host ended, and what it wrote to its standard error.
 
-    rsync ends the shell it has started as soon as it fails itself, so that what comes that way is lost.
+    It does not come by the shell that rsync has started: that is gone at once, since rsync would look only
+    every 20 ms whether it has ended.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, after: asyncio.Event | None) -> None:
+        self.after = after
         self.stderr = b""
+        self.code = 0
         self.ended = asyncio.Event()
 
     async def wait(self) -> None:
@@ -173,8 +176,7 @@ async def _accept(link: Link, listener: socket.socket, there: _There) -> None:
         descriptors: list[int] = []
         try:
             argv = await asyncio.to_thread(_wanted, connection, descriptors)
-            connection.setblocking(False)
-            await _serve(link, argv, descriptors, connection, there)
+            await _serve(link, argv, descriptors, there)
         finally:
             for each in descriptors:
                 os.close(each)
@@ -193,9 +195,7 @@ def _wanted(connection: socket.socket, descriptors: list[int]) -> list[str]:
     return [str(word) for word in json.loads(data)]
 
 
-async def _serve(
-    link: Link, argv: list[str], pipes: list[int], connection: socket.socket, there: _There
-) -> None:
+async def _serve(link: Link, argv: list[str], pipes: list[int], there: _There) -> None:
     """One remote command between rsync's pipes and a channel."""
     loop = asyncio.get_running_loop()
     process: LinkProcess | None = None
@@ -205,6 +205,8 @@ async def _serve(
     outgoing, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, target)
     writer = asyncio.StreamWriter(outgoing, protocol, None, loop)
     try:
+        if there.after is not None:
+            await there.after.wait()
         process = await link.start(argv)
         sending = asyncio.create_task(_send(process, reader))
         try:
@@ -214,16 +216,11 @@ async def _serve(
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
-        code = await process.wait()
-        if process.stderr:
-            await _frame(connection, 2, process.stderr)
-        writer.close()
-        await _frame(connection, 3, struct.pack(">i", code))
+        there.code = await process.wait() & 0xFF  # 255 where the connection was lost, as ssh has it
+        there.stderr = process.stderr
     except (BerthError, OSError, ValueError) as error:
-        with contextlib.suppress(OSError):
-            await _frame(connection, 2, f"{error}\n".encode())
+        there.code, there.stderr = 255, f"{error}\n".encode()
     finally:
-        there.stderr = process.stderr if process is not None else b""
         there.ended.set()
         incoming.close()
         outgoing.close()
@@ -236,8 +233,3 @@ async def _send(process: LinkProcess, reader: asyncio.StreamReader) -> None:
         while piece := await reader.read(_PIECE):
             await process.write(piece)
         process.write_eof()
-
-
-async def _frame(connection: socket.socket, kind: int, data: bytes) -> None:
-    loop = asyncio.get_running_loop()
-    await loop.sock_sendall(connection, struct.pack(">BI", kind, len(data)) + data)

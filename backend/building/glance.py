@@ -1,6 +1,7 @@
 """A first look at the images of a host without the engine's client, whose import takes longer than the look.
 
-For the command line: most calls of `berth images build` find everything fresh, and need nothing else.
+For the command line: a call of `berth images build` that finds everything fresh needs nothing else, nor does
+a build whose base is there.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from backend.errors import BerthError, EngineError, NoSuchTarget
 if TYPE_CHECKING:
     from backend.actions.context import Access
     from backend.config import HostConfig
+    from backend.link import Link
 
 _WAIT = 10.0
 """Seconds for one answer."""
@@ -32,11 +34,36 @@ class Looks(Protocol):
         """Everything the engine knows of an image. Raises `NoSuchTarget`, `EngineError`."""
 
 
+class Engine(Protocol):
+    """What a build has to know of an engine: this look tells it, or the engine's client."""
+
+    @property
+    def host(self) -> str:
+        """The nick of its host."""
+
+    @property
+    def link(self) -> Link:
+        """The connection to it."""
+
+    @property
+    def socket(self) -> str:
+        """Its path on the host."""
+
+    @property
+    def kind(self) -> str:
+        """`docker` or `podman`."""
+
+
 class Glance:
     """The images of one engine, by one connection that is kept open."""
 
-    def __init__(self, host: str, path: str) -> None:
+    def __init__(self, host: str, path: str, link: Link, socket: str) -> None:
+        """`path`: here; `socket`: there."""
         self.host = host
+        self.link = link
+        self.socket = socket
+        self.kind = ""
+        """Empty until `learn` has found it out."""
         self._path = path
         self._turn = asyncio.Lock()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -61,6 +88,15 @@ class Glance:
         if status != 200 or not isinstance(found, dict):
             raise EngineError(f"{self.host}: the engine answered with status {status}.")
         return found
+
+    async def learn(self) -> None:
+        """Find out what kind of engine it is. Raises `EngineError`."""
+        if not self.kind:
+            async with self._turn:
+                _, said = await self._ask("/version")
+            parts = said.get("Components") if isinstance(said, dict) else None
+            names = [each.get("Name") for each in parts or () if isinstance(each, dict)]
+            self.kind = "podman" if any("podman" in str(name).lower() for name in names) else "docker"
 
     def forget(self) -> None:
         """Images have changed."""
@@ -117,6 +153,8 @@ async def glance(access: Access, host: HostConfig) -> Glance | None:
     try:
         link = await access.link(host.name)
         found = await find_sockets(link, host)
-        return Glance(host.name, await link.forward_socket(found.use[0])) if found.use else None
+        if not found.use:
+            return None
+        return Glance(host.name, await link.forward_socket(found.use[0]), link, found.use[0])
     except (BerthError, TimeoutError):
         return None

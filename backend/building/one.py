@@ -14,7 +14,7 @@ from backend.building import fresh
 from backend.building.bases import Bases
 from backend.building.model import BuildState, Request
 from backend.building.records import Record
-from backend.errors import ActionFailed, BerthError, HostError, NoSuchTarget, Refused
+from backend.errors import ActionFailed, BerthError, EngineError, HostError, NoSuchTarget, Refused
 from backend.recipes.model import Rendered
 from backend.whole import whole
 
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from backend.actions.context import Access
     from backend.building import remote
     from backend.building.following import Following
-    from backend.building.glance import Looks
-    from backend.engine import EngineClient
+    from backend.building.glance import Engine, Glance, Looks
 
 Say = Callable[[str], None]
 
@@ -69,16 +68,16 @@ class One:
             self.record.update(self.record.build.to(self.record.build.state, image_id=str(found.get("Id"))))
         return why
 
-    async def build(self, access: Access, bases: Bases, say: Say, *, lost: str) -> None:
+    async def build(
+        self, access: Access, bases: Bases, say: Say, *, lost: str, look: Glance | None = None
+    ) -> None:
         """Build it. Raises what went wrong; a cancel ends the build on its host, whole."""
         from backend.building import remote
         from backend.building.following import Following
 
-        record, host = self.record, self.record.build.host
+        record = self.record
         record.update(record.build.to(BuildState.SENDING))
-        engine = await access.engine(host)
-        for reference in self.rendered.images:
-            self._bases[reference] = await bases.have(engine, reference, say)
+        engine = await self._standing(access, bases, say, look)
         following = Following(record, self._dockerfile, say, source=self._source)
         asked = {
             "image": self.rendered.tags[0],
@@ -91,7 +90,7 @@ class One:
         try:
             async with remote.begin(engine, **asked) as conversation:
                 try:
-                    if not await self._begin(conversation, following, engine, bases):
+                    if not await self._begin(conversation, following, engine, access, bases):
                         return
                     conversation.beat()
                     await following.events(conversation)
@@ -103,13 +102,33 @@ class One:
         end = following.outcome()
         record.update(record.build.to(record.build.state, image_id=end.image, builder=end.builder))
 
+    async def _standing(self, access: Access, bases: Bases, say: Say, look: Glance | None) -> Engine:
+        """The engine to build with, once it has all that the image stands on."""
+        if look is not None:
+            with suppress(EngineError):
+                await look.learn()
+                look.forget()  # others may have removed or replaced one since the first look
+                ids = [await bases.identity(look, each) for each in self.rendered.images]
+                if all(ids):
+                    self._bases = dict(zip(self.rendered.images, ids, strict=True))
+                    return look
+        engine = await access.engine(self.record.build.host)
+        for reference in self.rendered.images:
+            self._bases[reference] = await bases.have(engine, reference, say)
+        return engine
+
     def _builder(self) -> str:
         if self._request.builder != "auto":
             return self._request.builder
         return "buildkit" if self.rendered.secrets or self.rendered.buildkit else "auto"
 
     async def _begin(
-        self, conversation: remote.Remote, following: Following, engine: EngineClient, bases: Bases
+        self,
+        conversation: remote.Remote,
+        following: Following,
+        engine: Engine,
+        access: Access,
+        bases: Bases,
     ) -> bool:
         """Wait for our turn and hand it over; False where somebody else built the same meanwhile."""
         from backend.building import remote, stage
@@ -127,7 +146,7 @@ class One:
                 say("another berth of yours builds the same: joined")
                 return True
             elif isinstance(event, remote.Send):
-                if waited and not await self.stale(engine, bases):
+                if waited and not await self.stale(await access.engine(engine.host), bases):
                     record.update(record.build.to(BuildState.FRESH, why="somebody else built it"))
                     return False
                 record.update(record.build.to(BuildState.SENDING))

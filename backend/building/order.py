@@ -286,7 +286,8 @@ class Order:
         record = one.record
         record.update(replace(record.build, started_at=datetime.now(UTC)))
         try:
-            await one.build(self._access, self._bases, say, lost=self._lost)
+            look = self._looks.get(record.build.host)
+            await one.build(self._access, self._bases, say, lost=self._lost, look=look)
         finally:
             if (look := self._looks[record.build.host]) is not None:
                 look.forget()

@@ -18,7 +18,7 @@ from backend.link import Link
 from backend.text import printable
 
 if TYPE_CHECKING:
-    from backend.engine import EngineClient
+    from backend.building.glance import Engine
 
 _BEAT = 10.0
 """Seconds between two signs of life."""
@@ -152,7 +152,7 @@ async def talk(link: Link, words: Sequence[str]) -> AsyncIterator[Remote]:
 
 
 @asynccontextmanager
-async def begin(engine: EngineClient, **asked: Any) -> AsyncIterator[Remote]:
+async def begin(engine: Engine, **asked: Any) -> AsyncIterator[Remote]:
     """Ask for a build: `image`, `digest`, `recipe`, `who`, `mode`, `builder`; see backend/agent/builds."""
     async with talk(engine.link, ["run"]) as remote:
         await remote.say({"engine": engine.kind, "kind": engine.kind, "socket": engine.socket, **asked})

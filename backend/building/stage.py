@@ -29,6 +29,8 @@ _SMALL = 1 << 20
 """Bytes of a file whose content is always compared."""
 _COMPARED = 64 << 20
 """Bytes in larger files that are still compared by content."""
+_NAMED = 1000
+"""Large files that are left out by name: rsync holds each file against each of them."""
 _UNPACK = """\
 set -eu
 rm -rf "$1.new"
@@ -90,16 +92,31 @@ async def _rsync(link: Link, folder: Path, to: str, linked: bool, more: tuple[st
     compress = () if link.local else ("--compress",)
     follow = ("--copy-unsafe-links",) if linked else ()
     each = ("-rlp", "--stats", *compress, *follow, *more)
-    if await asyncio.to_thread(_large, folder, linked) <= _COMPARED:
+    large, size = await asyncio.to_thread(_large, folder, linked)
+    if size <= _COMPARED:
         return await _pass(link, folder, to, *each, "--checksum", "--delete")
-    small = await _pass(link, folder, to, *each, "--checksum", "--delete", f"--max-size={_SMALL}")
+    left_out = b""
+    said = [f"--max-size={_SMALL}"]
+    if len(large) <= _NAMED:  # else rsync reads them all for their checksums, and uses none of these
+        left_out = b"\0".join(map(_pattern, large))
+        said += ["--from0", "--exclude-from=-"]
+    small = await _pass(link, folder, to, *each, "--checksum", "--delete", *said, input=left_out)
     return small + await _pass(
-        link, folder, to, *each, "--times", "--omit-dir-times", f"--min-size={_SMALL + 1}"
+        link, folder, to, *each, "--force", "--times", "--omit-dir-times", f"--min-size={_SMALL + 1}"
     )
 
 
-def _large(folder: Path, linked: bool) -> int:
-    """Bytes in files that are not small."""
+def _pattern(path: Path) -> bytes:
+    """What means this path, and no other, to rsync: `\\` is a letter where nothing has to be escaped."""
+    name = os.fsencode(path)
+    if re.search(rb"[*?[]", name):
+        name = re.sub(rb"([*?[\\])", rb"\\\1", name)
+    return b"/" + name
+
+
+def _large(folder: Path, linked: bool) -> tuple[list[Path], int]:
+    """Files that are not small, by their paths in the folder, and how many bytes they have."""
+    found: list[Path] = []
     total = 0
     waiting = [folder]
     while waiting:
@@ -109,12 +126,13 @@ def _large(folder: Path, linked: bool) -> int:
             if path.is_dir():
                 waiting.append(path)
             elif (size := path.stat().st_size) > _SMALL:
+                found.append(path.relative_to(folder))
                 total += size
-    return total
+    return found, total
 
 
-async def _pass(link: Link, folder: Path, to: str, *options: str) -> int:
-    ended = await rsync.rsync(link, [*options, f"{folder}/", f"{rsync.REMOTE}:{to}/"])
+async def _pass(link: Link, folder: Path, to: str, *options: str, input: bytes = b"") -> int:
+    ended = await rsync.rsync(link, [*options, f"{folder}/", f"{rsync.REMOTE}:{to}/"], input=input)
     if ended.returncode and ended.returncode != 24:  # 24: a file vanished while it was read
         raise rsync.explained(link.name, ended)
     found = _SENT.search(ended.stdout)

@@ -21,11 +21,14 @@ from types import ModuleType
 
 _SLOW = ("_findLib_gcc", "_findLib_ld")
 _UNUSED = "asyncssh.crypto.x509"
+_SWITCH = 0.0005
+"""Seconds that a thread which computes holds up what hosts answer: a login waits for its turn ten times."""
 _turn = threading.Lock()
 
 
 def connect() -> ModuleType:
     """`backend.link.connect`, imported."""
+    sys.setswitchinterval(min(_SWITCH, sys.getswitchinterval()))
     with _turn, _no_compiler(), _no_certificates(), _no_garbage():
         return importlib.import_module("backend.link.connect")
 
@@ -57,11 +60,15 @@ def _no_certificates() -> Iterator[None]:
 
 @contextmanager
 def _no_garbage() -> Iterator[None]:
-    """What is loaded is none: looking for it would only take time."""
+    """What is loaded is none, now or later: looking for it would only take time."""
+    if "asyncssh" in sys.modules:
+        yield
+        return
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
+        gc.freeze()
     finally:
         if was_on:
             gc.enable()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from backend.errors import ActionFailed, BerthError
 from backend.sync.host.walk import decoded, encoded
@@ -20,16 +23,16 @@ if TYPE_CHECKING:
 _MISSING = "Install it there: sudo apt install rsync, or dnf install rsync. Slower, without it: --tar"
 
 
-@dataclass
-class Item:
-    """One change, and where it is on both sides."""
+class Item(Struct, gc=False):
+    """One change, and where it goes."""
 
     change: Change
     base: str
     """Folder of the receiving side that the load's paths are below."""
     below: bytes
-    source: bytes
     target: bytes
+    size: int = 0
+    """Bytes that go over."""
 
 
 @dataclass
@@ -38,6 +41,21 @@ class Bundle:
 
     load: Load
     items: list[Item] = field(default_factory=list)
+
+
+@dataclass
+class Ahead:
+    """A load that is ready, and goes over once it may."""
+
+    count: int
+    """How many items it has."""
+    after: asyncio.Event
+    loading: asyncio.Task[None]
+
+    async def close(self) -> None:
+        """End it, if it is not over."""
+        self.loading.cancel()
+        await asyncio.gather(self.loading, return_exceptions=True)
 
 
 class Applier:
@@ -59,27 +77,47 @@ class Applier:
         sync, receiver = self.sync, self.receiver
         if bundles and not sync.rsync and not sync.wish.tar:
             raise ActionFailed(f"{sync.host} has no rsync.", hint=_MISSING)
-        replaced = sum(size_of(self._target_token(each)) for each in changes)
+        replaced = sum(size_of(token) for each in changes if (token := self._target_token(each)))
         profile = sync.wish.profile
         keep = profile.keep_days > 0 and replaced <= profile.keep_size
         if replaced and not keep:
             self.done.notes.append("what was replaced is too large to be kept: this cannot be undone")
         self.targets = targets = sorted({seen[0 if self.way == "pull" else 1].root for seen in sync.seen})
-        await receiver.ask("lock", targets=targets, owner=owner(profile.name))
+        ahead = self._ahead(bundles, gone)
         try:
+            await receiver.ask("lock", targets=targets, owner=owner(profile.name))
             run = self.done.run or new_run()
             folder = await self._begin(run, bundles, targets, keep)
             for bundle in bundles:
                 bundle.load.kept = f"{folder}/{self.bases.index(bundle.load.target)}" if keep else ""
-            await self._carry(bundles, gone, run, keep)
+            await self._carry(bundles, gone, run, keep, ahead)
         finally:
+            if ahead is not None:
+                await ahead.close()
             with suppress(BerthError, OSError):
                 await receiver.ask("unlock")
 
-    async def _carry(self, bundles: list[Bundle], gone: list[Item], run: str, keep: bool) -> None:
+    def _ahead(self, bundles: list[Bundle], gone: list[Item]) -> Ahead | None:
+        """The only load of a first sync: its rsync is started here while the host writes down what comes."""
+        if self.way == "pull" or len(bundles) != 1 or gone:
+            return None
+        bundle = bundles[0]
+        if not bundle.items or any(self._target_token(item.change) for item in bundle.items):
+            return None
+        after = asyncio.Event()
+        return Ahead(len(bundle.items), after, asyncio.create_task(self._load(bundle, after)))
+
+    async def _carry(
+        self, bundles: list[Bundle], gone: list[Item], run: str, keep: bool, ahead: Ahead | None
+    ) -> None:
         try:
             for bundle in bundles:
-                if bundle.items:
+                if ahead is not None and len(bundle.items) == ahead.count:
+                    ahead.after.set()
+                    await ahead.loading
+                elif bundle.items:
+                    if ahead is not None:  # some of it is there by now
+                        await ahead.close()
                     await self._load(bundle)
             if gone and not self.done.failed:
                 await self._remove(gone, keep)
@@ -100,14 +138,13 @@ class Applier:
             number: Planner(number, pair, sync.seen[number], {}, sync.wish.options)
             for number, pair in enumerate(sync.wish.pairs)
         }
-        roots = [common(mine.root, theirs.root) for mine, theirs in sync.seen]
+        roots = [self._root(*common(mine.root, theirs.root)) for mine, theirs in sync.seen]
         bundles: dict[tuple[object, ...], Bundle] = {}
         gone: list[Item] = []
         for change in changes:
-            here, there, prefix = roots[change.pair]
-            below = encoded(prefix) + b"/" + change.path if prefix else change.path
-            source, target = (here, there) if self.way == "push" else (there, here)
-            item = Item(change, target, below, _full(source, below), _full(target, below))
+            here, there, target, prefix, top = roots[change.pair]
+            below = prefix + change.path
+            item = Item(change, target, below, top + below, change.size)
             if change.kind == "deleted":
                 gone.append(item)
                 self._base(target)
@@ -135,15 +172,17 @@ class Applier:
             bundle.items.append(item)
         return list(bundles.values()), gone
 
+    def _root(self, here: str, there: str, prefix: str) -> tuple[str, str, str, bytes, bytes]:
+        """Both folders, the one that is written to, and what leads to a path, below them and on the whole."""
+        target = there if self.way == "push" else here
+        return here, there, target, encoded(f"{prefix}/" if prefix else ""), _full(target, b"")
+
     def _own_base(self, item: Item, prefix: bytes) -> Item:
         """Below the rule's own folder: what lies above it keeps its permissions."""
         seen = self.sync.seen[item.change.pair]
-        source, target = (
-            os.path.join(each.root, decoded(prefix)).rstrip("/")
-            for each in (seen if self.way == "push" else seen[::-1])
-        )
+        target = os.path.join(seen[1 if self.way == "push" else 0].root, decoded(prefix)).rstrip("/")
         below = item.change.path[len(prefix) :].lstrip(b"/")
-        return Item(item.change, target, below, _full(source, below), _full(target, below))
+        return Item(item.change, target, below, _full(target, below), item.size)
 
     def _private(self, secret: bool, folder: str) -> None:
         entry: dict[str, object] = {"folder": folder, "mode": 0o700}
@@ -165,7 +204,7 @@ class Applier:
         for bundle in bundles:
             for item in bundle.items:
                 payload += [item.target, self._target_token(item.change)]
-        size = sum(each.change.size for bundle in bundles for each in bundle.items)
+        size = sum(each.size for bundle in bundles for each in bundle.items)
         answer, moved = await self.receiver.ask(
             "begin",
             payload,
@@ -187,16 +226,16 @@ class Applier:
             self.done.failed.append(f"{shown(moved)}: changed there since it was looked at; sync again")
         return str(answer["kept"])
 
-    async def _load(self, bundle: Bundle) -> None:
+    async def _load(self, bundle: Bundle, after: asyncio.Event | None = None) -> None:
         load = bundle.load
         load.paths = [item.below for item in bundle.items]
         load.fresh = not any(self._target_token(item.change) for item in bundle.items)
-        sizes = [item.change.size for item in bundle.items]
+        sizes = [item.size for item in bundle.items]
         load.size, load.largest = sum(sizes), max(sizes, default=0)
         link = await self.sync.access.link(self.sync.host)
         way = carry_as_tar if self.sync.wish.tar else carry
         moved = self.moved
-        said = await way(link, load, lambda done: self.progress(moved + min(done, load.size)))
+        said = await way(link, load, lambda done: self.progress(moved + min(done, load.size)), after)
         self.moved += load.size
         self.progress(self.moved)
         self.done.notes += said[:20]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 from backend.config import SyncProfile
@@ -200,11 +201,11 @@ class HostSync:
                 f"{self.host}: {more} more would be deleted than was shown.", hint="Look at it again."
             )
         done = Done(run="", started_at=datetime.now(UTC))
-        total = sum(each.size for each in plan.of("new", "changed"))
+        total = cache(lambda: sum(each.size for each in plan.of("new", "changed")))
         for way in ("push", "pull"):
             changes = [each for each in plan.of("new", "changed", "deleted") if each.way == way]
             if changes:
-                applier = Applier(self, way, done, lambda moved: progress(moved, total))
+                applier = Applier(self, way, done, lambda moved: progress(moved, total()))
                 await applier.run(changes)
         self._remember(done)
         return done

@@ -37,7 +37,7 @@ class Pair(Struct, frozen=True):
     """In the order of their rules."""
 
 
-class Change(Struct, frozen=True):
+class Change(Struct, frozen=True, gc=False):
     """One file or folder that is not the same on both sides."""
 
     kind: Kind

@@ -64,6 +64,7 @@ class Planner:
             id(rule): part for rule, part in zip(self.tree.rules, parts, strict=True)
         }
         self._keep = {id(part): [Pattern(encoded(text)) for text in part.rule.keep] for part in pair.parts}
+        self._alike: dict[bytes, Part | None] = {}
         self._hollow: set[bytes] | None = None
         self._blocked: set[bytes] = set()
         """Folders on one side that are no folders on the other."""
@@ -86,14 +87,24 @@ class Planner:
                 differ.append(path)
         differ += [path for path in there if path not in here]
         for path in sorted(differ):
-            if any(path[:at] in self._blocked for at in _slashes(path)):
+            if self._blocked and any(path[:at] in self._blocked for at in _slashes(path)):
                 continue
             self._decide(path, here.get(path, b""), there.get(path, b""))
 
     def part(self, path: bytes, folder: bool) -> Part | None:
         """The part of the tree that something belongs to."""
+        if not folder and (known := self._all_in(path.rpartition(b"/")[0])) is not None:
+            return known
         rule = self.tree.owner(path, folder)
         return None if rule is None else self._parts[id(rule)]
+
+    def _all_in(self, folder: bytes) -> Part | None:
+        """The part that every file in a folder belongs to, where a rule without filters is the nearest."""
+        if folder not in self._alike:
+            rules = self.tree.active(folder)
+            takes_all = bool(rules) and not rules[0].filters
+            self._alike[folder] = self._parts[id(rules[0])] if takes_all else None
+        return self._alike[folder]
 
     # ----------------------------------------------------------------------------------- one path
 

@@ -89,9 +89,10 @@ def arguments(load: Load, names: Sequence[bytes] = ()) -> list[str | bytes]:
     return [*argv, *([here, there] if load.way == "push" else [there, here])]
 
 
-async def carry(link: Link, load: Load, progress: Progress) -> list[str]:
+async def carry(link: Link, load: Load, progress: Progress, after: asyncio.Event | None = None) -> list[str]:
     """Bring a load over by rsync; what it complained about, where some files could not be carried.
 
+    `after`: see `rsync`.
     Raises `ActionFailed` where it broke off, `UsageError` where this machine has no rsync.
     """
     tail = b""
@@ -104,9 +105,9 @@ async def carry(link: Link, load: Load, progress: Progress) -> list[str]:
 
     names = [b"./" + path for path in load.paths]
     if by_name(load):
-        ended = await rsync.rsync(link, arguments(load, names), folder=load.here, heard=heard)
+        ended = await rsync.rsync(link, arguments(load, names), folder=load.here, heard=heard, after=after)
     else:
-        ended = await rsync.rsync(link, arguments(load), input=b"\0".join(names), heard=heard)
+        ended = await rsync.rsync(link, arguments(load), input=b"\0".join(names), heard=heard, after=after)
     lines = [printable(line, 300) for line in ended.stderr.splitlines() if line.strip()]
     said = [line for line in lines if not line.startswith("rsync error:")]
     if ended.returncode in _SOME_FAILED and "No space left" not in ended.stderr:
@@ -129,8 +130,12 @@ def explained(host: str, ended: rsync.Ended) -> ActionFailed:
     return rsync.explained(host, ended)
 
 
-async def carry_as_tar(link: Link, load: Load, progress: Progress) -> list[str]:
+async def carry_as_tar(
+    link: Link, load: Load, progress: Progress, after: asyncio.Event | None = None
+) -> list[str]:
     """The same without rsync: slower, as files go over whole. Raises `ActionFailed`."""
+    if after is not None:
+        await after.wait()
     if load.way == "push":
         await _push(link, load, progress)
     else:

@@ -98,7 +98,8 @@ def _sweep_temporaries(paths: list[bytes]) -> int:
 
 def _partials(paths: list[bytes]) -> list[bytes]:
     """The folders of half files beside these that there are."""
-    every = {os.path.join(path.rpartition(b"/")[0], PARTIAL) for path in paths}
+    folders = {path.rpartition(b"/")[0] for path in paths}
+    every = (os.path.join(folder, PARTIAL) for folder in folders)
     return sorted(each for each in every if os.path.isdir(each))
 
 

@@ -102,7 +102,7 @@ class Session:
     def do_begin(self, request: dict, payload: list[bytes]) -> tuple[dict, list[bytes]]:  # type: ignore[type-arg]
         """Write down what is coming: whole paths and how each was seen. Answers which are not so any more."""
         paths, seen = payload[0::2], payload[1::2]
-        moved = [path for path, token in zip(paths, seen) if token_of(path) != token]
+        moved = changed_since(paths, seen)
         for each in request["private"]:
             private(resolved(each["folder"]), each["mode"])
         for each in request["folders"]:
@@ -205,6 +205,22 @@ class Session:
             for lock in locks:
                 lock.release()
         return {"back": back, "stay": [why for _, why in stay]}, [path for path, _ in stay]
+
+
+def changed_since(paths: list[bytes], seen: list[bytes]) -> list[bytes]:
+    """Those that are not as they were seen. What was not there is not, where its folder is not there yet."""
+    folders: dict[bytes, bool] = {}
+    moved = []
+    for path, token in zip(paths, seen):
+        if not token:
+            parent = path.rpartition(b"/")[0]
+            if parent not in folders:
+                folders[parent] = os.path.lexists(parent)
+            if not folders[parent]:
+                continue
+        if token_of(path) != token:
+            moved.append(path)
+    return moved
 
 
 class Undisturbed:
