@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -59,4 +60,32 @@ async def test_gpus_that_others_asked_for_are_not_free_and_a_lost_answer_makes_n
         assert [int(number) for number in done.ids] == lost[0]
         named = [row.id for row in await queue.jobs("all") if row.name == "once"]
         assert named == list(done.ids)
-        await queue.close()
+
+        # Who leaves before the answer leaves no job, also where the link is lost meanwhile.
+        asking, away = asyncio.Event(), False
+
+        async def slow(self: Channel, verb: str, body: Any, **how: Any) -> Any:
+            answer = await real(self, verb, body, **how)
+            if verb == "submit":
+                asking.set()
+                while not any("to take it back" in line for line in said):
+                    await asyncio.sleep(0.01)
+                if away:
+                    await (await access.link("h1")).close()
+                    raise Unreachable("h1: the connection is lost.")
+            return answer
+
+        monkeypatch.setattr(Channel, "ask", slow)
+        for away in (False, True):
+            said.clear()
+            asking.clear()
+            asked = Asked(command=("true",), image="busybox:latest", hold=True, name=f"left-{away}")
+            task = asyncio.create_task(submit(config, access, asked, host="h1", folder=None, say=said.append))
+            await asyncio.wait_for(asking.wait(), 60)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert "cancelled before it started" in said[-1], said
+            left = [row.state for row in await queue.jobs("all") if row.name == f"left-{away}"]
+            assert left == ["cancelled"]
+            await queue.close()
