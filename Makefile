@@ -7,6 +7,8 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 ARGS   ?=
 # Tests at a time: they mostly wait for hosts, engines and terminals. One file stays with one worker.
 JOBS   ?= 5
+# Compiled modules are kept, whatever is set outside: the tests start Python thousands of times.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run test lab screenshots bench lint format docs constraints clean help
 
@@ -18,7 +20,9 @@ run: $(VENV)/.run  ## open the dashboard (make run ARGS="--config DIR")
 
 test: $(VENV)/.dev  ## install missing system packages, check the code, run every test (ARGS go to pytest)
 	@tests/lab/setup.sh
-	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m compileall -q backend tui tests
+	@$(BIN)/python -m pytest --collect-only -qq >/dev/null 2>&1 & $(MAKE) --no-print-directory lint; \
+	    code=$$?; wait; exit $$code  # while types are checked, one process compiles the tests for all workers
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.dev  ## style, types, arrows of import, Python 3.8 for the agent
