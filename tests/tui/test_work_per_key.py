@@ -23,6 +23,7 @@ from tests.tui.helpers import Board, dashboard
 from tui.canvas import Canvas
 from tui.courtesy import JUST, WAITS, Courtesy
 from tui.desk import Desk
+from tui.detail import DetailPane
 from tui.driver import PromptDriver
 from tui.rowset import RowSet
 from tui.views.containers import ContainersView
@@ -209,3 +210,24 @@ async def test_work_in_steps_lets_others_have_a_turn_and_waits_for_a_key_but_not
         now += 2 * JUST
         await courtesy.begin()
         assert waits == WAITS
+
+
+async def test_details_that_say_the_same_paint_nothing_but_what_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with dashboard(FLEET, tmp_path, size=WIDE) as board:
+        await rest(board)
+        pane = board.app.desk.query_one("#detail-pane", DetailPane)
+        selected = board.selected
+        told = board.app.sources.state.hosts[selected]
+        later = replace(told, revision=told.revision + 1, latency_ms=77.0)
+        whole: list[bool] = []
+        original = DetailPane.refresh
+        monkeypatch.setattr(
+            DetailPane,
+            "refresh",
+            lambda self, *regions, **more: (whole.append(not regions), original(self, *regions, **more))[1],
+        )
+        await board.publish(replace(FLEET, hosts={**FLEET.hosts, selected: later}, revision=2))
+        await board.until(lambda: "77 ms" in pane.text)
+        assert not whole

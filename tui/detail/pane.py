@@ -78,6 +78,7 @@ class DetailPane(Container):
         self._shown: tuple[Target | None, View] | None = None
         self._drawn: Hashable = None
         self._key: Hashable = None
+        self._titled = ""
         self._curves: list[tuple[HistoryPlot, Curve]] = []
         self._drawing: Timer | None = None
         self._resting: Timer | None = None
@@ -139,7 +140,10 @@ class DetailPane(Container):
         if page.key != self._key:
             self._key = page.key
             lines.scroll_to(0, 0, animate=False, immediate=True)
-        self.border_title = Content(text_of(page.title))
+        title = text_of(page.title)
+        if title != self._titled:  # each title paints the whole pane again
+            self._titled = title
+            self.border_title = Content(title)
         self._show_curves(page)
         lines.set_lines(text)
 
