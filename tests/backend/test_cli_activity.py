@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from backend.activity import ActivityLog, ActivityRow
+from tests import program
 
 
 @pytest.fixture
@@ -21,14 +21,7 @@ def berth(tmp_path: Path):
     env = {**os.environ, "BERTH_CONFIG_DIR": str(tmp_path), "BERTH_STATE_DIR": str(tmp_path / "state")}
 
     def run(*words: str) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            [sys.executable, "-m", "tui", *words],
-            capture_output=True,
-            text=True,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
+        return program.berth(*words, env=env, code=None)
 
     return run
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import program
 from tests.lab import Host, HostSpec, Lab, parts
 
 pytestmark = pytest.mark.lab
@@ -45,16 +46,7 @@ def env(lab: Lab, tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def berth(env: dict[str, str]) -> Berth:
     def run(*words: str, code: int = 0, **more: str) -> subprocess.CompletedProcess:
-        done = subprocess.run(
-            [sys.executable, "-m", "tui", *words],
-            capture_output=True,
-            text=True,
-            env=env | more,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-        assert done.returncode == code, (done.stdout, done.stderr)
-        return done
+        return program.berth(*words, env=env | more, code=code)
 
     return run
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import program
 from tests.lab import Host, HostSpec, Lab, parts
 
 pytestmark = pytest.mark.lab
@@ -34,16 +35,7 @@ def berth(lab: Lab, tmp_path: Path) -> Berth:
 
     def run(*words: str, code: int = 0) -> subprocess.CompletedProcess:
         env = {**os.environ, "BERTH_CONFIG_DIR": str(lab.config_dir), **own}
-        done = subprocess.run(
-            [sys.executable, "-m", "tui", *words],
-            capture_output=True,
-            text=True,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-        assert done.returncode == code, (done.stdout, done.stderr)
-        return done
+        return program.berth(*words, env=env, code=code)
 
     return run
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests import program
 from tests.lab import Host, HostSpec, Lab, parts
 
 pytestmark = pytest.mark.lab
@@ -41,16 +42,7 @@ class Berth:
         self.folder = folder
 
     def __call__(self, *words: str, code: int = 0) -> subprocess.CompletedProcess:
-        done = subprocess.run(
-            [sys.executable, "-m", "tui", *words],
-            capture_output=True,
-            text=True,
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-        assert done.returncode == code, (done.stdout, done.stderr)
-        return done
+        return program.berth(*words, env=self.env, code=code)
 
     @contextmanager
     def running(self, *words: str) -> Iterator[subprocess.Popen]:

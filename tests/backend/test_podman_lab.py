@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests import program
 from tests.backend.terminal.driver import Driven
 from tests.lab import Host, Lab
 from tests.lab.machine import wait_for
@@ -36,16 +37,7 @@ def env(lab: Lab, tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def berth(env: dict[str, str]) -> Berth:
     def run(*words: str, code: int = 0) -> subprocess.CompletedProcess:
-        done = subprocess.run(
-            [sys.executable, "-m", "tui", *words],
-            capture_output=True,
-            text=True,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-        assert done.returncode == code, (done.stdout, done.stderr)
-        return done
+        return program.berth(*words, env=env, code=code)
 
     return run
 

@@ -6,23 +6,18 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from backend.config import load
+from tests import program
 from tests.lab import Lab
 
 
 def run(config: Path, state: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "BERTH_CONFIG_DIR": str(config), "BERTH_STATE_DIR": str(state)}
-    argv = [sys.executable, "-m", "tui", *words]
-    done = subprocess.run(
-        argv, capture_output=True, text=True, env=env, check=False, stdin=subprocess.DEVNULL
-    )
-    assert done.returncode == code, (done.stdout, done.stderr)
-    return done
+    return program.berth(*words, env=env, code=code)
 
 
 @pytest.mark.lab

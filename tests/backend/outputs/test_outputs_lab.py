@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import program
 from tests.lab import Host, HostSpec, Lab, parts
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
@@ -54,12 +55,7 @@ def environment(lab: Lab, tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def berth(environment: dict[str, str]) -> Berth:
     def run(*words: str, code: int = 0) -> subprocess.CompletedProcess:
-        done = subprocess.run(
-            [sys.executable, "-m", "tui", *words],
-            capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL, check=False,
-        )  # fmt: skip
-        assert done.returncode == code, (done.stdout, done.stderr)
-        return done
+        return program.berth(*words, env=environment, code=code)
 
     return run
 

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from backend.repository.standing import standings
+from tests import program
 from tests.backend.repository.test_links import git
 
 Berth = Callable[..., subprocess.CompletedProcess]
@@ -44,13 +44,9 @@ def berth(copy: Path, tmp_path: Path) -> Berth:
     }
 
     def run(*words: str, code: int = 0) -> subprocess.CompletedProcess:
-        done = subprocess.run(
-            [sys.executable, "-m", "tui", *words],
-            cwd=copy, env={**os.environ, **own, "PYTHONPATH": os.getcwd()}, capture_output=True, text=True,
-            stdin=subprocess.DEVNULL, check=False,
-        )  # fmt: skip
-        assert done.returncode == code, (done.stdout, done.stderr)
-        return done
+        return program.berth(
+            *words, env={**os.environ, **own, "PYTHONPATH": os.getcwd()}, code=code, cwd=copy
+        )
 
     return run
 
