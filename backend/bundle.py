@@ -9,16 +9,24 @@ import zipfile
 from functools import cache
 from pathlib import Path
 
+from backend import atomic
+from backend.config.paths import cache_dir
+
 _SHEBANG = b"#!/usr/bin/env python3\n"
 _TIME = (1980, 1, 1, 0, 0, 0)
 """The first moment a zip file can hold."""
 _MAIN = "from agent.__main__ import start\n\nstart()\n"
 _HASH_DIGITS = 16
+_CHECK = 32
+"""Bytes of the checksum before a zipapp that is kept."""
 
 
 @cache
 def agent_zipapp() -> tuple[bytes, str]:
-    """The zipapp's bytes, and the first 16 hexadecimal digits of their SHA-256."""
+    """The zipapp's bytes, and the first 16 hexadecimal digits of their SHA-256.
+
+    To make it takes ten times as long as to read its parts: it is kept in the cache.
+    """
     files = {"__main__.py": _MAIN.encode()}
     root = Path(__file__).parent / "agent"
     for path in root.rglob("*.py"):
@@ -26,6 +34,44 @@ def agent_zipapp() -> tuple[bytes, str]:
     spec = importlib.util.find_spec("pynvml")
     if spec is not None and spec.origin and spec.origin.endswith("pynvml.py"):
         files["pynvml.py"] = Path(spec.origin).read_bytes()
+    kept = cache_dir() / "agent" / _digest(b"".join(_part(name, files[name]) for name in sorted(files)))
+    data = _read(kept)
+    if data is None:
+        data = _packed(files)
+        _keep(kept, data)
+    return data, _digest(data)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:_HASH_DIGITS]
+
+
+def _part(name: str, content: bytes) -> bytes:
+    return b"%s %d %s" % (name.encode(), len(content), content)
+
+
+def _read(path: Path) -> bytes | None:
+    """What was kept, where it is whole: a checksum stands before it."""
+    try:
+        found = path.read_bytes()
+    except OSError:
+        return None
+    check, data = found[:_CHECK], found[_CHECK:]
+    return data if check == hashlib.sha256(data).digest() else None
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """For the next start; what was kept of other versions goes."""
+    try:
+        atomic.write(path, hashlib.sha256(data).digest() + data, durable=False)
+        for other in path.parent.iterdir():
+            if other != path and not other.name.startswith("."):
+                other.unlink()
+    except OSError:
+        return  # it only makes the next start slower
+
+
+def _packed(files: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     buffer.write(_SHEBANG)
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
@@ -35,5 +81,4 @@ def agent_zipapp() -> tuple[bytes, str]:
             entry.external_attr = 0o644 << 16
             entry.create_system = 3  # Unix, on whatever system it was made
             archive.writestr(entry, files[name])
-    data = buffer.getvalue()
-    return data, hashlib.sha256(data).hexdigest()[:_HASH_DIGITS]
+    return buffer.getvalue()

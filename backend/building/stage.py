@@ -100,10 +100,16 @@ async def _rsync(link: Link, folder: Path, to: str, linked: bool, more: tuple[st
     if len(large) <= _NAMED:  # else rsync reads them all for their checksums, and uses none of these
         left_out = b"\0".join(map(_pattern, large))
         said += ["--from0", "--exclude-from=-"]
-    small = await _pass(link, folder, to, *each, "--checksum", "--delete", *said, input=left_out)
-    return small + await _pass(
-        link, folder, to, *each, "--force", "--times", "--omit-dir-times", f"--min-size={_SMALL + 1}"
-    )
+    after = asyncio.Event()  # the second is started here meanwhile, and begins there once the first is done
+    times = ("--force", "--times", "--omit-dir-times", f"--min-size={_SMALL + 1}")
+    second = asyncio.create_task(_pass(link, folder, to, *each, *times, after=after))
+    try:
+        sent = await _pass(link, folder, to, *each, "--checksum", "--delete", *said, input=left_out)
+        after.set()
+        return sent + await second
+    finally:
+        second.cancel()
+        await asyncio.gather(second, return_exceptions=True)
 
 
 def _pattern(path: Path) -> bytes:
@@ -131,8 +137,16 @@ def _large(folder: Path, linked: bool) -> tuple[list[Path], int]:
     return found, total
 
 
-async def _pass(link: Link, folder: Path, to: str, *options: str, input: bytes = b"") -> int:
-    ended = await rsync.rsync(link, [*options, f"{folder}/", f"{rsync.REMOTE}:{to}/"], input=input)
+async def _pass(
+    link: Link,
+    folder: Path,
+    to: str,
+    *options: str,
+    input: bytes = b"",
+    after: asyncio.Event | None = None,
+) -> int:
+    where = (f"{folder}/", f"{rsync.REMOTE}:{to}/")
+    ended = await rsync.rsync(link, [*options, *where], input=input, after=after)
     if ended.returncode and ended.returncode != 24:  # 24: a file vanished while it was read
         raise rsync.explained(link.name, ended)
     found = _SENT.search(ended.stdout)

@@ -1,0 +1,37 @@
+"""The agent's zipapp is kept in the cache, and made anew where what is kept is not whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backend import bundle
+
+
+def test_what_is_kept_is_used_while_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BERTH_CACHE_DIR", str(tmp_path))
+    made: list[int] = []
+    pack = bundle._packed
+    monkeypatch.setattr(bundle, "_packed", lambda files: made.append(len(files)) or pack(files))
+    bundle.agent_zipapp.cache_clear()
+    first = bundle.agent_zipapp()
+    (kept,) = (tmp_path / "agent").iterdir()
+    (tmp_path / "agent" / "older").write_bytes(b"of another version")
+    bundle.agent_zipapp.cache_clear()
+    assert bundle.agent_zipapp() == first and len(made) == 1
+    for damage in (b"", kept.read_bytes()[:-1], b"x" + kept.read_bytes()[1:]):
+        kept.write_bytes(damage)
+        bundle.agent_zipapp.cache_clear()
+        assert bundle.agent_zipapp() == first
+    assert len(made) == 4 and [*(tmp_path / "agent").iterdir()] == [kept]
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("BERTH_CACHE_DIR", str(tmp_path / "file"))
+    bundle.agent_zipapp.cache_clear()
+    data, digest = bundle.agent_zipapp()
+    assert data.startswith(b"#!") and len(digest) == 16
