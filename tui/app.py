@@ -26,7 +26,6 @@ from tui.courtesy import Courtesy
 from tui.desk import Desk, Wanted
 from tui.guarded import GuardedApp
 from tui.keyboard import Keyboard
-from tui.keymap import of_settings
 from tui.successors import Successors
 
 if TYPE_CHECKING:
@@ -62,7 +61,11 @@ class BerthApp(GuardedApp):
         read_only: bool = False,
     ) -> None:
         """`ConfigError` where settings give an action a key that cannot be."""
-        keymap = of_settings(config)
+        keymap: dict[str, str] = {}
+        if config.settings.keys or config.settings.commands:
+            from tui.keymap import of_settings
+
+            keymap = of_settings(config)
         super().__init__()
         self.config = config
         self.fleet: FleetLike | None = None

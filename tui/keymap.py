@@ -9,9 +9,10 @@ if TYPE_CHECKING:
 
 
 def of_settings(config: Config) -> dict[str, str]:
-    """Textual's keymap, checked against all that can be active at the same time. Raises `ConfigError`."""
-    if not config.settings.keys and not config.settings.commands:
-        return {}
+    """Textual's keymap, checked against all that can be active at the same time, which is imported for it.
+
+    Raises `ConfigError`.
+    """
     from backend.actions import commands
     from tui import doing, keys
     from tui.desk import Desk
