@@ -49,11 +49,11 @@ async def start(
             begun = True
             return process
         except Unreachable:
-            code = await process.wait()
-            if code > 0 and code not in (126, 127):
+            ended = await process.wait()
+            if ended > 0 and ended not in (126, 127):
                 begun = True
                 return process
-            if code <= 0 or attempt:
+            if ended <= 0 or attempt:
                 raise
         finally:
             if not begun:
