@@ -8,8 +8,8 @@ It reads a loader as the first line of its input, and the loader reads a header:
     -> the zipapp, `size` bytes
     <- {"berth": "run"}        and from here on the agent's own lines
 
-The zipapp is kept, compiled, for the next time where the home takes it, else it runs from memory or a temporary
-file.
+The zipapp is kept for the next time, compiled, where the home takes it; else it runs from memory or a
+temporary file.
 """
 
 from __future__ import annotations
