@@ -279,6 +279,7 @@ async def test_a_watch_goes_on_when_its_page_is_left_and_is_come_back_to(here: P
         await board.press("ctrl+k")
         await ready(board, again)
         assert run.state == "cancelled"
+        await soon(board, lambda: any("cancelled" in each.message for each in board.app._notifications))
         write(here / "work/c.py", "three")
         await board.press("r")
         await ready(board, again)

@@ -33,6 +33,8 @@ def state_of(looking: Looking) -> tuple[list[str], str]:
     elif looking.listing is not None:
         said.append(words.sure(looking.listing.scan))
         said += words.unread(looking.listing.scan)
+    else:
+        said.append(f"asking {looking.host}")
     if looking.counting:
         said.append("the engine counts")
     elif looking.engine_problem and looking.use is None:

@@ -274,8 +274,9 @@ class SyncScreen(FilteredPage):
             self.drop_filter()
             return
         if self.syncing.phase == "watching":
-            said = "It goes on while berth runs.\n8 lists it, y with the same hosts comes back to it."
-            self.notify(said, title=f"Watch {printable(self.syncing.wish.profile.name, 60)}", markup=False)
+            from tui.sync.watching import leave
+
+            leave(self.berth, self.syncing)
         elif self.syncing.phase != "running" or not self.syncing.busy:
             self.app.run_worker(self.syncing.close(), group="sync-close", exit_on_error=False)
         self.dismiss(None)

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from backend.errors import BerthError
 from backend.sync.watch import news, watch_hosts
+from backend.text import printable
 from tui.sync.questions import agree
 from tui.sync.state import HostLine, Syncing
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _NAMES = {"push": "push-files", "sync": "sync-files"}
 _watched: WeakKeyDictionary[Run, Syncing] = WeakKeyDictionary()
+_left: WeakSet[Run] = WeakSet()
 
 
 class Watching:
@@ -114,6 +116,15 @@ def begin(app: BerthApp, syncing: Syncing) -> None:
     _watched[run] = syncing
     syncing.run = run
     syncing.watch()
+
+
+def leave(app: BerthApp, syncing: Syncing) -> None:
+    """The page goes, the watch goes on: a toast says so, and another one how it ends."""
+    said = "It goes on while berth runs.\n8 lists it, y with the same hosts comes back to it."
+    app.notify(said, title=f"Watch {printable(syncing.wish.profile.name, 60)}", markup=False)
+    if syncing.run is not None and syncing.run not in _left and app.doing is not None:
+        _left.add(syncing.run)
+        app.doing.tell_later(syncing.run)
 
 
 def of(app: BerthApp, hosts: Sequence[str]) -> Syncing | None:
