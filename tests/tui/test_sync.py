@@ -218,7 +218,7 @@ async def test_progress_is_shown_and_a_cancel_ends_it(
 ) -> None:
     write(here / "work/a", "x" * 1000)
 
-    async def slow(link: object, load: object, progress: Callable[[int], None]) -> list[str]:
+    async def slow(link: object, load: object, progress: Callable[[int], None], *_: object) -> list[str]:
         progress(400)
         await asyncio.Event().wait()
         raise AssertionError("it was cancelled")
