@@ -11,9 +11,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import psutil
 import pytest
 
 from backend.config import paths
+
+_PREFIX = "berth-tests-of-"
 
 Seen = dict[str, tuple[int, int]]
 """Path -> size and time of the last change."""
@@ -30,7 +33,10 @@ class Own:
     def __init__(self) -> None:
         self.real = {folder: seen(folder) for folder in (paths.config_dir(), paths.state_dir())}
         self.changed: list[str] = []
-        self.folder = Path(tempfile.mkdtemp(prefix="berth-tests-"))
+        for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):  # by one that was killed
+            if not psutil.pid_exists(int(left.name.removeprefix(_PREFIX).partition("-")[0])):
+                shutil.rmtree(left, ignore_errors=True)
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
         os.environ["BERTH_STATE_DIR"] = str(self.folder / "state")
         os.environ["BERTH_CACHE_DIR"] = str(self.folder / "cache")
 
