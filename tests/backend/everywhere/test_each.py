@@ -194,7 +194,7 @@ def berth(*words: str) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_ctrl_c_and_a_killed_berth_leave_nothing_running(bed: Bed, tmp_path, how):
     pids = tmp_path / "pids"
-    line = f"echo came; (echo $$; exec sh -c 'echo $$; sleep 1000') >>{pids} & sleep 1000"
+    line = f"echo came; sleep 1; (echo $$; exec sh -c 'echo $$; sleep 1000') >>{pids} & sleep 1000"
     child = berth("each", "--show", "folded", "--", line)
     until(lambda: bed.pids(pids, 6))
     child.send_signal(how)
@@ -202,7 +202,7 @@ def test_ctrl_c_and_a_killed_berth_leave_nothing_running(bed: Bed, tmp_path, how
     until(lambda: not any(map(alive, bed.pids(pids, 6))))
     if how is signal.SIGINT:
         assert child.returncode == 130
-        assert "── h0, h1, h2 (3) · cancelled" in out and "came" in out
+        assert out.count(" · cancelled") in (1, 2) and all(host in out for host in THREE) and "came" in out
 
 
 def own(bed: Bed, tmp_path: Path, text: str) -> str:
