@@ -246,7 +246,7 @@ def figures(*, quick: bool) -> list[Figure]:
 
 
 def _memory() -> str | None:
-    """A folder in memory, where there is room for all of it: what a disk is busy with is no matter of ours."""
+    """A folder in memory, where there is room for all of it: what a disk is busy with is not ours."""
     folder = "/dev/shm"
     return folder if os.path.isdir(folder) and shutil.disk_usage(folder).free > _ROOM else None
 
