@@ -5,8 +5,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.lab.fixtures", "tests.own"]
+
+# No test asserts how long something takes: an example that a busy machine is slow at is no failure.
+settings.register_profile("berth", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("berth")
 
 # A suite under nohup or in the background of a script (`make test &`) was started with these ignored, and
 # would hand that on to every program that is tested: Ctrl+C would then end none of them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -29,9 +30,9 @@ class Bar(Widget):
         super().__init__(id=id)
         self._drawn: list[Span] = []
 
+    @abstractmethod
     def spans(self, width: int) -> tuple[list[Span], list[Span]]:
         """What stands on the left and on the right for that width."""
-        raise NotImplementedError
 
     def on_span(self, meaning: Any) -> None:
         """A span was clicked."""
