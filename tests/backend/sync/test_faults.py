@@ -104,14 +104,14 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("point", ["lock", "way", "growing", "kept"])
 async def test_kill_9_at_any_point_leaves_nothing_that_the_next_run_does_not_mend(
-    world: World, tmp_path: Path, point: str
+    world: World, point: str
 ) -> None:
     write(world.here / "work/big", os.urandom(BIG))
     for number in range(300):
         write(world.here / f"work/sub/{number}", f"new {number}", age=10)
         write(world.there / f"work/sub/{number}", "old", age=5000)
     write(world.there / "work/gone here", age=5000)
-    state = tmp_path / "remote-home/.local/state/berth/sync"
+    state = world.access.sshd.home / ".local/state/berth/sync"
     reached: dict[str, Callable[[], object]] = {
         "lock": lambda: list(state.glob("locks/*")),
         "way": lambda: list(state.glob("runs/*/way")),
