@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from typing import NoReturn
 
 import pytest
 
@@ -60,5 +61,9 @@ def require(*more: str) -> None:
     `more`: programs that not every lab needs.
     """
     if gone := (*missing(), *(name for name in more if shutil.which(name, path=_path()) is None)):
-        text = f"the lab needs {', '.join(gone)}; tests/lab/setup.sh installs what it can"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(text)
+        lack(f"the lab needs {', '.join(gone)}; tests/lab/setup.sh installs what it can")
+
+
+def lack(text: str) -> NoReturn:
+    """Skip the test that calls, as something is missing; fail it if CI is set."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(text)
