@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from textual.widgets import Button, Input
 
 from backend.activity import ActivityRow
@@ -215,6 +216,8 @@ async def test_a_form_asks_for_what_is_needed_and_says_what_is_wrong(tmp_path: P
         await board.press("ctrl+s")
         await board.until((tmp_path / "contexts" / "work.yaml").exists)
         await board.until(lambda: board.names == ["work"])
+        written = yaml.safe_load((tmp_path / "contexts" / "work.yaml").read_text())
+        assert (written["host"], written["image"]) == ("h1", "busybox")
 
 
 async def test_escape_leaves_a_form_and_nothing_is_done(tmp_path: Path) -> None:
@@ -230,7 +233,8 @@ async def test_escape_leaves_a_form_and_nothing_is_done(tmp_path: Path) -> None:
 
 async def test_what_prints_opens_a_page_that_can_be_searched(tmp_path: Path, monkeypatch) -> None:
     async with dashboard(three(), tmp_path) as board:
-        await on_containers(board, monkeypatch, FakeEngine())
+        engine = FakeEngine()
+        await on_containers(board, monkeypatch, engine)
         await board.press("i")
         await board.until(lambda: isinstance(screen(board), OutputScreen) and "Status: running" in board.text)
         await board.press("slash")
@@ -239,6 +243,7 @@ async def test_what_prints_opens_a_page_that_can_be_searched(tmp_path: Path, mon
         await board.until(lambda: "1 of 1" in board.text)
         await board.press("escape", "escape")
         await board.until(lambda: isinstance(screen(board), Desk))
+        assert {name for name, *_ in engine.done} == {"inspect"}
 
 
 async def test_a_question_in_the_middle_of_an_action_is_a_dialog(tmp_path: Path) -> None:

@@ -132,7 +132,8 @@ def test_what_is_refused(berth: Shell) -> None:
     assert "two is read-only" in berth("push", "code", "--host", "two", "--watch", code=5).stderr
     assert "Delete on one from now on" in berth("push", "mirror", "--watch", code=5).stderr
     assert "no sync profile" in berth("push", "nope", code=4).stderr
-    assert "'two' is a host" in berth("push", "--host", "one", "two", code=2).stderr
+    assert "two is read-only" in berth("push", "code", "--host", "one", "two", code=5).stderr
+    assert files(berth.there) == {"work/a": b"text"}, "a host that may not be written holds up no other"
     assert "no host has the tag" in berth("push", "code", "--tag", "nope", code=4).stderr
     assert "nothing to push" in berth("push", "back", code=2).stderr
     assert "there is nothing to pull" in berth("pull", "back", code=4).stderr
