@@ -49,7 +49,12 @@ class Keys:
             self._feed("")
 
     def _read(self) -> None:
-        data = os.read(self._driver.fileno, _CHUNK)
+        try:
+            data = os.read(self._driver.fileno, _CHUNK)
+        except BlockingIOError:  # another program has it set so, and was quicker
+            return
+        except OSError:  # the terminal is gone: it would be ready to say so for ever
+            data = b""
         if not data:  # there will be no more
             self._loop.remove_reader(self._driver.fileno)
         elif text := self._decode(data):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from tests.bench.terminal import Terminal
+from tui.driver import Keys
 
 APP = """
 import os, sys
@@ -94,3 +99,17 @@ def test_what_is_typed_while_another_has_the_terminal_is_theirs(
         until(terminal, lambda text: "key b" in text)
     terminal.write(b"q")
     until(terminal, lambda text: "left" in text)
+
+
+async def test_a_terminal_that_is_gone_is_not_asked_again() -> None:
+    there, fails = os.pipe()  # an end that is only written to: to read from it fails, and it is ready once
+    os.close(there)  # nobody is at the other
+    loop = asyncio.get_running_loop()
+    errors: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: errors.append(context))
+    Keys(Mock(fileno=fails, _debug=False), loop)
+    for _ in range(3):  # each turn of the loop looks at what is ready
+        await asyncio.sleep(0)
+    there_still = loop.remove_reader(fails)
+    os.close(fails)
+    assert errors == [] and not there_still
