@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import io
+import os
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -51,9 +52,16 @@ def _part(name: str, content: bytes) -> bytes:
 
 
 def _read(path: Path) -> bytes | None:
-    """What was kept, where it is whole: a checksum stands before it."""
+    """What was kept, where it is ours and whole: a checksum stands before it.
+
+    Each host will run it as the person there, so nobody else may have written it.
+    """
     try:
-        found = path.read_bytes()
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if status.st_uid != os.getuid() or status.st_mode & 0o022:
+                return None
+            found = file.read()
     except OSError:
         return None
     check, data = found[:_CHECK], found[_CHECK:]

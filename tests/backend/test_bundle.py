@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,26 @@ def test_what_is_kept_is_used_while_it_is_whole(tmp_path: Path, monkeypatch: pyt
         bundle.agent_zipapp.cache_clear()
         assert bundle.agent_zipapp() == first
     assert len(made) == 4 and [*(tmp_path / "agent").iterdir()] == [kept]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="gives a file to another person")
+@pytest.mark.parametrize("mine", [True, False])
+def test_what_others_could_have_written_is_not_used(
+    mine: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BERTH_CACHE_DIR", str(tmp_path))
+    bundle.agent_zipapp.cache_clear()
+    first = bundle.agent_zipapp()
+    (kept,) = (tmp_path / "agent").iterdir()
+    theirs = b"#!/bin/sh\n"
+    kept.write_bytes(hashlib.sha256(theirs).digest() + theirs)
+    if mine:
+        kept.chmod(0o666)
+    else:
+        os.chown(kept, 12345, 12345)
+    bundle.agent_zipapp.cache_clear()
+    assert bundle.agent_zipapp() == first
+    assert (kept.stat().st_uid, kept.stat().st_mode & 0o777) == (0, 0o600), "it is ours now"
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(
