@@ -144,8 +144,9 @@ def fetch(name: str, size: int, crc: int) -> "tuple[str, bool]":
         return path, True
     say("send")
     data = read_exactly(size)
-    if not keep(folder, path, compiled(data, crc)):
-        return in_memory(data)
+    made = compiled(data, crc)
+    if not keep(folder, path, made):
+        return in_memory(made)
     prune(folder, path)
     return path, True
 

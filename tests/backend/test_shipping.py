@@ -239,6 +239,18 @@ async def test_a_start_that_hangs_ends(sshd: Sshd, tmp_path: Path, monkeypatch: 
         os.kill(int((tmp_path / "pid").read_text()), 9)  # it does not read: only its own time ends it
 
 
+def test_what_cannot_be_kept_was_not_compiled_in_vain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "berth").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(loader, "say", lambda word: None)
+    monkeypatch.setattr(loader, "read_exactly", lambda size: DATA)
+    path, _ = loader.fetch(DIGEST, len(DATA), zlib.crc32(DATA))
+    assert_whole(Path(path))
+    os.close(int(Path(path).name))
+
+
 def test_the_loader_says_when_its_python_is_too_old(tmp_path: Path) -> None:
     loader = Path(shipping.__file__).with_name("loader.py").read_text()
     old = "import sys; sys.version_info = (3, 7)\n"
