@@ -216,10 +216,16 @@ def _arguments(parser: argparse.ArgumentParser, action: Action, separated: bool)
         parser.add_argument(
             "--json",
             action="store_true",
-            help="print one JSON object per line"
-            if action.streams and action.prints and not action.unnamed
-            else "print one JSON array with a result per target",
+            help=_json_help(action),
         )
+
+
+def _json_help(action: Action) -> str:
+    if action.streams and action.page:
+        return "print one JSON object"
+    if action.streams and action.prints and not action.unnamed:
+        return "print one JSON object per line"
+    return "print one JSON array with a result per target"
 
 
 def _positional(parser: argparse.ArgumentParser, param: Param) -> None:
