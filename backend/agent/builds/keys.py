@@ -38,6 +38,7 @@ def find(folder: str, engine: Engine, image: str) -> List[Dict[str, Any]]:
                 done = done or "done" in told
         except ValueError:
             done = False
+            process.kill()  # nobody reads on, and it would wait for that
         finally:
             if sys.exc_info()[0] is not None:
                 process.kill()

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from backend.agent.builds import builders, folders, lock
+from backend.agent.builds import builders, folders, keys, lock
 from backend.agent.builds.output import Output, Reader
+from backend.agent.builds.service import Engine
+from backend.agent.outputs.source import FailedError
 from backend.toolkit.find_keys import KEY
 
 IMAGE = "team/image:latest"
@@ -234,3 +236,9 @@ def test_keys_are_found_in_whatever_they_are_written():
         b"PuTTY-User-Key-File-2: ssh-rsa",
     ):
         assert KEY.search(b"x\n" + text)
+
+
+def test_a_search_that_says_more_than_is_understood_ends(tmp_path):
+    (tmp_path / keys.PROGRAM).write_text("print('no JSON')\nprint('{}\\n' * 1_000_000)\n")
+    with pytest.raises(FailedError, match="team/image:latest could not be searched for keys"):
+        keys.find(str(tmp_path), Engine("/no/socket", "docker"), IMAGE)
