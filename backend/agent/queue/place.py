@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import errno
 import os
+import socket as net
 import stat
+import struct
 import time
 from typing import List, Optional, Tuple
 
@@ -26,6 +28,10 @@ DATABASE = "queue.db"
 _UNFINISHED = 0o700
 """Mode of a folder that is being made."""
 _PATIENCE = 60
+_LISTENS = 5.0
+"""Seconds in which an engine takes a connection."""
+_CREDENTIALS = struct.Struct("iII")
+"""pid, uid, gid."""
 _GROUPS = ("docker", "podman")
 """Groups that may own a folder while the engine's socket, which would tell, is away."""
 
@@ -192,13 +198,25 @@ def _is_own(engine: os.stat_result) -> bool:
     return engine.st_uid not in (0, -1) and engine.st_uid == os.getuid()
 
 
-def has_own_engine(socket: str) -> bool:
+def has_own_engine(path: str) -> bool:
     """Whether the engine at that socket is this person's alone, without rights of root: root inside its
-    containers is that person, and everybody else inside is a stranger to the person's files."""
+    containers is that person, and everybody else inside is a stranger to the person's files.
+
+    Who listens counts too: the socket of root's engine may have been given to a person.
+    """
     try:
-        return bool(socket) and _is_own(os.stat(socket))
+        return bool(path) and _is_own(os.stat(path)) and _listener(path) == os.getuid()
     except OSError:
         return False
+
+
+def _listener(path: str) -> int:
+    """The uid of who listens at a socket: unix(7), SO_PEERCRED. Raises OSError."""
+    with net.socket(net.AF_UNIX) as connection:
+        connection.settimeout(_LISTENS)
+        connection.connect(path)
+        told = connection.getsockopt(net.SOL_SOCKET, net.SO_PEERCRED, _CREDENTIALS.size)
+    return int(_CREDENTIALS.unpack(told)[1])
 
 
 def _own() -> str:

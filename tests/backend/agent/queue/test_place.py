@@ -250,3 +250,22 @@ def test_an_own_engine_has_an_own_folder(base, monkeypatch):
             os.chown(base / "s", 4001, 4001)
             assert place.wanted(str(base / "s")) == str(base / "berth-4001")
         assert place.wanted(str(base / "none")) == str(base / "berth")
+
+
+@needs_root
+@pytest.mark.parametrize(("listener", "own"), [(0, False), (4001, True), (None, False)])
+def test_an_engine_is_a_persons_own_only_where_that_person_serves_it(base, monkeypatch, listener, own):
+    path = str(base / "s")
+    with socket.socket(socket.AF_UNIX) as engine:
+        engine.bind(path)
+        os.chown(path, 4001, 4001)
+        if listener is not None:
+            os.seteuid(listener)
+            try:
+                engine.listen()
+            finally:
+                os.seteuid(0)
+        assert not place.has_own_engine(path)
+        monkeypatch.setattr(os, "getuid", lambda: 4001)
+        assert place.has_own_engine(path) is own
+    assert not place.has_own_engine("") and not place.has_own_engine(str(base / "none"))
