@@ -69,3 +69,18 @@ async def test_what_the_login_shell_reads_is_read_once_and_there_for_the_line(tm
         await box.close()
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "ksh"])
+async def test_a_shell_that_ends_at_the_first_error_says_how_a_line_ended(tmp_path: Path, shell: str) -> None:
+    path = shutil.which(shell)
+    if path is None:
+        pytest.skip(f"{shell} is not installed")
+    server = Sshd(tmp_path / "sshd", ForceCommand=f'{path} -e -c "$SSH_ORIGINAL_COMMAND"').start()
+    try:
+        box = await link.open(server.host())
+        assert await said(box, "line", "echo one; false; echo two") == ("one\n", 1)
+        assert await said(box, "words", "sh", "-c", "exit 9") == ("", 9)
+        await box.close()
+    finally:
+        server.stop()
