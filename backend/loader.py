@@ -1,9 +1,9 @@
 """Runs on a host, sent there as text by `backend.shipping`: standard library only, and so plain that even a
 Python too old for the agent can say so.
 
-It keeps the agent in `~/.cache/berth/agent-<hash>.pyz`, compiled. Where the home is read-only, full or absent,
-each start costs the transfer and the compiling: the agent then runs from memory, or from a temporary file
-that is gone at its end.
+It keeps the agent in `~/.cache/berth/agent-<hash>.pyz`, compiled. Where the home is read-only, full or
+absent, each start costs the transfer and the compiling: the agent then runs from memory, or from a temporary
+file that is gone at its end.
 """
 
 import json
