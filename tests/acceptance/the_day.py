@@ -77,10 +77,7 @@ class Day:
         self.first.docker("run", "-d", "--name", "train", IMAGE, "sleep", "1d")
         jupyter.install(self.first, "train", "lab")
         for user, size in (("alice", "2"), ("bob", "9")):
-            script = (
-                "mkdir -p /srv/$1 && dd if=/dev/zero of=/srv/$1/runs bs=1M count=$2 && chown -R $1 /srv/$1"
-            )
-            self.first.run(["sh", "-c", script, "sh", user, size])
+            self.first.run(["sh", "-c", _FILL, "sh", user, size])
 
     def end(self) -> None:
         """Leave the hosts as they were found."""
