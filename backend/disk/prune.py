@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _JOB = "berth.job"
 _AT_ONCE = 8
-_NEVER = timedelta(0)
 
 
 @dataclass(frozen=True)
