@@ -38,25 +38,41 @@ async def run(
     as well. `awaited` is False where even a killed one may hang: who looks into a dead mount does.
     `more`: variables of its environment. `heard`: its standard output is wanted.
     """
-    child = await asyncio.create_subprocess_exec(
-        *argv,
-        stdin=DEVNULL if input is None else PIPE,
-        stdout=PIPE if heard else DEVNULL,
-        stderr=PIPE,
-        env={**os.environ, **more},
-        start_new_session=alone,
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(
+            *argv,
+            stdin=DEVNULL if input is None else PIPE,
+            stdout=PIPE if heard else DEVNULL,
+            stderr=PIPE,
+            env={**os.environ, **more},
+            start_new_session=alone,
+        )
     )
+    try:
+        child = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # it may run already, with what it began, before asyncio has its pipes
+        await asyncio.wait([starting])
+        if starting.exception() is None:
+            await _end(starting.result(), alone, awaited)
+        raise
     try:
         out, err = await asyncio.wait_for(child.communicate(input), limit)
     finally:
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                if alone:
-                    os.killpg(child.pid, signal.SIGKILL)
-                else:
-                    child.kill()
-            if awaited:
-                await asyncio.shield(child.wait())
-            else:
-                child._transport.close()  # type: ignore[attr-defined]
+        await _end(child, alone, awaited)
     return Ended(child.returncode or 0, out or b"", err)
+
+
+async def _end(child: asyncio.subprocess.Process, alone: bool, awaited: bool) -> None:
+    """End it, unless it has ended."""
+    if child.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        if alone:
+            os.killpg(child.pid, signal.SIGKILL)
+        else:
+            child.kill()
+    if awaited:
+        await asyncio.shield(child.wait())
+    else:
+        child._transport.close()  # type: ignore[attr-defined]

@@ -27,6 +27,28 @@ async def test_who_is_not_there_says_so():
         await child.run("/no/such/program", limit=LONG)
 
 
+async def test_who_leaves_while_it_starts_leaves_nothing(monkeypatch):
+    started: list[asyncio.subprocess.Process] = []
+    start = asyncio.create_subprocess_exec
+
+    async def slow(*argv, **more) -> asyncio.subprocess.Process:
+        started.append(await start(*argv, **more))
+        await asyncio.sleep(0.05)  # asyncio connects its pipes: the program runs meanwhile
+        return started[0]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", slow)
+    begun = asyncio.create_task(child.run("sh", "-c", "sleep 600 & wait", limit=LONG, alone=True))
+    while not started:
+        await asyncio.sleep(0.001)
+    begun.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await begun
+    with pytest.raises(ProcessLookupError):
+        while True:  # zombies of the group are reaped by whoever has them now
+            os.killpg(started[0].pid, 0)
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("awaited", [True, False])
 async def test_who_takes_too_long_ends_with_all_that_it_began(tmp_path: Path, awaited: bool):
     pipe = tmp_path / "pipe"
