@@ -168,7 +168,7 @@ async def test_hold_release_edit_and_last(queue: SlurmQueue) -> None:
     (second,) = await queue.submit([replace(PLAIN, after=((number, "any"),))])
     await queue.hold([second])
     row = await state(queue, second, "held")
-    assert row.after == (number,)
+    assert row.after == (f"any:{number}",)
     await queue.release([second])
     await queue.move(second, "last")
     with pytest.raises(UsageError, match="by priority"):

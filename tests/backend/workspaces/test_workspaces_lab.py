@@ -321,6 +321,6 @@ def test_a_workspace_runs_on_this_machine(repository):
     assert h1.run(["ls", "-A", str(data)]).stdout.split() == ["generated-here", "src"]
     [row] = json.loads(repository.berth("workspace", "list", "--json").stdout)[0]["data"]
     assert row["name"] == "cookie" and "local" in json.dumps(row)
-    typed(repository, b"# ", "0=/data", "workspace", "root", "cookie")
+    assert typed(repository, b"# ", "workspace", "root", "cookie") == "0=/data"
     repository.berth("workspace", "stop", "cookie", "--yes")
     assert h1.docker("ps", "-q", "--filter", "name=cookie") == ""
