@@ -134,6 +134,9 @@ in_tmux() {
   [ -n "$lost" ] && find_lost || find_session;
   note=;
   if [ -z "$id" ]; then
+    # Without the line that its status will take: a size that changes while an engine starts the shell may
+    # never reach it. Who has no status line sees one line come.
+    [ "$rows" -gt 1 ] && rows=$((rows - 1));
     while :; do
       id=$(tmux -u new-session -d -P -F "#{session_id}" -s "$stem-$n" -n "$window" -x "$columns" -y "$rows" -- sh -c "$visit" berth "$@" 2>&1) && break;
       case $id in

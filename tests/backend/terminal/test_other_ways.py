@@ -53,6 +53,19 @@ def test_login_is_a_login_shell_of_the_user(berth: Berth) -> None:
     assert it.wait() == 6
 
 
+def test_a_session_has_its_size_before_its_shell_starts(berth: Berth, host: Host) -> None:
+    profile = "stty size >/tmp/size-at-start\n"
+    host.run(["sh", "-c", "cat >~/.bash_profile"], user="alice", data=profile.encode())
+    try:
+        it = berth("login", "h1", "--persist")
+        it.expect(b"$ ")
+        assert host.run(["cat", "/tmp/size-at-start"]).stdout == "23 80\n", "tmux has the 24th line"
+        it.send("exit\r")
+        it.wait()
+    finally:
+        host.run(["sh", "-c", "rm ~/.bash_profile"], user="alice")
+
+
 def test_login_can_outlive_the_connection_and_is_a_session_as_any_other(berth: Berth, host: Host) -> None:
     it = berth("login", "h1", "--persist")
     it.expect(b"$ ")
