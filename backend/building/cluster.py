@@ -66,18 +66,20 @@ class ClusterBuild:
             record.keep()
         try:
             await self._run(recipes, records, rendering)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancel:
+            if isinstance(cancel.__cause__, Unanswered):
+                _lose(records, cancel.__cause__)
             if self.job:
                 await whole(jobs.cancel(self._config, self._access, self._host, self.job))
             self._end(records, BuildState.CANCELLED)
             raise
         except BerthError as error:
             self._say(f"{self._host}: {error}")
+            if isinstance(error, Unanswered) and not self.job:
+                _lose(records, error)
             for record in records:
                 if record.build.active and self.job and isinstance(error, HostError):
                     record.update(record.build.to(BuildState.DETACHED, error=error.message))
-                elif record.build.active and isinstance(error, Unanswered):
-                    record.update(record.build.to(BuildState.LOST, error=error.message, hint=error.hint))
                 elif record.build.active:
                     failed(record, error)
                     break
@@ -244,6 +246,13 @@ class ClusterBuild:
         for record in records:
             if record.build.active and record.build.state is not BuildState.DETACHED:
                 record.update(record.build.to(state))
+
+
+def _lose(records: Sequence[Record], why: Unanswered) -> None:
+    """Nobody knows whether the job of these is queued, and may run."""
+    for record in records:
+        if record.build.active:
+            record.update(record.build.to(BuildState.LOST, error=why.message, hint=why.hint))
 
 
 def _text(made: Rendered) -> str:

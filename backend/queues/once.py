@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from uuid import uuid4
 
 from backend.errors import BerthError, HostError
@@ -26,7 +26,8 @@ async def queued(
     that came through is known. Raises `Unanswered`, with `hint`, where that stays unknown.
 
     `key`: of a submit before. Who is cancelled meanwhile leaves no job behind, but for those that were
-    there by an older key.
+    there by an older key. Where it stays unknown whether one is left, that cancel has an `Unanswered` as its
+    cause.
     """
     mine = key or uuid4().hex
     same = f"The same once more makes no second one if you add: --host {host} --key {mine}"
@@ -43,11 +44,15 @@ async def queued(
             return await asyncio.shield(asking)
         except HostError as error:
             why = error
-    except asyncio.CancelledError:
-        say("it may be queued already: asking, to take it back")
+    except asyncio.CancelledError as cancel:
+        say("it may be queued already: asking, to take it back, which may take a minute")
         asking.cancel()
-        await whole(_take_back(asking, queues, host, mine, say, ours=not key, hint=hint or same))
-        raise
+        back = asyncio.ensure_future(
+            _take_back(asking, queues, host, mine, say, ours=not key, hint=hint or same)
+        )
+        with suppress(asyncio.CancelledError):  # another one: this one is raised already
+            await whole(back)
+        raise cancel from back.result()
     raise Unanswered(
         f"{why.message} Whether {'the jobs are' if len(jobs) > 1 else 'the job is'} queued on {host} "
         "is not known.",
@@ -62,19 +67,28 @@ async def _ask(queues: Queues, jobs: Sequence[Submission], key: str, *, again: b
 
 async def _take_back(
     asking: asyncio.Future[list[str]], queues: Queues, host: str, key: str, say: Say, *, ours: bool, hint: str
-) -> None:
-    """End what came through, and say so. `ours`: the key was made for this submit."""
-    await asyncio.gather(asking, return_exceptions=True)  # an engine ends it when nothing can come any more
+) -> Unanswered | None:
+    """End what came through, and say so; what stays unknown is given. `ours`: the key is of this submit.
+
+    It is cancelled itself only where all of the program is (a second Ctrl+C): what to know is said even then.
+    """
     try:
+        await asyncio.gather(
+            asking, return_exceptions=True
+        )  # an engine ends it when nothing can come any more
         async with asyncio.timeout(_BACK), queues() as queue:
             ids = await queue.submitted(key)
             for line in await queue.cancel(ids) if ids and ours else ():
                 say(line)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        why = "It is not asked any more."
     except (BerthError, TimeoutError) as error:
         why = error.message if isinstance(error, BerthError) else f"{host} gives no answer."
-        say(f"{why} It may be queued there. {hint}")
-        return
-    if not ids:
-        say("nothing is queued")
-    elif not ours:
-        say(f"queued by that key, and left alone: {', '.join(f'{host}/{number}' for number in ids)}")
+    else:
+        if not ids:
+            say("nothing is queued")
+        elif not ours:
+            say(f"queued by that key, and left alone: {', '.join(f'{host}/{number}' for number in ids)}")
+        return None
+    say(f"{why} It may be queued there. {hint}")
+    return Unanswered(f"{why} It may be queued on {host}.", hint=hint)

@@ -22,7 +22,7 @@ from backend.building.following import Following
 from backend.building.model import Build, BuildState, Request
 from backend.building.records import Record
 from backend.config import Config
-from backend.errors import NoSuchTarget
+from backend.errors import NoSuchTarget, Unreachable
 from backend.link.local import LocalLink
 from backend.queues import choose, once
 from backend.queues.base import Unanswered
@@ -97,6 +97,7 @@ class Cluster:
         self.asked, self.answer = asyncio.Event(), asyncio.Event()
         self.answer.set()
         self.ended: list[str] = []
+        self.away = False
 
     async def submit(self, jobs: Any, *, key: str, again: bool) -> list[str]:
         self.keys.append(key)
@@ -107,6 +108,8 @@ class Cluster:
         return ["7"]
 
     async def submitted(self, key: str) -> list[str]:
+        if self.away:
+            raise Unreachable("c1 does not answer.")
         return ["7"] if key in self.keys else []
 
     async def cancel(self, ids: list[str]) -> list[str]:
@@ -178,6 +181,19 @@ async def test_a_job_that_is_queued_while_its_build_is_cancelled_is_ended(buildi
     with pytest.raises(asyncio.CancelledError):
         await run
     assert cluster.ended == ["7"] and record.build.state is BuildState.CANCELLED
+
+
+async def test_a_build_that_is_cancelled_while_its_cluster_is_lost_may_run(building: Any) -> None:
+    cluster = Cluster(lost=0)
+    cluster.answer.clear()
+    cluster.away = True
+    run, record = building(cluster)
+    await asyncio.wait_for(cluster.asked.wait(), 60)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert record.build.state is BuildState.LOST and "may be queued on c1" in record.build.error
+    assert record.build.hint == "It is called 'build a' in: berth jobs --host c1"
 
 
 async def test_what_a_job_needs_stays_as_long_as_it_may_wait() -> None:

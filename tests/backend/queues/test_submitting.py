@@ -155,6 +155,33 @@ async def test_who_leaves_a_host_that_is_lost_is_told_the_key(monkeypatch: pytes
     assert said[-1].endswith(f"--host h --key {queue.asked[0][0]}")
 
 
+async def test_who_leaves_while_it_is_taken_back_is_told_the_key_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second Ctrl+C ends all tasks, as `asyncio.run` does it; a second cancel alone ends nothing."""
+    looking = asyncio.Event()
+
+    class Slow(Queue):
+        async def submitted(self, key: str) -> list[str]:
+            looking.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    queue, said = Slow(lost=1, error=asyncio.CancelledError()), list[str]()
+    others = asyncio.all_tasks()
+    asks = asyncio.create_task(ask(monkeypatch, queue, said))
+    await asyncio.wait_for(looking.wait(), 60)
+    assert said == ["it may be queued already: asking, to take it back, which may take a minute"]
+    asks.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not asks.done()
+    for task in asyncio.all_tasks() - others:
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError) as left:
+        await asks
+    assert said[-1].endswith(f"--host h --key {queue.asked[0][0]}")
+    assert isinstance(left.value.__cause__, Unanswered)
+
+
 async def test_a_key_is_of_one_host(monkeypatch: pytest.MonkeyPatch) -> None:
     for where in ("any", "tag:big"):
         with pytest.raises(UsageError, match="exclude each other"):
