@@ -29,8 +29,22 @@ _turn = threading.Lock()
 def connect() -> ModuleType:
     """`backend.link.connect`, imported."""
     sys.setswitchinterval(min(_SWITCH, sys.getswitchinterval()))
-    with _turn, _no_compiler(), _no_certificates(), _no_garbage():
+    with _turn, _no_compiler(), _no_garbage():
+        _library()
         return importlib.import_module("backend.link.connect")
+
+
+def _library() -> None:
+    """Import asyncssh without X.509; with it where a version of asyncssh cannot do without."""
+    if "asyncssh" in sys.modules:
+        return
+    try:
+        with _no_certificates():
+            importlib.import_module("asyncssh")
+    except ImportError:
+        for name in [each for each in sys.modules if each.startswith("asyncssh.")]:
+            del sys.modules[name]  # half of them would go without it
+        importlib.import_module("asyncssh")
 
 
 @contextmanager
