@@ -22,6 +22,8 @@ from backend.link.quote import command_line, script_line
 _CLOSE_TIMEOUT = 2.0
 """Seconds that saying goodbye may take; a dead line never answers."""
 _TROUBLE = (asyncssh.Error, OSError)
+_FIRST = 16
+"""Times that something comes before the first channel is open, at most."""
 _EMPTY = bytes(4)
 """An empty string, as SSH writes it."""
 
@@ -146,7 +148,7 @@ class SshLink:
         opening.add_done_callback(self._opening.discard)
         try:
             opened = await asyncio.shield(opening)
-            vars(self._connection).pop("data_received", None)
+            _answer_as_usual(self._connection)
             return opened
         except asyncio.CancelledError:
             opening.add_done_callback(_hang_up)
@@ -195,7 +197,9 @@ class SshLink:
         """Connect a protocol to `address:port` as the host sees it."""
         if self._closed.done():
             raise Unreachable(f"the connection to {self.name} is closed.")
-        return await dial(self.name, self._connection, make, (address, port), self._opening)
+        transport = await dial(self.name, self._connection, make, (address, port), self._opening)
+        _answer_as_usual(self._connection)
+        return transport
 
     @property
     def closed(self) -> Awaitable[HostError | None]:
@@ -250,19 +254,29 @@ def _answer_at_once(connection: asyncssh.SSHClientConnection) -> None:
     """Acknowledge what comes before the first channel is open, without the 40 ms that a kernel waits for it.
 
     Until then sshd sends no packet while one before it is not acknowledged (Nagle), and tells of its host
-    keys just before it confirms the channel.
+    keys just before it confirms the channel. Who opens channels for a forward does not tell us: so it also
+    ends once something came a few times.
     """
     sock = connection.get_extra_info("socket")
     if sock is None or not hasattr(socket, "TCP_QUICKACK"):
         return
     receive = connection.data_received
+    left = _FIRST
 
     def data_received(data: bytes, datatype: int | None = None) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            _answer_as_usual(connection)
         receive(data, datatype)
         with contextlib.suppress(OSError):  # it may be closed by now, or be no socket of TCP
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     setattr(connection, "data_received", data_received)  # noqa: B010  # a method, on this one connection
+
+
+def _answer_as_usual(connection: asyncssh.SSHClientConnection) -> None:
+    vars(connection).pop("data_received", None)
 
 
 def _hang_up(opened: asyncio.Future[asyncssh.SSHClientProcess[bytes]]) -> None:

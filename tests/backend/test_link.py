@@ -20,6 +20,7 @@ from backend import link
 from backend.config import HostConfig
 from backend.errors import Unreachable
 from backend.link import sockets
+from backend.link.ssh import SshLink
 from tests.backend.linked import eventually, opened
 from tests.backend.sshd import Sshd, free_port
 
@@ -173,6 +174,41 @@ async def test_a_forwarded_socket_reaches_the_one_there(sshd: Sshd, tmp_path: Pa
         assert await reader.readline() == b"hello you\n"
         writer.close()
     assert not Path(local).parent.exists()
+
+
+@pytest.mark.parametrize("way", ["command", "dial", "port", "socket"])
+async def test_packets_are_acknowledged_at_once_only_until_a_channel_is_open(
+    way: str, sshd: Sshd, tmp_path: Path
+) -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.readline():
+            writer.write(data)
+        writer.close()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(20):
+            writer.write(b"word\n")
+            assert await asyncio.wait_for(reader.readline(), 10) == b"word\n"
+        writer.close()
+
+    tcp = await asyncio.start_server(echo, "127.0.0.1", 0)
+    unix = await asyncio.start_unix_server(echo, tmp_path / "there.sock")
+    port = tcp.sockets[0].getsockname()[1]
+    async with tcp, unix, opened(sshd.host()) as box:
+        assert isinstance(box, SshLink)
+        hurried = lambda: "data_received" in vars(box._connection)  # noqa: E731
+        assert hurried()
+        if way == "command":
+            await box.run(["true"], timeout=10)
+        elif way == "dial":
+            (await box.dial(asyncio.Protocol, "127.0.0.1", port)).close()
+        elif way == "port":
+            async with box.forward_port("127.0.0.1", port) as here:
+                await talk(*await asyncio.open_connection("127.0.0.1", here))
+        else:
+            here = await box.forward_socket(str(tmp_path / "there.sock"))
+            await talk(*await asyncio.open_unix_connection(here))
+        assert not hurried()
 
 
 def test_folders_of_a_berth_that_was_killed_are_swept_up(
