@@ -93,8 +93,10 @@ class Glance:
         """Find out what kind of engine it is. Raises `EngineError`."""
         if not self.kind:
             async with self._turn:
-                _, said = await self._ask("/version")
-            parts = said.get("Components") if isinstance(said, dict) else None
+                status, said = await self._ask("/version")
+            if status != 200 or not isinstance(said, dict):
+                raise EngineError(f"{self.host}: the engine answered with status {status}.")
+            parts = said.get("Components")
             names = [each.get("Name") for each in parts or () if isinstance(each, dict)]
             self.kind = "podman" if any("podman" in str(name).lower() for name in names) else "docker"
 
