@@ -72,8 +72,12 @@ class RowSet(Generic[Row]):
     def sort(self, value: Callable[[Row], Any] | None, reverse: bool = False) -> None:
         """Order by `value`; None is the order the rows come in, those of low rank first."""
         self._value, self._reverse = value, reverse
-        self._valued = (None, (), [])
+        self.forget_values()
         self._arrange(hold=False)
+
+    def forget_values(self) -> None:
+        """Values may be others now without any new row: what they are is asked again."""
+        self._valued = (None, (), [])
 
     def arrange(self) -> bool:
         """Order again after updates that were held; whether any place changed."""

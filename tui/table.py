@@ -153,6 +153,10 @@ class FleetTable(Canvas, can_focus=True):
         self.refresh()
         self.tell(self.Changed(self, sorted=True))
 
+    def forget_values(self) -> None:
+        """Values of a column may be others now without any new row."""
+        self._set.forget_values()
+
     def toggle_sort(self, column: Column[Any]) -> None:
         """Order by a column, numbers from the highest; again: the other way round."""
         again = column.key == self.sort_key

@@ -142,6 +142,24 @@ async def test_hostile_images_are_shown_and_nothing_else_happens(tmp_path: Path)
 # ------------------------------------------------------------------------------- recipes of settings
 
 
+async def test_order_and_search_follow_what_is_read_of_working_copies(tmp_path: Path) -> None:
+    def made(base: str, torch: str) -> RecipeBook:
+        first = RecipeFacts(name="base", images=("me/base:latest",), git=base)
+        return RecipeBook.of([first, RecipeFacts(name="torch", images=("me/torch:2",), git=torch)])
+
+    async with dashboard(fleet(), tmp_path, size=(180, 40)) as board:
+        await board.press("6")
+        await learn(board, made("ahead", "behind"))
+        view = board.app.desk.view
+        view.table.sort_by(view.column("git"))
+        assert lines(board)[0][0] == "me/base:latest"
+        assert "ahead" in view.search_text(view.table.rows[0])
+        await learn(board, made("changed", "behind"))
+        await board.until(lambda: lines(board)[0][0] == "me/torch:2")
+        found = [row for row in view.table.rows if "changed" in view.search_text(row)]
+        assert [row.name for row in found] == ["me/base:latest"]
+
+
 async def test_recipes_are_read_and_what_they_would_give_is_known(tmp_path: Path) -> None:
     from backend.config import Config, Settings
     from backend.config.schema import ImageSettings

@@ -56,6 +56,17 @@ def test_low_ranks_come_first_and_a_new_rank_moves_a_row() -> None:
     assert names(rows) == ["b", "c", "a"]
 
 
+def test_values_from_elsewhere_are_asked_again_when_told() -> None:
+    elsewhere = {"a": 1, "b": 2}
+    kept = (Row("a"), Row("b"))
+    rows = make(*kept)
+    rows.sort(lambda row: elsewhere[row.name])
+    elsewhere["a"] = 3
+    rows.forget_values()
+    assert rows.update(kept)
+    assert names(rows) == ["b", "a"]
+
+
 def test_nothing_moves_while_held_and_everything_does_after() -> None:
     rows = make(Row("a", 1), Row("b", 2), Row("c", 3))
     rows.sort(lambda row: row.value)

@@ -295,6 +295,11 @@ class ListView(Vertical):
         self._searched[key] = (row, text, told)
         return text
 
+    def forget_values(self) -> None:
+        """What a column tells from elsewhere than its rows is another now."""
+        self._searched.clear()
+        self.table.forget_values()
+
     async def warm_search(self) -> None:
         """Read the text of all rows before the filter needs it, in steps that no key has to wait for."""
         for place, row in enumerate(self.make_rows()):

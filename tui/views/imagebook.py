@@ -105,6 +105,7 @@ class Book:
 
     def _changed(self, book: RecipeBook) -> None:
         self._take(book)
+        self._view.forget_values()  # columns tell of recipes what no row holds
         if self._view.is_mounted and self._view.display:
             self._view.show_rows()
 
