@@ -69,12 +69,12 @@ def _read(path: Path) -> bytes | None:
 
 
 def _keep(path: Path, data: bytes) -> None:
-    """For the next start; what was kept of other versions goes."""
+    """For the next start; of other versions only the newest stays: two may be used in turn."""
     try:
         atomic.write(path, hashlib.sha256(data).digest() + data, durable=False)
-        for other in path.parent.iterdir():
-            if other != path and not other.name.startswith("."):
-                other.unlink()
+        others = [each for each in path.parent.iterdir() if each != path and not each.name.startswith(".")]
+        for other in sorted(others, key=lambda each: each.stat().st_mtime_ns)[:-1]:
+            other.unlink()
     except OSError:
         return  # it only makes the next start slower
 

@@ -19,14 +19,18 @@ def test_what_is_kept_is_used_while_it_is_whole(tmp_path: Path, monkeypatch: pyt
     bundle.agent_zipapp.cache_clear()
     first = bundle.agent_zipapp()
     (kept,) = (tmp_path / "agent").iterdir()
-    (tmp_path / "agent" / "older").write_bytes(b"of another version")
+    for name, age in (("older", 20), ("before", 10), ("oldest", 30)):
+        other = tmp_path / "agent" / name
+        other.write_bytes(b"of another version")
+        os.utime(other, (kept.stat().st_mtime - age,) * 2)
     bundle.agent_zipapp.cache_clear()
     assert bundle.agent_zipapp() == first and len(made) == 1
     for damage in (b"", kept.read_bytes()[:-1], b"x" + kept.read_bytes()[1:]):
         kept.write_bytes(damage)
         bundle.agent_zipapp.cache_clear()
         assert bundle.agent_zipapp() == first
-    assert len(made) == 4 and [*(tmp_path / "agent").iterdir()] == [kept]
+    assert len(made) == 4
+    assert {each.name for each in (tmp_path / "agent").iterdir()} == {kept.name, "before"}
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="gives a file to another person")
