@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import zlib
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, Protocol
@@ -84,11 +85,19 @@ class HostSide:
         head = json.dumps({**request, "do": do, "bytes": len(data)}).encode("ascii")
         async with self._turn:
             await self._process.write(head + b"\n" + data)
-            answer = json.loads(await self._line())
-            size = int(answer["bytes"])
+            line = await self._line()
+            try:
+                answer = json.loads(line)
+                size = int(answer["bytes"])
+            except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
+                said = printable(line.decode(errors="replace").strip(), 100)
+                raise ActionFailed(f"{self.name} sends what is no answer: {said}.") from None
             if not 0 <= size <= _LONGEST:
                 raise ActionFailed(f"{self.name} sends an answer of {size} bytes.")
-            parts = unpacked(await self._exactly(size))
+            try:
+                parts = unpacked(await self._exactly(size))
+            except zlib.error:
+                raise ActionFailed(f"{self.name} sends an answer that cannot be unpacked.") from None
         return _checked(self.name, answer), parts
 
     async def close(self) -> None:

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from backend.errors import ActionFailed, BerthError
+from backend.link.local import LocalLink
 from backend.sync import looking
 from backend.sync.engine import HostSync
+from backend.sync.side import HostSide
 from tests.backend.sshd import children, descendants, kill
 from tests.backend.sync.conftest import World, files, left_behind, write
 
@@ -61,6 +63,30 @@ async def test_a_link_that_is_lost_leaves_the_old_files_and_the_rerun_finishes(w
     assert done.failed == []
     assert files(world.there / "work") == files(world.here / "work")
     assert left_behind(world.there) == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Welcome to this host!",
+        "[]",
+        "{}",
+        '"bytes"',
+        '{"bytes": null}',
+        '{"bytes": Infinity}',
+        '{"bytes": -1}',
+        pytest.param("[" * 100_000, id="deep"),
+        '{"bytes": 3}\nabc',
+    ],
+)
+async def test_what_is_no_answer_is_told_as_such(said: str) -> None:
+    link = LocalLink("h1")
+    process = await link.start(["sh", "-c", 'read -r line; printf "%s\\n" "$1"; cat', "sh", said])
+    side = HostSide(link, process)
+    with pytest.raises(ActionFailed, match="h1 sends"):
+        await side.ask("hello")
+    await side.close()
+    await link.close()
 
 
 async def test_a_cancel_leaves_nothing(world: World) -> None:
