@@ -177,6 +177,15 @@ def test_what_a_job_asks_for_is_written_as_it_is_read() -> None:
     assert words.changed(changed) == ["after 5, 6, any:7_2"]
 
 
+def test_a_dependency_that_only_slurm_knows_stays_where_the_form_gives_it_back() -> None:
+    row = JobRow(
+        host="h", engine="slurm", id="7", name="x", owner="ann", state="queued", after=("afternotok:5", "6")
+    )
+    assert words.changes({**words.current(row), "priority": 3}, row) == {"priority": 3}
+    with pytest.raises(UsageError, match="afternotok"):
+        words.changes({"after": "afternotok:5,6,7"}, row)
+
+
 @given(st.integers(1, 2**20), st.integers(1, 366 * 86400))
 def test_any_size_and_any_time_are_written_as_they_are_read(megabytes: int, seconds: int) -> None:
     row = JobRow(host="h", engine="docker", id="7", name="x", owner="ann", state="queued")
