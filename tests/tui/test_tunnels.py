@@ -20,6 +20,7 @@ from tests.tui.helpers import Board, dashboard
 from tui.doing import declared
 from tui.forms import Form
 from tui.menu import Menu
+from tui.tunnels import follow as following
 from tui.tunnels.choose import entries
 from tui.tunnels.follow import follow
 
@@ -73,6 +74,8 @@ async def test_a_port_is_opened_listed_with_its_traffic_copied_and_stopped(tmp_p
         assert await reader.read() == b"page of mine\n"
         writer.close()
         view = board.app.desk.view
+        (run,) = board.app.doing.runs.runs
+        await board.until(lambda: following._told == {run.id: {"address"}})
         await board.until(lambda: view.table.rows[0].received == 13)
         assert "dashboard" in board.text and f"127.0.0.1:{here}" in board.text
         await board.press("y")
@@ -81,6 +84,7 @@ async def test_a_port_is_opened_listed_with_its_traffic_copied_and_stopped(tmp_p
         await board.until(lambda: not view.table.rows)
         assert await book.rows() == []
         await board.until(lambda: all(run.state == "done" for run in board.app.doing.runs.runs))
+        await board.until(lambda: not following._told and not following._waiting)
 
 
 async def test_leaving_the_dashboard_lets_go_of_its_tunnels(tmp_path: Path):

@@ -11,20 +11,25 @@ if TYPE_CHECKING:
     from tui.app import BerthApp
 
 HOLDING = frozenset({"tunnel", "tunnel-context", "tunnel-container", "tunnel-host", "open-port"})
-_told: set[tuple[str, str]] = set()
+_told: dict[str, set[str]] = {}
+"""Of each run that goes on: the notes whose address was told."""
 _waiting: dict[str, str] = {}
-"""The last line of each run that had no address yet."""
+"""Of each run that goes on: its last line while it had no address yet."""
 
 
 def follow(app: BerthApp, run: Run) -> None:
     """Tell of addresses as they come; open the tunnels of a context that has come up."""
-    if run.action.name in HOLDING and run.state == "running":
+    if run.state != "running":
+        _told.pop(run.id, None)
+        _waiting.pop(run.id, None)
+    elif run.action.name in HOLDING:
         if run.output and not run.notes and run.output[-1] != _waiting.get(run.id):
             _waiting[run.id] = run.output[-1]
             app.notify(printable(run.output[-1], 200), title="Tunnel", markup=False)
         for key, address in run.notes.items():
-            if key.startswith("address") and (run.id, key) not in _told:
-                _told.add((run.id, key))
+            told = _told.setdefault(run.id, set())
+            if key.startswith("address") and key not in told:
+                told.add(key)
                 what = key.removeprefix("address").strip() or ", ".join(run.options.get("services") or ())
                 of = f"{what} of {run.row().target}" if what else run.row().target
                 app.notify(
