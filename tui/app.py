@@ -75,6 +75,8 @@ class BerthApp(GuardedApp):
         self._furnished = asyncio.Event()
         self.doing: Doing | None = None
         """How actions are done, once there is a fleet."""
+        self._too_soon = ""
+        """A key that was pressed before that, and is done then; another one takes its place."""
         self.access: FleetAccess | None = None
         self._fleet_factory = fleet_factory
         self._notices: JobNotices | None = None
@@ -247,6 +249,9 @@ class BerthApp(GuardedApp):
         self.doing = Doing(self, self.access, self.config)
         ActivityView.runs = self.doing.runs
         self.desk.begin()
+        early, self._too_soon = self._too_soon, ""
+        if early:
+            self.call_later(self._check_bindings, early)
         self.run_worker(self._guard(asyncio.to_thread(all_views)), group="views")
 
     async def _end_doing(self) -> None:
@@ -269,6 +274,11 @@ class BerthApp(GuardedApp):
     async def _check_bindings(self, key: str, priority: bool = False) -> bool:
         """Do what a key does; one that does nothing to this row says why."""
         done = await super()._check_bindings(key, priority)
+        if done:
+            self._too_soon = ""  # it was pressed for the row that was left
+        elif not priority and self.screen is self.desk and not self.desk.can_act:
+            self._too_soon = key
+            return done
         told = done or priority or not self.desk.ready or self.desk.has_class("-asking")
         if not told and self.screen is self.desk:
             self.desk.say_why_not(key)
