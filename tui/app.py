@@ -103,12 +103,13 @@ class BerthApp(GuardedApp):
         from tui.views.base import Sources
 
         settings = self.config.settings
-        builder, columns, sort = (
+        return Sources(
             RowBuilder(self.config.contexts, last_context=last_context()),
+            History(),
+            first_state(self.config),
             dict(settings.columns),
             dict(settings.sort),
         )
-        return Sources(builder, History(), first_state(self.config), columns, sort)
 
     def get_default_screen(self) -> Screen[Any]:
         """The desk."""

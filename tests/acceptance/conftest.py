@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.acceptance.terminal import Terminal
-from tests.lab import Host, Lab, images
+from tests.acceptance.the_day import Day
+from tests.lab import Host, Lab, images, parts
 
 IMAGE = "quick:latest"
 """As busybox:latest, but its containers end at once when they are stopped."""
@@ -71,3 +72,15 @@ def terminal(tmp_path: Path, env: dict[str, str], tidy: None) -> Iterator[Callab
             return stack.enter_context(Terminal(folder, env, **options))
 
         yield start
+
+
+@pytest.fixture
+def day(hosts: list[Host], env: dict[str, str], tidy: None, tmp_path: Path) -> Iterator[Day]:
+    """What the rest of the day needs: a project, a container with JupyterLab, a big file, a lost image."""
+    parts.require("chromium", "rsync")
+    day = Day(hosts, env, tmp_path)
+    try:
+        day.begin()
+        yield day
+    finally:
+        day.end()

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.terminal import Terminal, match
 from tests.acceptance.the_day import SLOW, WORK, Day, cell
-from tests.lab import Host, parts
 from tests.lab.machine import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
-
-
-@pytest.fixture
-def day(hosts: list[Host], env: dict[str, str], tidy: None, tmp_path: Path) -> Iterator[Day]:
-    parts.require("chromium", "rsync")
-    day = Day(hosts, env, tmp_path)
-    try:
-        day.begin()
-        yield day
-    finally:
-        day.end()
 
 
 def test_the_rest_of_the_day_by_keys(day: Day, tmp_path: Path) -> None:
@@ -42,6 +29,7 @@ def test_the_rest_of_the_day_by_keys(day: Day, tmp_path: Path) -> None:
         prune_with_a_preview(it, day)
         it.keys("q")
         it.until_prompt()
+    assert day.goes_on() == [], "nothing is left of what was opened"
 
 
 def push_with_a_preview(it: Terminal, day: Day) -> None:

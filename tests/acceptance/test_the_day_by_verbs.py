@@ -7,26 +7,13 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from tests.acceptance.test_by_verbs import Berth
 from tests.acceptance.the_day import SLOW, WORK, Day, cell
-from tests.lab import Host, parts
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
-
-
-@pytest.fixture
-def day(hosts: list[Host], env: dict[str, str], tidy: None, tmp_path: Path) -> Iterator[Day]:
-    parts.require("chromium", "rsync")
-    day = Day(hosts, env, tmp_path)
-    try:
-        day.begin()
-        yield day
-    finally:
-        day.end()
 
 
 def test_the_rest_of_the_day_by_verbs(day: Day) -> None:
@@ -38,6 +25,7 @@ def test_the_rest_of_the_day_by_verbs(day: Day) -> None:
     run_a_command_everywhere(berth, day)
     find_the_biggest_user(berth, day)
     prune_with_a_preview(berth, day)
+    assert day.goes_on() == [], "nothing is left of what was opened"
 
 
 def push_with_a_preview(berth: Berth, day: Day) -> None:

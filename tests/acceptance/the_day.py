@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from tests.browser import Browser, Page
 from tests.lab import Host, jupyter
 from tests.lab.machine import wait_for
+from tests.program import berth
 
 SLOW = 120
 """Seconds that a step may take on a machine that is busy with other things."""
@@ -142,6 +143,13 @@ class Day:
     def images(self) -> str:
         """The ids of all images of the first host."""
         return self.first.docker("images", "--all", "--quiet", "--no-trunc")
+
+    def goes_on(self) -> list[object]:
+        """Tunnels that are open, and runs that have not ended."""
+        tunnels, runs = (
+            json.loads(berth(verb, "--json", env=self.env).stdout) for verb in ("tunnels", "activity")
+        )
+        return [*tunnels, *(run for run in runs if run["state"] == "running")]
 
     def kernel_said(self) -> str:
         """What the cell wrote in the container."""

@@ -75,6 +75,8 @@ def test_keys_come_and_so_does_a_lone_escape_that_nothing_follows(opened: Callab
     for typed, name in ((b"a", "a"), (b"\x1b[A", "up"), (b"\x1b", "escape"), ("é".encode(), "é")):
         terminal.write(typed)
         until(terminal, lambda text, name=name: f"key {name}" in text)  # type: ignore[misc]
+    told = [terminal.text.index(f"key {name}") for name in ("a", "up", "escape", "é")]
+    assert told == sorted(told), "keys come in the order in which they were pressed"
 
 
 def test_a_key_in_two_parts_is_one(opened: Callable[..., Terminal]) -> None:
@@ -101,6 +103,7 @@ def test_what_is_typed_while_another_has_the_terminal_is_theirs(
             until(terminal, lambda text, key=key: f"key {key}" in text)  # type: ignore[misc]
     terminal.write(b"q")
     until(terminal, lambda text: "left" in text)
+    assert not any(f"key {key}" in terminal.text for key in "jkl"), "the app read what was for another"
 
 
 async def test_a_terminal_that_is_gone_is_not_asked_again() -> None:
