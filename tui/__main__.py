@@ -24,7 +24,7 @@ def main() -> int:
 
 def _dashboard(config: Config, read_only: bool) -> int:
     gc.disable()  # until the screen is there: nothing of what is imported and made for it is garbage
-    from tui.app import run
+    from tui.opening import run
 
     return run(config, read_only=read_only)
 

@@ -20,7 +20,6 @@ from textual.driver import Driver
 from textual.screen import Screen
 from textual.theme import Theme
 
-from backend.errors import UsageError
 from tui import themes
 from tui.courtesy import Courtesy
 from tui.desk import Desk, Wanted
@@ -378,25 +377,3 @@ class BerthApp(GuardedApp):
     async def _trust(self, host: HostSnapshot) -> None:
         if self.fleet is not None and host.error is not None:
             await self.fleet.accept_host_key(host.name, host.error.key)
-
-
-def run(config: Config, *, read_only: bool = False) -> int:
-    """Open the dashboard; the exit code once it is left. `ConfigError` for keys that cannot be."""
-    import msgspec
-
-    from backend import log
-
-    theme = config.settings.theme
-    log.install()
-    if read_only:  # also for actions that look at nothing but the configuration
-        config = msgspec.structs.replace(
-            config, settings=msgspec.structs.replace(config.settings, read_only=True)
-        )
-    app = BerthApp(config, read_only=read_only)
-    if theme is not None and theme not in app.available_themes:
-        raise UsageError(
-            f"settings.yaml: theme: there is no theme {theme!r}.",
-            hint="Themes: " + ", ".join(sorted(app.available_themes)) + ".",
-        )
-    app.run()
-    return app.return_code or 0

@@ -52,7 +52,7 @@ def _run(options: argparse.Namespace) -> int:
     settings = msgspec.structs.replace(config.settings, terminal="here")
     config = msgspec.structs.replace(config, settings=settings)
     os.environ[DRIVER] = "tui.web.driver:TabDriver"  # Textual reads it when it is loaded
-    from tui.app import run
+    from tui.opening import run
 
     del os.environ[DRIVER]  # not for what is started from here
     return run(config, read_only=options.read_only)
