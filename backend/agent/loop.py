@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 import os
 import selectors
+import threading
 import time
 from collections import deque
 from typing import Any, Callable, Deque
@@ -45,6 +46,11 @@ class Loop:
         self._wake_r, self._wake_w = os.pipe()
         os.set_blocking(self._wake_r, False)
         os.set_blocking(self._wake_w, False)
+        self._open = threading.RLock()
+        """Held while the wake pipe is written or closed: its number belongs to another file after that.
+
+        A signal may come while it is held, and its handler posts: the same thread may take it twice."""
+        self.closed = False
         self.watch(self._wake_r, read=self._drain)
 
     def watch(self, fd: int, read: Call | None = None, write: Call | None = None) -> None:
@@ -68,10 +74,13 @@ class Loop:
     def post(self, call: Call) -> None:
         """Call soon, from the loop; the only method that other threads may use."""
         self._posted.append(call)
-        try:
-            os.write(self._wake_w, b"x")
-        except OSError:
-            pass  # full: the loop is about to wake anyway; closed: it has ended
+        with self._open:
+            if self.closed:
+                return
+            try:
+                os.write(self._wake_w, b"x")
+            except BlockingIOError:
+                pass  # full: the loop is about to wake anyway
 
     def stop(self) -> None:
         """End `run` after the callbacks that are due now."""
@@ -104,9 +113,13 @@ class Loop:
 
     def close(self) -> None:
         """Release the loop's own descriptors."""
-        self._selector.close()
-        os.close(self._wake_r)
-        os.close(self._wake_w)
+        with self._open:
+            if self.closed:
+                return
+            self.closed = True
+            self._selector.close()
+            os.close(self._wake_r)
+            os.close(self._wake_w)
 
     def _drain(self) -> None:
         try:

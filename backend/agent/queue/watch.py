@@ -143,9 +143,10 @@ def report(place: places.Place, now: Optional[float] = None) -> Dict[str, Any]:
 
     now = time.time() if now is None else now
     with Store.open(place, create=False) as store:
-        texts = [*store.active(), *store.waiting(_WAITING), *store.over(_ENDED[0], since=now - _ENDED[1])]
-        counts = store.counts()
-        limits = store.limits()
+        with store.together():
+            texts = [*store.active(), *store.waiting(_WAITING), *store.over(_ENDED[0], since=now - _ENDED[1])]
+            counts = store.counts()
+            limits = store.limits()
         notice = store.notice
     waiting = counts.get("queued", 0) + counts.get("held", 0)
     active = counts.get("starting", 0) + counts.get("running", 0)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
+import sqlite3
+from contextlib import contextmanager
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from .rows import Rows, compact
 
@@ -19,6 +21,27 @@ _EVENT = "id, at, job, attempt, old, new, who, text, data"
 class Lists(Rows):
     """Reads for people. Jobs come as texts of `jobs.job_json`."""
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """All reads inside see one state of the database: a job that starts meanwhile is not between two.
+
+        Nobody is kept from writing; but the database's log can not be carried over beyond what is seen here,
+        so it is for short reads. Inside a transaction, or inside another `together`, it adds nothing.
+        """
+        if self._connection is not None and self._connection.in_transaction:
+            yield
+            return
+        connection = self._ready()
+        try:
+            connection.execute("BEGIN")
+        except sqlite3.Error as error:
+            raise self._failed(error) from None
+        try:
+            yield
+        finally:
+            if self._connection is connection and connection.in_transaction:
+                connection.execute("ROLLBACK")  # nothing was written
+
     def listing(
         self,
         which: str = UNFINISHED,
@@ -32,6 +55,10 @@ class Lists(Rows):
         """
         if numbers is not None:
             return self._numbered_list(list(dict.fromkeys(numbers)), owner)
+        with self.together():
+            return self._listing(which, owner, limit)
+
+    def _listing(self, which: str, owner: str, limit: int) -> List[str]:
         out: List[str] = []
         if which in (UNFINISHED, ALL):
             out += self.active(owner, limit)

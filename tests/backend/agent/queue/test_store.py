@@ -43,6 +43,22 @@ def test_a_submit_is_read_back_as_it_was(store):
     assert [(each["old"], each["new"], each["by"]) for each in store.events(number)] == [("", QUEUED, "ann")]
 
 
+def test_a_job_that_starts_while_a_list_is_read_is_in_it(store, folder, monkeypatch):
+    store.submit([job(name="first"), job(name="second")], "ann")
+    read, waiting = store.listing(), store.waiting
+
+    def started(*arguments):
+        """What runs was read, what waits was not."""
+        with Store.open(folder) as keeper:
+            keeper.book([Start(1, (), (0,), 0)], time.time())
+        return waiting(*arguments)
+
+    monkeypatch.setattr(store, "waiting", started)
+    assert store.listing() == read
+    monkeypatch.undo()
+    assert [job_from(json.loads(text)).state for text in store.listing()] == [STARTING, QUEUED]
+
+
 def test_jobs_of_a_submit_name_each_other_by_place(store):
     store.submit([job()], "ann")
     ids = store.submit([job(), job(after=((-1, "ok"), (1, "any"))), job(array=-2), job(array=-2)], "ann")

@@ -18,6 +18,7 @@ from backend.agent.loop import Loop
 from backend.agent.queue import watch
 from backend.agent.queue.jobs import Request, Spec
 from backend.agent.queue.plan import Start
+from backend.agent.queue.store import Store
 from backend.agent.queue.watch import QueueWatch
 from backend.model import QueueReport
 from tests.backend.agent.queue.conftest import IMAGE, body, job
@@ -130,9 +131,21 @@ def test_what_changes_is_sent_and_nothing_else_is_read(dashboard, store, kept):
     assert dashboard.report(lambda report: report.paused).paused == "bob: update"
 
 
-def test_a_queue_that_comes_and_goes(dashboard, folder, base):
-    from backend.agent.queue.store import Store
+def test_a_report_counts_the_jobs_that_it_lists(store, folder, kept, monkeypatch):
+    counts = Store.counts
 
+    def submitted(self):
+        with Store.open(folder) as other:
+            other.submit([job()], "ann")
+        return counts(self)
+
+    monkeypatch.setattr(Store, "counts", submitted)
+    first, second = watch.report(folder), watch.report(folder)
+    assert (first["waiting"], len(first["jobs"])) == (0, 0)
+    assert (second["waiting"], len(second["jobs"])) == (1, 1)
+
+
+def test_a_queue_that_comes_and_goes(dashboard, folder, base):
     dashboard.watch.tick()
     with Store.open(folder) as store:
         store.submit([job(state="held")], "ann")
