@@ -84,8 +84,10 @@ class Desk(Stage):
         if not self._visited:
             return
         name, hosts, label, search = self._visited.pop()
-        self.view.set_hosts(None)
-        self.view.set_filter("")
+        for view in self.visited():  # another view may be shown by now: what narrows that one stays
+            if view.NAME == "containers":
+                view.set_hosts(None)
+                view.set_filter("")
         view = await self.show_view(name)
         view.set_hosts(hosts, label)
         view.set_filter(search)

@@ -157,6 +157,18 @@ async def test_containers_of_a_host_and_the_way_back(tmp_path: Path) -> None:
         assert board.selected == "h1"
 
 
+async def test_the_way_back_leaves_the_filter_of_another_view_alone(tmp_path: Path) -> None:
+    async with dashboard(FLEET, tmp_path) as board:
+        await board.press("j", "greater_than_sign", "2", "slash")
+        await board.type("h1")
+        await board.press("enter", "less_than_sign")
+        assert board.app.desk.view.NAME == "fleet"
+        await board.press("2")
+        assert board.app.desk.view.filter_text == "h1"
+        await board.press("3")
+        assert len(board.names) == 3, "the containers are all shown again"
+
+
 async def test_only_free_gpus(tmp_path: Path) -> None:
     async with dashboard(showcase(), tmp_path) as board:
         await board.press("2", "f")
