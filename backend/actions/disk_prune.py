@@ -98,7 +98,8 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield f"{item.kind} {item.name}{note}, frees {size(item.frees)}"
     for line in plan.stays:
         yield f"stays: {line}"
-    yield f"{things(len(plan.items))} go, {size(plan.frees)} free"
+    count = len(plan.items)
+    yield f"{things(count)} go{'es' * (count == 1)}, {size(plan.frees)} free"
 
 
 def _plan_json(plan: Plan) -> dict[str, Any]:

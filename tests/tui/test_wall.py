@@ -20,6 +20,7 @@ from tests.tui.fakes import FakeFleet, config_of, host, state_of
 from tests.tui.helpers import Board
 from tui.app import BerthApp
 from tui.wall import grid, sgr
+from tui.wall.header import Summary, WallHeader
 from tui.wall.screen import WallScreen
 from tui.wall.tile import Tile
 from tui.wall.watchman import Watchman
@@ -248,3 +249,10 @@ def test_grids_fit(width: int, height: int) -> None:
         for place in range(found.tiles):
             for key in ("left", "right", "up", "down"):
                 assert 0 <= grid.move(place, key, found, found.tiles) < found.tiles
+
+
+@pytest.mark.parametrize(("panes", "said"), [(1, "1 pane · 1 host"), (2, "2 panes · 1 host")])
+def test_the_wall_counts_its_panes_as_people_say_it(panes: int, said: str) -> None:
+    header = WallHeader(id="wall-header")
+    header._summary = Summary(panes=panes, hosts=1)
+    assert said in "".join(text for text, *_ in header.spans(80)[1])

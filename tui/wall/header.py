@@ -50,7 +50,7 @@ class WallHeader(Bar):
         urgent = _parts((said.alerts, f"▲ {said.alerts}", "warn"), (said.away, f"{said.away} away", "warn"))
         page = _parts((said.pages - 1, f"page {said.page}/{said.pages}", "plain"))
         rest = _parts(
-            (said.panes, f"{said.panes} panes", "muted"),
+            (said.panes, f"{said.panes} {'pane' if said.panes == 1 else 'panes'}", "muted"),
             (said.hosts, f"{said.hosts} {'host' if said.hosts == 1 else 'hosts'}", "muted"),
             (said.watched, f"{said.watched} watched", "muted"),
         )

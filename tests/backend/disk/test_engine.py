@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backend.actions.disk_prune import _lines
 from backend.config import Config, HostConfig
 from backend.disk import engine, prune
 from backend.disk.model import FileSystem, Owner
@@ -203,3 +204,9 @@ def test_who_is_told_and_what() -> None:
     assert "\x1b" not in note.text and note.text.endswith("Please clean up.")
     (wall,) = messages("h1", "/home", found[1:3], disk, said="", way="wall")
     assert not wall.user and "alice 6.0 G, bob 2.0 G" in wall.text
+
+
+def test_what_would_be_pruned_is_counted_as_people_say_it() -> None:
+    items = [prune.Item("container", name, name, GIB) for name in ("a", "b")]
+    assert list(_lines(prune.Plan("h1", items[:1])))[-1] == "1 thing goes, 1.0 G free"
+    assert list(_lines(prune.Plan("h1", items)))[-1] == "2 things go, 2.0 G free"
