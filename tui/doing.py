@@ -24,6 +24,7 @@ from backend.model import ContainerRow
 from backend.text import printable
 from tui.keys import NO_KEY
 from tui.pages import BY_ACTION, make
+from tui.typed import Typed
 
 if TYPE_CHECKING:
     from backend.actions import Action
@@ -91,6 +92,7 @@ class Doing:
         self._access = access
         self._config = config
         self.runs = Runs(config, access)
+        self._typed = Typed()
 
     def config_changed(self, config: Config) -> None:
         """Contexts were written: what is done from now on sees them."""
@@ -196,6 +198,8 @@ class Doing:
         runs = [
             self.runs.start(action, target, options, ask=self, changed=self._changed) for target in targets
         ]
+        if options:
+            self._typed.keep(action, targets, runs)
         shown = (action.prints or action.page) and len(runs) == 1
         if shown:
             self._app.push_screen(_page(action, runs[0]))
@@ -230,6 +234,7 @@ class Doing:
                 return None if found is None else {"services": tuple(found.split())}
         what = label(targets[0]) if len(targets) == 1 else f"{len(targets)} marked"
         title = action.title.capitalize() if targets[0] is None else f"{action.title.capitalize()} {what}"
+        given = given or self._typed.take(action, targets)
         options: dict[str, Any] | None = await self._answer(Form(title, action, given))
         return options
 

@@ -80,6 +80,8 @@ class Form(ModalScreen[dict[str, Any] | None]):
         self._heading = title
         self._action = action
         self._params = list(action.params)
+        self._refused: Widget | None = None
+        """The field that is wrong, for as long as what is wrong with it stays said."""
 
     def compose(self) -> ComposeResult:
         """One line per option: those that are needed first, then those that are asked for."""
@@ -135,8 +137,9 @@ class Form(ModalScreen[dict[str, Any] | None]):
             return
 
     def on_descendant_focus(self) -> None:
-        """Say what the field means."""
-        self._explain()
+        """Say what the field means. What is wrong with it stays said."""
+        if self._refused is None or self._refused is not self.focused:
+            self._explain()
 
     def on_resize(self) -> None:
         """Fields have another width now. What is wrong stays said."""
@@ -150,6 +153,7 @@ class Form(ModalScreen[dict[str, Any] | None]):
 
     def _explain(self) -> None:
         """The help of the field below, unless the field itself shows it: empty, and wide enough."""
+        self._refused = None
         field = self.focused
         name = (field.id or "").removeprefix("f-") if field is not None else ""
         param = next((param for param in self._params if param.name == name), None)
@@ -196,13 +200,17 @@ class Form(ModalScreen[dict[str, Any] | None]):
         self.dismiss(None)
 
     def action_send(self) -> None:
-        """Check all fields; say what is wrong, or answer."""
-        try:
-            values = {param.name: self._value(param) for param in self._params}
-        except UsageError as error:
-            self._say(error.message, wrong=True)
-            return
-        self.dismiss(values)
+        """Check all fields, as they stand; go to what is wrong and say so, or answer."""
+        values = {}
+        for param in sorted(self._params, key=_turn):
+            try:
+                values[param.name] = self._value(param)
+            except UsageError as error:
+                self._refused = self.query_one(f"#f-{param.name}")
+                self._refused.focus()
+                self._say(error.message, wrong=True)
+                return
+        self.dismiss({param.name: values[param.name] for param in self._params})
 
     def _value(self, param: Param) -> Any:
         if param.kind is bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 import yaml
 from textual.widgets import Button, Input
 
+from backend.actions.registry import Option, Param
+from backend.actions.runner import Result
+from backend.actions.runs import Run
 from backend.activity import ActivityRow
 from backend.config import HostConfig, Settings
 from backend.errors import ConfigError, EngineError
@@ -23,6 +27,7 @@ from tui.forms import Form, value_of
 from tui.menu import Menu
 from tui.output import OutputScreen
 from tui.table import FleetTable
+from tui.typed import Typed
 from tui.views import all_views
 
 
@@ -218,6 +223,57 @@ async def test_a_form_asks_for_what_is_needed_and_says_what_is_wrong(tmp_path: P
         await board.until(lambda: board.names == ["work"])
         written = yaml.safe_load((tmp_path / "contexts" / "work.yaml").read_text())
         assert (written["host"], written["image"]) == ("h1", "busybox")
+
+
+async def test_a_form_goes_to_the_field_that_is_wrong_and_says_why_until_it_is_mended(tmp_path: Path) -> None:
+    async with dashboard(three(), tmp_path, size=(120, 50)) as board:
+        await board.until(lambda: board.app.doing is not None)
+        await board.press("4", "n")
+        await board.until(lambda: isinstance(screen(board), Form))
+        await board.type("work")
+        await board.press("tab", *"h1", "tab", "tab")
+        assert board.app.focused.id == "f-container"
+        await board.press("ctrl+s")
+        await board.until(lambda: board.app.focused.id == "f-image")
+        assert "image is needed." in board.text
+        await board.press("b")
+        await board.until(lambda: "image is needed." not in board.text)
+
+
+async def test_what_was_typed_is_in_the_form_again_when_it_came_to_nothing(tmp_path: Path) -> None:
+    def fields() -> list[str]:
+        return [field.value for field in screen(board).query(Input)][:3]
+
+    async with dashboard(three(), tmp_path, size=(120, 50)) as board:
+        await board.until(lambda: board.app.doing is not None)
+        await board.press("4", "n")
+        await board.until(lambda: isinstance(screen(board), Form))
+        for value in ("no good", "h1", "busybox"):
+            board.app.focused.value = value
+            await board.press("tab")
+        await board.press("ctrl+s")
+        await board.until(lambda: [run.state for run in board.app.doing.runs.runs] == ["failed"])
+        await board.press("n")
+        await board.until(lambda: isinstance(screen(board), Form))
+        assert fields() == ["no good", "h1", "busybox"]
+        await board.press("escape", "n")
+        await board.until(lambda: isinstance(screen(board), Form) and fields() == ["", "", ""])
+
+
+def test_only_what_failed_is_kept_as_it_was_typed_and_never_its_secrets() -> None:
+    token = Param("token", str, "", Option("a token", secret=True))
+    action = doing.declared()["context-new"]
+    action = replace(action, params=(*action.params, token))
+    run = Run(action, None, {"name": "work", "token": "hunter2"}, None)
+    typed = Typed()
+    for result, kept in (
+        (Result(None, error=EngineError("no")), {"name": "work"}),
+        (Result(None, "yes"), {}),
+    ):
+        run.result = result
+        typed.keep(action, [None], [run])
+        assert typed.take(action, [None]) == kept
+    assert typed.take(action, [None]) == {}
 
 
 async def test_escape_leaves_a_form_and_nothing_is_done(tmp_path: Path) -> None:

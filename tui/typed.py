@@ -1,0 +1,35 @@
+"""What was typed in forms whose action came to nothing: the next form of the same starts with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from backend.actions.runner import label
+
+if TYPE_CHECKING:
+    from backend.actions.registry import Action
+    from backend.actions.runs import Run
+
+
+class Typed:
+    """The latest runs that began with a form, by what was done to which targets."""
+
+    def __init__(self) -> None:
+        self._runs: dict[tuple[str, ...], list[Run]] = {}
+
+    def keep(self, action: Action, targets: Sequence[Any], runs: Sequence[Run]) -> None:
+        """These runs were begun with what a form said."""
+        self._runs[_key(action, targets)] = list(runs)
+
+    def take(self, action: Action, targets: Sequence[Any]) -> dict[str, Any]:
+        """What the form said, once, where one of its runs failed. Secrets are typed anew."""
+        runs = self._runs.pop(_key(action, targets), [])
+        if not any(run.result is not None and run.result.error is not None for run in runs):
+            return {}
+        secret = {param.name for param in action.params if param.option.secret}
+        return {name: value for name, value in runs[0].options.items() if name not in secret}
+
+
+def _key(action: Action, targets: Sequence[Any]) -> tuple[str, ...]:
+    return (action.name, *map(label, targets))
