@@ -243,7 +243,7 @@ async def test_what_is_wrong_in_a_form_is_seen_on_any_screen(tmp_path: Path, siz
         await board.press("x", "ctrl+s")
         await board.until(lambda: "host is needed." in board.text)
         assert "Cancel" in board.text
-        await board.press("tab", "y")
+        await board.press("y")
         await board.until(lambda: "a host of hosts.yaml" in board.text)
 
 
