@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tui.follow import FleetLike
     from tui.garbage import Garbage
     from tui.notices import JobNotices
+    from tui.reread import Reread
     from tui.views.activity import RunChanged
     from tui.views.base import SettingChanged, Sources
     from tui.views.fleet import FleetView
@@ -131,6 +132,7 @@ class BerthApp(GuardedApp):
     async def _start(self) -> None:
         from tui.garbage import Garbage
 
+        self._reread.due()  # from now on what is written elsewhere is seen
         self.set_interval(1.0, self._tick)
         self.stylesheet.read_all(sorted(STYLES.glob("*.tcss")))
         await self.desk.mount_detail()
@@ -143,6 +145,8 @@ class BerthApp(GuardedApp):
             self.desk.tick()
         except Exception as error:
             self.report(error)
+        if self._reread.due():
+            self._read_again()
         if self._garbage is not None:
             self._garbage.tidy(self._courtesy.quiet)
 
@@ -292,25 +296,31 @@ class BerthApp(GuardedApp):
 
             follow(self, event.run)
         if event.run.state != "running" and event.run.action.group == "Contexts":
-            self.run_worker(self._guard(self._reload_contexts()), group="settings")
+            self._read_again()
         if self.desk.view.NAME == "activity":
             self.desk.show()
 
-    async def _reload_contexts(self) -> None:
-        """Read the contexts again: an action may have written one."""
-        import msgspec
+    @cached_property
+    def _reread(self) -> Reread:
+        from tui.reread import Reread
 
-        from backend.config import load
-        from backend.lastcontext import last_context
-        from backend.rows import RowBuilder
+        return Reread(self.config.directory)
 
-        config = await asyncio.to_thread(load, self.config.directory)
-        self.config = msgspec.structs.replace(self.config, contexts=config.contexts)
-        self.desk.config = self.config
-        self.sources.builder = RowBuilder(config.contexts, last_context=last_context())
-        if self.doing is not None:
-            self.doing.config_changed(self.config)
-        self.desk.show()
+    def _read_again(self) -> None:
+        """Read the contexts again: an action, or somebody elsewhere, may have written one."""
+
+        async def read() -> None:
+            from backend.lastcontext import last_context
+            from backend.rows import RowBuilder
+
+            self.config = await self._reread.read(self.config)
+            self.desk.config = self.config
+            self.sources.builder = RowBuilder(self.config.contexts, last_context=last_context())
+            if self.doing is not None:
+                self.doing.config_changed(self.config)
+            self.desk.show()
+
+        self.run_worker(self._guard(read()), group="settings")
 
     # ------------------------------------------------------------------------------------------ settings
 

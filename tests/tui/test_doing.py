@@ -276,6 +276,25 @@ def test_only_what_failed_is_kept_as_it_was_typed_and_never_its_secrets() -> Non
     assert typed.take(action, [None]) == {}
 
 
+async def test_contexts_and_profiles_that_are_written_elsewhere_are_seen(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yaml").write_text("hosts: {h1: {host: h1}, h2: {host: h2}}\n")
+    (tmp_path / "contexts").mkdir()
+    async with dashboard(three(), tmp_path, size=(120, 50)) as board:
+        await board.until(lambda: board.app.doing is not None)
+        await board.press("4")
+        assert board.names == []
+        there = tmp_path / "contexts" / "there.yaml"
+        there.write_text("host: h1\nimage: busybox\n")
+        await board.until(lambda: board.names == ["there"])
+        there.write_text("host: h1\nimage: [\n")
+        await board.until(lambda: "there.yaml" in board.text)
+        assert board.names == ["there"], "what is wrong is told, and what was right stays"
+        there.unlink()
+        (tmp_path / "sync.yaml").write_text("profiles: {code: {rules: [{source: ~/code, target: code}]}}\n")
+        await board.until(lambda: board.names == [])
+        await board.until(lambda: "code" in [profile.name for profile in board.app.config.profiles])
+
+
 async def test_escape_leaves_a_form_and_nothing_is_done(tmp_path: Path) -> None:
     async with dashboard(three(), tmp_path) as board:
         await board.until(lambda: board.app.doing is not None)
