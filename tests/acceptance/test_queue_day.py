@@ -155,7 +155,10 @@ class Day:
         try:
             until(there, "", seconds=seconds)
         except LabError:
-            raise AssertionError(f"waited {seconds:.0f} s in vain for {state}: {now}") from None
+            said = "\n".join(
+                journal(self.lab.host(name)) for name in {each.partition("/")[0] for each in places}
+            )
+            raise AssertionError(f"waited {seconds:.0f} s in vain for {state}: {now}\n{said}") from None
 
 
 @pytest.fixture
@@ -240,6 +243,12 @@ def lose_power(d2: Host, day: Day) -> None:
     until(lambda: not keepers(d1), "the keeper of d1 to leave, as all of its jobs have ended", seconds=240)
     d2.boot()
     touch(d2, EVENING)
+
+
+def journal(host: Host) -> str:
+    """What the keeper of a host wrote last, and the queue's processes."""
+    script = "find /var/lib/berth /var/tmp/berth -name keeper.log -exec tail {} +; ps -eo pid,etime,comm"
+    return host.run(["sh", "-c", f"{script} | grep -v kworker"], check=False).stdout
 
 
 def keepers(host: Host) -> list[str]:

@@ -19,8 +19,8 @@ from . import waiting as standing
 from .crew import Crew
 from .disk import Disk
 from .doorbell import Doorbell
-from .enginelink import EngineLink
-from .errors import QueueError
+from .enginelink import EngineLink, words
+from .errors import FailedError, QueueError
 from .jobs import ACTIVE, QUEUED, WAITING, Job
 from .journal import Journal
 from .machines import Machines
@@ -208,6 +208,7 @@ class Keeper:
     def _failed(self, error: BaseException) -> None:
         """The database, mostly: try again."""
         self._fault("keeper", error)
+        self._dirty = False  # what was told meanwhile is seen then; as long as it is set, nothing looks again
         self._loop.later(_AGAIN, self.changed)
 
     async def _one_look(self) -> None:
@@ -263,7 +264,11 @@ class Keeper:
         version = await self._engine.ask("GET", "/version")
         self._engine.podman = b"odman" in version.body
         reply = await self._engine.ask("GET", "/containers/json?all=1")
-        if reply.error is not None or reply.status != 200 or crew is not self._crew:
+        if reply.error is None and reply.status != 200:  # nothing else would wake us
+            self._fault("engine", FailedError(f"it cannot list its containers: {words(reply)}"))
+            self._loop.later(_AGAIN, self.changed)
+            return
+        if reply.error is not None or crew is not self._crew:
             return
         listed = json.loads(reply.body)
         found = ours(listed, crew.ids)

@@ -1,0 +1,88 @@
+"""The keeper's own loop, without an engine."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+import pytest
+
+from backend.agent.http_unix import Reply
+from backend.agent.queue import keeper as keeping
+from backend.agent.queue.keeper import Keeper
+from backend.agent.queue.store import StoreError
+from backend.agent.queue.tasks import Task, Wait
+
+
+def turn(keeper: Keeper, until: Callable[[], object]) -> None:
+    end = time.monotonic() + 30
+    while not until():
+        assert time.monotonic() < end, "it never looked again"
+        keeper._loop.turn(0.05)
+
+
+def test_a_look_that_fails_while_something_changes_is_followed_by_another(folder, monkeypatch):
+    monkeypatch.setattr(keeping, "_AGAIN", 0.05)
+    lock = folder.open("keeper.lock")
+    keeper = Keeper(folder, lock, None)  # it is not run: it has nobody behind it
+    answers, looks = [], []
+
+    async def one_look() -> None:
+        looks.append(len(looks))
+        if len(looks) == 1:
+            await Wait(answers.append)
+            raise StoreError("the database is locked.")
+
+    monkeypatch.setattr(keeper, "_one_look", one_look)
+    keeper.changed()
+    turn(keeper, lambda: answers)
+    keeper.changed()  # somebody rings in the middle of it
+    keeper._loop.turn(0)
+    answers[0](None)
+    turn(keeper, lambda: len(looks) == 2)
+    keeper.changed()
+    turn(keeper, lambda: len(looks) == 3)
+    os.close(lock)
+
+
+def test_an_engine_that_cannot_list_its_containers_is_asked_again(folder, monkeypatch):
+    monkeypatch.setattr(keeping, "_AGAIN", 0.05)
+    lock = folder.open("keeper.lock")
+    keeper = Keeper(folder, lock, None)
+    said = [Reply(200, b"{}"), Reply(500, b'{"message": "context deadline exceeded"}')]
+    monkeypatch.setattr(keeper._engine, "ask", lambda *_: Wait(lambda answer: answer(said.pop(0))))
+    keeper._crew = crew = object()
+    failed: list[BaseException] = []
+    Task(keeper._recover(crew), failed.append)
+    looked: list[int] = []
+    monkeypatch.setattr(keeper, "_look", lambda: looked.append(1))
+    turn(keeper, lambda: looked)
+    assert not failed and not said and not keeper._whole
+    with os.fdopen(folder.open("keeper.log")) as journal:
+        assert "context deadline exceeded" in journal.read()
+    os.close(lock)
+
+
+@pytest.mark.parametrize("times", [1, 5])
+def test_a_bell_during_a_look_is_followed_by_one_more(folder, monkeypatch, times):
+    lock = folder.open("keeper.lock")
+    keeper = Keeper(folder, lock, None)
+    answers, looks = [], []
+
+    async def one_look() -> None:
+        looks.append(len(looks))
+        if len(looks) == 1:
+            await Wait(answers.append)
+
+    monkeypatch.setattr(keeper, "_one_look", one_look)
+    keeper.changed()
+    turn(keeper, lambda: answers)
+    for _ in range(times):
+        keeper.changed()
+        keeper._loop.turn(0)
+    answers[0](None)
+    turn(keeper, lambda: len(looks) == 2)
+    keeper._loop.turn(0.1)
+    assert len(looks) == 2
+    os.close(lock)
