@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import os
 import signal
-from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Mapping
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ENGLISH = MappingProxyType({"LC_ALL": "C"})
 """For a program whose words are read."""
@@ -38,24 +38,15 @@ async def run(
     as well. `awaited` is False where even a killed one may hang: who looks into a dead mount does.
     `more`: variables of its environment. `heard`: its standard output is wanted.
     """
-    starting = asyncio.create_task(
-        asyncio.create_subprocess_exec(
-            *argv,
-            stdin=DEVNULL if input is None else PIPE,
-            stdout=PIPE if heard else DEVNULL,
-            stderr=PIPE,
-            env={**os.environ, **more},
-            start_new_session=alone,
-        )
+    child = await started(
+        lambda child: _end(child, alone, awaited),
+        *argv,
+        stdin=DEVNULL if input is None else PIPE,
+        stdout=PIPE if heard else DEVNULL,
+        stderr=PIPE,
+        env={**os.environ, **more},
+        start_new_session=alone,
     )
-    try:
-        child = await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        # it may run already, with what it began, before asyncio has its pipes
-        await asyncio.wait([starting])
-        if starting.exception() is None:
-            await _end(starting.result(), alone, awaited)
-        raise
     try:
         out, err = await asyncio.wait_for(child.communicate(input), limit)
     finally:
@@ -63,7 +54,23 @@ async def run(
     return Ended(child.returncode or 0, out or b"", err)
 
 
-async def _end(child: asyncio.subprocess.Process, alone: bool, awaited: bool) -> None:
+async def started(end: Callable[[Process], Awaitable[None]], *argv: str, **options: Any) -> Process:
+    """asyncio's `create_subprocess_exec`, with `end` for a child that had begun when we were cancelled.
+
+    It may run already, with what it began, before asyncio has its pipes; asyncio itself kills it then and
+    waits until all of these are closed, which a daemon of it may hold for good. Raises `OSError`.
+    """
+    starting = asyncio.create_task(asyncio.create_subprocess_exec(*argv, **options))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait([starting])
+        if starting.exception() is None:
+            await end(starting.result())
+        raise
+
+
+async def _end(child: Process, alone: bool, awaited: bool) -> None:
     """End it, unless it has ended."""
     if child.returncode is not None:
         return

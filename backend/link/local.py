@@ -9,6 +9,7 @@ import signal
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+from backend.child import started
 from backend.errors import ActionFailed, HostError, Unreachable
 from backend.link.api import STDERR_KEPT, Completed
 from backend.link.lines import split_lines
@@ -100,9 +101,7 @@ class LocalLink:
         if self._closed.done():
             raise Unreachable(f"{self.name}: the link is closed.")
         try:
-            child = await asyncio.create_subprocess_exec(
-                *argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
-            )
+            child = await _started(argv)
         except OSError as error:
             raise ActionFailed(f"{argv[0]} cannot be started: {error.strerror}.") from None
         process = LocalProcess(child)
@@ -117,9 +116,7 @@ class LocalLink:
     async def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float) -> Completed:
         """Run a command to its end."""
         try:
-            child = await asyncio.create_subprocess_exec(
-                *argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
-            )
+            child = await _started(argv)
         except FileNotFoundError:
             return Completed(127, b"", f"{argv[0]}: not found".encode())
         except OSError as error:
@@ -181,6 +178,11 @@ class LocalLink:
             self._closed.set_result(None)
         children, self._processes = self._processes, set()
         await asyncio.gather(*(each.close() for each in children), return_exceptions=True)
+
+
+async def _started(argv: Sequence[str]) -> Process:
+    """A child that leads a session of its own."""
+    return await started(_end_group, *argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True)
 
 
 async def _end_group(child: Process) -> None:

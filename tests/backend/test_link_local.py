@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -82,6 +83,35 @@ async def test_a_command_is_given_up_though_a_daemon_of_it_holds_its_pipes(tmp_p
         with pytest.raises(asyncio.CancelledError):
             async with asyncio.timeout(10):
                 await run
+    finally:
+        os.kill(daemon, signal.SIGKILL)
+
+
+async def test_a_command_that_is_given_up_while_it_starts_ends_with_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pipes are ours only a moment after it runs, and a daemon of it may hold them for good."""
+    here, loop = await link.open(HERE), asyncio.get_running_loop()
+    note, connect, may = tmp_path / "pids", loop.connect_read_pipe, asyncio.Event()
+
+    async def late(*arguments: Any) -> Any:
+        await may.wait()
+        return await connect(*arguments)
+
+    monkeypatch.setattr(loop, "connect_read_pipe", late)
+    script = 'setsid sh -c \'echo $$ >"$0"; echo $1 >>"$0"; exec sleep 1000\' "$0" $$ & wait'
+    run = asyncio.create_task(here.run(["sh", "-c", script, str(note)], timeout=100))
+    while not note.exists() or note.read_text().count("\n") < 2:
+        await asyncio.sleep(0.01)
+    daemon, child = (int(line) for line in note.read_text().split())
+    try:
+        run.cancel()
+        await asyncio.sleep(0)
+        may.set()
+        with pytest.raises(asyncio.CancelledError):
+            async with asyncio.timeout(10):
+                await run
+        await wait_gone(child)
     finally:
         os.kill(daemon, signal.SIGKILL)
 
