@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -36,6 +36,8 @@ SAME_CAUSE = 3.0
 """Seconds between the end of a command and that of the link, or the container, which ended it."""
 _LOOK, _LOOKS = 0.3, 12
 """Seconds between two looks whether a container that stopped is back (a restart), and how many there are."""
+_CHECK = 15.0
+"""Seconds between two looks whether a container is still the same run of it."""
 _WATCHED = 1.0
 """Seconds between attempts where somebody else keeps the connection, and an attempt costs nothing."""
 _ROOTS = 1024
@@ -221,7 +223,7 @@ class PortKeeper(Keeper):
     def __init__(self, ctx: ActionContext, far: Far, port: int, *, path: str = "", ready: str = "") -> None:
         super().__init__(ctx, far, port)
         self.path, self.ready_path = path, ready
-        self._id = ""
+        self._id = self._started = ""
 
     @property
     def _named(self) -> str:
@@ -239,13 +241,13 @@ class PortKeeper(Keeper):
         link = await self.ctx.link(self.far.host)
         way = ContainerWay(link, engine, found, self.port, self.far.container)
         await way.find()
-        self._id = found["Id"]
+        self._id, self._started = found["Id"], _started(found)
         return reached_by(way, link, self.port)
 
     async def ended(self, reached: Reached) -> BerthError | None:
         """It stopped and did not come back soon, or is removed."""
         engine = await self.ctx.engine(self.far.host)
-        await engine.wait(self._id, timeout=None)
+        await self._stops(engine)
         for _ in range(_LOOKS):
             try:
                 if await self._runs(engine):
@@ -254,6 +256,21 @@ class PortKeeper(Keeper):
                 return self._gone()
             await asyncio.sleep(_LOOK)
         return self._down()
+
+    async def _stops(self, engine: EngineClient) -> None:
+        """Wait until it stops, or was started anew: Podman looks now and then, and a restart is quick."""
+        waiting = asyncio.create_task(engine.wait(self._id, timeout=None))
+        try:
+            while not (await asyncio.wait({waiting}, timeout=_CHECK))[0]:
+                try:
+                    if _started(await engine.inspect(self._id)) != self._started:
+                        return
+                except NoSuchTarget:
+                    return
+            waiting.result()
+        finally:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
 
     async def _runs(self, engine: EngineClient) -> bool:
         found = await engine.inspect(self.far.container)
@@ -266,6 +283,10 @@ class PortKeeper(Keeper):
     def _gone(self) -> NoSuchTarget:
         hint = f"Make it with: berth up {self.far.context}" if self.far.context else "See: berth ps"
         return NoSuchTarget(f"{self._named} is not there.", hint=hint)
+
+
+def _started(found: dict[str, Any]) -> str:
+    return str((found.get("State") or {}).get("StartedAt"))
 
 
 def reached_by(way: ContainerWay, link: Link, port: int, token: str = "") -> Reached:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ import pytest
 
 from backend import atomic
 from backend.errors import ActionFailed, NoSuchTarget
-from backend.tunnels import book, ready
+from backend.tunnels import book, keeping, ready
 from backend.tunnels.holder import holder
 from backend.tunnels.keeping import Keeper, Reached
 from backend.tunnels.tunnel import Far, Tunnel
@@ -301,3 +302,42 @@ def test_it_comes_back_by_itself_after_the_laptop_slept(tmp_path: Path):
             child.kill()
             child.wait()
         sshd.stop()
+
+
+class Unaware:
+    """An engine that has not seen its container stop and start."""
+
+    def __init__(self, *started: str) -> None:
+        self.started = list(started)
+        self.waited = False
+
+    async def wait(self, container: str, *, timeout: float | None) -> int:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.waited = True
+        return 0
+
+    async def inspect(self, container: str) -> dict[str, Any]:
+        if not self.started:
+            raise NoSuchTarget("gone")
+        at = self.started.pop(0) if len(self.started) > 1 else self.started[0]
+        return {"Id": "abc", "State": {"Running": True, "StartedAt": at}}
+
+
+async def test_a_restart_that_the_engine_did_not_tell_of_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "_CHECK", 0.01)
+    engine = Unaware("10:00", "10:00", "10:07")
+
+    async def of(host: str) -> Unaware:
+        return engine
+
+    ctx: Any = SimpleNamespace(engine=of)
+    keeper = keeping.PortKeeper(ctx, Far(host="h1", service="80", container="c"), 80)
+    keeper._id, keeper._started = "abc", "10:00"
+    async with asyncio.timeout(30):
+        assert await keeper.ended(None) is None  # type: ignore[arg-type]
+    assert engine.started == ["10:07"] and engine.waited
+    engine.started = []
+    async with asyncio.timeout(30):
+        assert isinstance(await keeper.ended(None), NoSuchTarget)  # type: ignore[arg-type]
