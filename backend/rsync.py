@@ -23,6 +23,10 @@ from backend.text import printable
 REMOTE = "berth"
 """What stands for the host in rsync's arguments: `berth:PATH`."""
 _PIECE = 1 << 18
+_PACKET = 1 << 15
+"""Bytes that OpenSSH takes in a packet."""
+_TURN = 1 << 19
+"""Bytes after which others get their turn: less than a millisecond's work."""
 _PATIENCE = 10.0
 """Seconds that the program rsync starts has to say what it wants."""
 _MISSING = {12, 127}
@@ -199,16 +203,14 @@ async def _serve(link: Link, argv: list[str], pipes: list[int], there: _There) -
     """One remote command between rsync's pipes and a channel."""
     loop = asyncio.get_running_loop()
     process: LinkProcess | None = None
-    reader = asyncio.StreamReader(limit=_PIECE)
     source, target = (os.fdopen(pipes.pop(0), mode, 0) for mode in ("rb", "wb"))
-    incoming, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)
     outgoing, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, target)
     writer = asyncio.StreamWriter(outgoing, protocol, None, loop)
     try:
         if there.after is not None:
             await there.after.wait()
         process = await link.start(argv)
-        sending = asyncio.create_task(_send(process, reader))
+        sending = asyncio.create_task(_send(process, source.fileno()))
         try:
             while piece := await process.read(_PIECE):
                 writer.write(piece)
@@ -222,14 +224,79 @@ async def _serve(link: Link, argv: list[str], pipes: list[int], there: _There) -
         there.code, there.stderr = 255, f"{error}\n".encode()
     finally:
         there.ended.set()
-        incoming.close()
+        source.close()
         outgoing.close()
         if process is not None:
             await process.close()
 
 
-async def _send(process: LinkProcess, reader: asyncio.StreamReader) -> None:
-    with contextlib.suppress(BerthError):
-        while piece := await reader.read(_PIECE):
-            await process.write(piece)
+async def _send(process: LinkProcess, pipe: int) -> None:
+    """Give a command what rsync writes, in whole packets: rsync adds a few bytes to each block, and those
+    in a packet of their own would cost as much as the block.
+    """
+    readable = _Readable(pipe)
+    held = b""
+    alone = 0
+    try:
+        while True:
+            try:
+                piece = os.read(pipe, _PIECE)
+            except BlockingIOError:
+                if held:
+                    await process.write(held)
+                    held = b""
+                await readable.wait()
+                alone = 0
+                continue
+            if not piece:
+                break
+            held += piece
+            whole = len(held) - len(held) % _PACKET
+            if whole:
+                await process.write(held[:whole])
+                held = held[whole:]
+                alone += whole
+            if alone >= _TURN:  # a write that does not have to wait lets nobody else run
+                await asyncio.sleep(0)
+                alone = 0
+        if held:
+            await process.write(held)
         process.write_eof()
+    except BerthError:
+        pass  # what reads from it tells
+    finally:
+        readable.close()
+
+
+class _Readable:
+    """Waits for a pipe, which stays known to the loop between waits: to tell it costs more than a wait."""
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
+        self._loop = asyncio.get_running_loop()
+        self._known = False
+        self._waiting: asyncio.Future[None] | None = None
+        os.set_blocking(pipe, False)
+
+    async def wait(self) -> None:
+        """Until it can be read, or has ended."""
+        self._waiting = self._loop.create_future()
+        if not self._known:
+            self._loop.add_reader(self._pipe, self._ready)
+            self._known = True
+        try:
+            await self._waiting
+        finally:
+            self._waiting = None
+
+    def _ready(self) -> None:
+        if self._waiting is None:  # nobody reads for now: it would be told again at once, and again
+            self.close()
+        elif not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def close(self) -> None:
+        """The loop forgets it."""
+        if self._known:
+            self._loop.remove_reader(self._pipe)
+            self._known = False

@@ -67,6 +67,8 @@ class Applier:
         self.bases: list[str] = []
         self.targets: list[str] = []
         self.private: list[dict[str, object]] = []
+        self.begun = 0
+        """How many items the receiving side was told of."""
         self.moved = 0
 
     async def run(self, changes: Sequence[Change]) -> None:
@@ -140,6 +142,7 @@ class Applier:
         }
         roots = [self._root(*common(mine.root, theirs.root)) for mine, theirs in sync.seen]
         bundles: dict[tuple[object, ...], Bundle] = {}
+        plain: dict[tuple[int, int], Bundle] = {}
         gone: list[Item] = []
         for change in changes:
             here, there, target, prefix, top = roots[change.pair]
@@ -150,6 +153,10 @@ class Applier:
                 self._base(target)
                 continue
             part = planners[change.pair].part(change.path, change.folder)
+            known = plain.get((change.pair, id(part)))
+            if known is not None:
+                known.items.append(item)
+                continue
             rule = part.rule if part is not None else sync.wish.pairs[change.pair].parts[0].rule
             mode = 0o700 if rule.secret else rule.mode
             if mode is not None and part is not None:
@@ -170,6 +177,8 @@ class Applier:
                 self._base(target)
             self._private(rule.secret, target)
             bundle.items.append(item)
+            if mode is None:  # then nothing but the part decides where it goes
+                plain[change.pair, id(part)] = bundle
         return list(bundles.values()), gone
 
     def _root(self, here: str, there: str, prefix: str) -> tuple[str, str, str, bytes, bytes]:
@@ -204,6 +213,7 @@ class Applier:
         for bundle in bundles:
             for item in bundle.items:
                 payload += [item.target, self._target_token(item.change)]
+        self.begun = len(payload) // 2
         size = sum(each.size for bundle in bundles for each in bundle.items)
         answer, moved = await self.receiver.ask(
             "begin",
@@ -258,9 +268,11 @@ class Applier:
     async def _finish(self, bundles: list[Bundle], run: str, *, whole: bool) -> None:
         """See what has arrived."""
         items = [item for bundle in bundles for item in bundle.items]
+        begun = len(items) == self.begun  # the other side still knows them
         answer, tokens = await self.receiver.ask(
             "finish",
-            [item.target for item in items],
+            [] if begun else [item.target for item in items],
+            begun=begun,
             bases=self.bases,
             whole=whole,
             days=self.sync.wish.profile.keep_days,
@@ -270,24 +282,29 @@ class Applier:
             self.done.run, self.done.kept = run, self.done.kept + int(answer["kept"])
             self.done.kept_at[self.way] = self.targets[0]
         lost = []
+        push, states, arrived = self.way == "push", self.done.states, []
         for item, token in zip(items, tokens, strict=True):
             change = item.change
-            sent = self._source_token(change)
+            sent = change.here if push else change.there
             if sent == b"d":
                 continue
-            arrived = token == sent or (
-                token[:1] in (b"f", b"x") and alike(b"f" + token[1:], b"f" + sent[1:])
-            )
-            if not token or (not arrived and token == self._target_token(change)):
+            if token != sent and not _came(sent, token, self._target_token(change)):
                 lost.append(item.below)
                 continue
-            pair = (sent, token) if self.way == "push" else (token, sent)
-            self.done.states[change.pair, change.path] = pair
-            self.done.new += change.kind == "new"
-            self.done.changed += change.kind == "changed"
-            self.done.size += size_of(sent)
+            states[change.pair, change.path] = (sent, token) if push else (token, sent)
+            arrived.append(item)
+        self.done.new += sum(item.change.kind == "new" for item in arrived)
+        self.done.changed += sum(item.change.kind == "changed" for item in arrived)
+        self.done.size += sum(item.size for item in arrived)
         if lost and whole:
             self.done.failed.append(f"did not go over: {shown(lost)}")
+
+
+def _came(sent: bytes, token: bytes, before: bytes) -> bool:
+    """Whether what is at the target now is what was sent, or at least not what was there before."""
+    if not token:
+        return False
+    return (token[:1] in (b"f", b"x") and alike(b"f" + token[1:], b"f" + sent[1:])) or token != before
 
 
 def _full(base: str, below: bytes) -> bytes:

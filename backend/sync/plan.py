@@ -89,7 +89,19 @@ class Planner:
         for path in sorted(differ):
             if self._blocked and any(path[:at] in self._blocked for at in _slashes(path)):
                 continue
-            self._decide(path, here.get(path, b""), there.get(path, b""))
+            token, other = here.get(path, b""), there.get(path, b"")
+            if other or not self._plainly_new(path, token):
+                self._decide(path, token, other)
+
+    def _plainly_new(self, path: bytes, token: bytes) -> bool:
+        """The short way of most files of a first push, to the same end: whether it was one of them."""
+        if token[:1] not in _HOLDS_FILES or path in self.states:
+            return False
+        part = self._all_in(path.rpartition(b"/")[0])
+        if part is None or part.rule.max_size is not None or ways(part.rule, self.options.verb) != ("push",):
+            return False
+        self.changes.append(Change("new", "push", self.number, path, token, b""))
+        return True
 
     def part(self, path: bytes, folder: bool) -> Part | None:
         """The part of the tree that something belongs to."""

@@ -21,6 +21,8 @@ MODULES = ("patterns", "walk", "place", "runs", "change", "parcel", "session")
 _PIECE = 1 << 17
 _LONGEST = 1 << 30
 """Bytes of an answer, at most."""
+_LONGEST_LINE = 1 << 26
+"""The same, of what is said about it: problems are counted, but what a run kept is listed."""
 Answer = tuple[dict[str, Any], list[bytes]]
 
 
@@ -107,6 +109,8 @@ class HostSide:
 
     async def _line(self) -> bytes:
         while b"\n" not in self._buffer:
+            if len(self._buffer) > _LONGEST_LINE:
+                raise ActionFailed(f"{self.name} sends a line without an end.")
             await self._more()
         line, _, rest = bytes(self._buffer).partition(b"\n")
         self._buffer = bytearray(rest)

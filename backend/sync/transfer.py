@@ -21,6 +21,7 @@ from backend.text import printable
 PARTIAL_FROM = 16 * 1024**2
 """Bytes from which what has come of a file is kept when the link is lost."""
 PROGRESS = re.compile(rb"\r\s*([0-9][0-9,.]*)\s+[0-9]+%")
+_SMALL_FILE = 1024**2
 _SOME_FAILED = {23, 24}
 """Exit codes of an rsync that carried the rest: some could not be read, or vanished."""
 Progress = Callable[[int], None]
@@ -67,7 +68,7 @@ def arguments(load: Load, names: Sequence[bytes] = ()) -> list[str | bytes]:
 
     Without `names` they come as its input.
     """
-    argv: list[str | bytes] = ["-t", "-O", "-I", "--info=progress2", "--outbuf=N"]
+    argv: list[str | bytes] = ["-t", "-O", "-I", "--info=progress2", f"--outbuf={_buffered(load)}"]
     argv += ["-R", "-d"] if names else ["--from0", "--files-from=-"]
     argv += ["-L"] if load.links == "follow" else ["-l"]
     if load.compress:
@@ -89,6 +90,15 @@ def arguments(load: Load, names: Sequence[bytes] = ()) -> list[str | bytes]:
     return [*argv, *([here, there] if load.way == "push" else [there, here])]
 
 
+def _buffered(load: Load) -> str:
+    """How rsync writes what it tells of its progress: two lines for each file, and one each second.
+
+    Each at once (`N`); of many small files in blocks (`B`), since those lines cost as much as the files do.
+    """
+    small = load.largest < _SMALL_FILE and load.size < _SMALL_FILE // 16 * len(load.paths)
+    return "B" if small else "N"
+
+
 async def carry(link: Link, load: Load, progress: Progress, after: asyncio.Event | None = None) -> list[str]:
     """Bring a load over by rsync; what it complained about, where some files could not be carried.
 
@@ -100,7 +110,10 @@ async def carry(link: Link, load: Load, progress: Progress, after: asyncio.Event
     def heard(piece: bytes) -> None:
         nonlocal tail
         tail = (tail + piece)[-4096:]
-        for match in PROGRESS.finditer(tail):
+        at = tail.rfind(b"%")  # the newest is enough
+        match = PROGRESS.match(tail, tail.rfind(b"\r", 0, at)) if at > 0 else None
+        tail = tail[at + 1 :]
+        if match:
             progress(int(match[1].replace(b",", b"").replace(b".", b"")))
 
     names = [b"./" + path for path in load.paths]

@@ -41,6 +41,7 @@ class Session:
         self.locks: list[Lock] = []
         self.place = b""
         self.run = b""
+        self.begun: list[bytes] = []
 
     def answer(self, request: dict, payload: list[bytes]) -> tuple[dict, list[bytes]]:  # type: ignore[type-arg]
         """The answer to one request; `Trouble` and file errors become `{"error": ...}`."""
@@ -101,7 +102,8 @@ class Session:
 
     def do_begin(self, request: dict, payload: list[bytes]) -> tuple[dict, list[bytes]]:  # type: ignore[type-arg]
         """Write down what is coming: whole paths and how each was seen. Answers which are not so any more."""
-        paths, seen = payload[0::2], payload[1::2]
+        self.begun = paths = payload[0::2]
+        seen = payload[1::2]
         moved = changed_since(paths, seen)
         for each in request["private"]:
             private(resolved(each["folder"]), each["mode"])
@@ -154,8 +156,12 @@ class Session:
         return {}, []
 
     def do_finish(self, request: dict, payload: list[bytes]) -> tuple[dict, list[bytes]]:  # type: ignore[type-arg]
-        """The end of a run: how the files are now. What was kept of it stays for a while."""
-        tokens = [token_of(path) for path in payload]
+        """The end of a run: how the files are now. What was kept of it stays for a while.
+
+        `begun`: those that `begin` was told of; else those of `payload`.
+        """
+        paths = self.begun if request.get("begun") else payload
+        tokens = [token_of(path) for path in paths]
         what = about(self.run)
         after = {}
         bases = [encoded(str(each)) for each in request["bases"]]
@@ -164,7 +170,7 @@ class Session:
             for path in files_below(kept):
                 after[f"{number}/{decoded(path)}"] = decoded(token_of(os.path.join(base, path)))
         if request["whole"]:
-            drop_partials(payload)
+            drop_partials(paths)
         if after or what.get("swapped"):
             what["state"], what["after"] = "done", after
             write_about(self.run, what)

@@ -147,14 +147,17 @@ class Walker:
                     self.found.failed(rel[:-1], error)
                 continue
             active = self.tree.active(rel[:-1])
+            first = active[0] if active and not active[0].filters else None
+            """The rule that takes all of it."""
             for entry in entries:
                 path = rel + entry.name
                 inside = entry.is_dir(follow_symlinks=False)
-                rule = None
-                for each in active:
-                    if each.takes(path, entry.name, inside):
-                        rule = each
-                        break
+                rule = first
+                if rule is None:
+                    for each in active:
+                        if each.takes(path, entry.name, inside):
+                            rule = each
+                            break
                 if inside:
                     if entry.name.startswith(OURS) or (rule is None and path not in self.tree.ways):
                         continue
@@ -169,7 +172,10 @@ class Walker:
                     except OSError as error:
                         self.found.failed(path, error)
                         continue
-                    self.take(entry.path, path, status, rule, above)
+                    if stat.S_ISREG(status.st_mode):
+                        self.found.entries[path] = token(status)
+                    else:
+                        self.take(entry.path, path, status, rule, above)
 
     def take(
         self,

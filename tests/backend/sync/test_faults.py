@@ -16,6 +16,7 @@ import pytest
 from backend.errors import ActionFailed, BerthError
 from backend.link.local import LocalLink
 from backend.sync import looking
+from backend.sync import side as side_module
 from backend.sync.engine import HostSync
 from backend.sync.side import HostSide
 from tests.backend.sshd import children, descendants, kill
@@ -84,6 +85,16 @@ async def test_what_is_no_answer_is_told_as_such(said: str) -> None:
     process = await link.start(["sh", "-c", 'read -r line; printf "%s\\n" "$1"; cat', "sh", said])
     side = HostSide(link, process)
     with pytest.raises(ActionFailed, match="h1 sends"):
+        await side.ask("hello")
+    await side.close()
+    await link.close()
+
+
+async def test_a_line_without_an_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(side_module, "_LONGEST_LINE", 1 << 20)
+    link = LocalLink("h1")
+    side = HostSide(link, await link.start(["sh", "-c", "read -r line; exec cat /dev/zero"]))
+    with pytest.raises(ActionFailed, match="without an end"):
         await side.ask("hello")
     await side.close()
     await link.close()
