@@ -22,6 +22,10 @@ def _context(ctx: ActionContext, row: ContextRow) -> Context:
     return ctx.config.context(row.name)
 
 
+def _may_be_there(row: ContextRow) -> bool:
+    return row.state != "missing"
+
+
 @action(on=ContextRow, key="u", footer=True, group=GROUP)
 async def up(
     ctx: ActionContext,
@@ -51,7 +55,10 @@ async def up(
     return done
 
 
-@action(on=ContextRow, key="s", danger="Stop {0.container} on {0.host}?", footer=True, group=GROUP)
+@action(
+    on=ContextRow, key="s", applies=_may_be_there, danger="Stop {0.container} on {0.host}?", footer=True,
+    group=GROUP,
+)  # fmt: skip
 async def down(
     ctx: ActionContext,
     row: ContextRow,
@@ -67,7 +74,15 @@ async def down(
     return f"stopped {row.container} on {row.host}"
 
 
-@action(on=ContextRow, verb="context drift", key="D", changes=False, prints=True, group=GROUP)
+@action(
+    on=ContextRow,
+    verb="context drift",
+    key="D",
+    applies=_may_be_there,
+    changes=False,
+    prints=True,
+    group=GROUP,
+)
 async def drift(ctx: ActionContext, row: ContextRow) -> str:
     """Where the container is not as its context says: what a recreate would change."""
     from backend.contexts import bring_up

@@ -58,6 +58,20 @@ async def test_logs_are_offered_where_there_is_a_container(tmp_path: Path) -> No
         assert "l logs" not in footer(board)
 
 
+async def test_a_context_without_a_container_is_offered_a_start_and_no_stop(tmp_path: Path) -> None:
+    there, gone = (Context(name=name, host="h1", image="busybox", container=name) for name in ("a", "b"))
+    async with dashboard(state_of([host("h1", [container("a")])]), tmp_path, contexts=(there, gone)) as board:
+        await board.until(lambda: board.app.doing is not None)
+        await board.press("4")
+        await board.until(lambda: " s down" in footer(board))
+        await board.press("j")
+        await board.until(lambda: " s down" not in footer(board) and " u up" in footer(board))
+        await board.press("s")
+        await board.until(lambda: "down: h1/b is missing (u: up)" in message(board))
+        await board.press("D")
+        await board.until(lambda: "drift: h1/b is missing (u: up)" in message(board))
+
+
 def test_the_header_has_as_many_titles_as_fit_and_always_that_of_the_view() -> None:
     parts = [[("12 hosts", "plain"), ("3 GPUs free", "free")], [("12 hosts", "plain"), ("3 free", "free")]]
     for listed in LISTED:
