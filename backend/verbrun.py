@@ -42,10 +42,10 @@ async def run_verb(args: argparse.Namespace, config: Config, rest: Sequence[str]
         if action.streams:
             said = [talk.fail(each) for each in failed]
             return max(*said, await _stream(action)(access, targets, json=args.json, **options), 0)
-        if action.terminal and action.on is None and not options.get("detach"):
+        if action.terminal and targets and not options.get("detach") and all(map(action.applies, targets)):
             from backend.terminal.tty import require
 
-            require()  # what it makes first would be left behind
+            require()  # what it makes first would be left behind, and told as done
         if not await _unasked(action, args, targets, access):
             await talk.agree([target for target in targets if action.applies(target)])
         results = await talk.perform(config, access, targets, options)

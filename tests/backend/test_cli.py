@@ -334,6 +334,12 @@ def test_without_a_terminal_there_is_no_dashboard(berth: Berth) -> None:
     assert f"the dashboard needs a terminal. Without one: berth {lists}" in done.stderr
 
 
+def test_without_a_terminal_a_shell_is_refused_and_not_told_as_done(berth: Berth) -> None:
+    done = berth("login", "local")
+    assert done.returncode == 2 and "this needs a terminal" in done.stderr
+    assert json.loads(berth("activity", "--json").stdout) == []
+
+
 def test_a_character_that_the_locale_lacks_is_no_failure(berth: Berth) -> None:
     folder = berth.folder / "Schränke"
     folder.mkdir()
