@@ -299,7 +299,7 @@ class Doing:
         if result.error is not None:
             self._toast(str(result.error), f"{action.title.capitalize()}: {result.error.title}", "error")
         elif result.cancelled:
-            self._toast(f"{label(result.target)}: cancelled", action.title.capitalize(), "warning")
+            self._toast(f"{label(result.target)}: {result.message}", action.title.capitalize(), "warning")
         elif self._config.settings.notifications:
             self._toast(result.message, action.title.capitalize(), "information")
 

@@ -23,9 +23,9 @@ class Typed:
         self._runs[_key(action, targets)] = list(runs)
 
     def take(self, action: Action, targets: Sequence[Any]) -> dict[str, Any]:
-        """What the form said, once, where one of its runs failed. Secrets are typed anew."""
+        """What the form said, once, where one of its runs came to nothing. Secrets are typed anew."""
         runs = self._runs.pop(_key(action, targets), [])
-        if not any(run.result is not None and run.result.error is not None for run in runs):
+        if not any(run.result is not None and not run.result.ok for run in runs):
             return {}
         secret = {param.name for param in action.params if param.option.secret}
         return {name: value for name, value in runs[0].options.items() if name not in secret}

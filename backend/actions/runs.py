@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from backend.actions.context import Access, ActionContext
 from backend.actions.runner import PER_HOST, Result, host_of, label, run_one
 from backend.activity import OUTPUT_LINES, ActivityLog, ActivityRow, RunState
+from backend.errors import Refused
 
 if TYPE_CHECKING:
     from backend.actions.registry import Action
@@ -51,6 +52,8 @@ class Run:
         self.secrets: set[str] = set()
         """What its output shows while it runs, and the log never."""
         self.changed: Callable[[Run], None] = lambda run: None
+        self.declined = False
+        """Whether the person said no to what it asked last."""
         self._ask = ask
         self.task: asyncio.Task[Result] | None = None
 
@@ -67,7 +70,9 @@ class Run:
 
     async def confirm(self, question: str) -> bool:
         """Ask in the middle of it."""
-        return await self._ask.confirm(question)
+        answer = await self._ask.confirm(question)
+        self.declined = not answer
+        return answer
 
     def lend_terminal(self) -> AbstractAsyncContextManager[None]:
         """The person's terminal, for an editor."""
@@ -171,6 +176,8 @@ class Runs:
                 result = await run_one(run.action, run.target, run.options, ctx)
         except asyncio.CancelledError:
             result = Result(run.target, message="cancelled", cancelled=True)
+        if run.declined and isinstance(result.error, Refused):  # the person's own no is no failure
+            result = Result(run.target, message=result.error.message, cancelled=True)
         run.result = result
         run.ended_at = datetime.now(UTC)
         run.state = "cancelled" if result.cancelled else "done" if result.ok else "failed"

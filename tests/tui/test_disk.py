@@ -150,7 +150,9 @@ async def test_a_marked_folder_goes_after_its_question(data: Path, tmp_path: Pat
         await board.until(lambda: "5.0 M in 3 files" in " ".join(board.text.split()))
         await board.press("n")
         await board.until(lambda: isinstance(board.app.screen, OutputScreen))
-        await board.until(lambda: "not done" in board.text)
+        await board.until(lambda: "cancelled" in board.text and "not done" in board.text)
+        assert "failed" not in board.text, "the person's own no is no failure"
+        assert [run.state for run in board.app.doing.runs.runs] == ["cancelled"]
         assert (data / "big/a").exists()
         await board.press("escape", "ctrl+d")
         await board.until(lambda: isinstance(board.app.screen, Confirm))
