@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import shlex
 import shutil
@@ -191,12 +190,11 @@ def _wanted(connection: socket.socket, descriptors: list[int]) -> list[str]:
     connection.settimeout(_PATIENCE)
     data, found, _, _ = socket.recv_fds(connection, 1 << 16, 2)
     descriptors += found
-    while data.count(b"\n") < 2:
-        piece = connection.recv(1 << 16)
-        if not piece:
-            raise OSError("it went away")
+    while piece := connection.recv(1 << 16):
         data += piece
-    return [str(word) for word in json.loads(data)]
+    if len(found) < 2 or data == b"\n":
+        raise OSError("it went away")
+    return [os.fsdecode(word) for word in data[1:].split(b"\0")]
 
 
 async def _serve(link: Link, argv: list[str], pipes: list[int], there: _There) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from backend.sync.engine import Done, HostSync
 
 _MISSING = "Install it there: sudo apt install rsync, or dnf install rsync. Slower, without it: --tar"
+
+_JUST_NOW = 5.0
+"""Seconds since both sides were looked at."""
 
 
 class Item(Struct, gc=False):
@@ -67,6 +71,8 @@ class Applier:
         self.bases: list[str] = []
         self.targets: list[str] = []
         self.private: list[dict[str, object]] = []
+        self.made: list[str] = []
+        """Folders that have to be there before rsync comes, beside the bases."""
         self.begun = 0
         """How many items the receiving side was told of."""
         self.moved = 0
@@ -75,18 +81,20 @@ class Applier:
         """All of it. What did not go over is in `done.failed`; raises where it broke off."""
         from backend.sync.engine import new_run, owner
 
-        bundles, gone = self._sorted(changes)
         sync, receiver = self.sync, self.receiver
-        if bundles and not sync.rsync and not sync.wish.tar:
-            raise ActionFailed(f"{sync.host} has no rsync.", hint=_MISSING)
-        replaced = sum(size_of(token) for each in changes if (token := self._target_token(each)))
-        profile = sync.wish.profile
-        keep = profile.keep_days > 0 and replaced <= profile.keep_size
-        if replaced and not keep:
-            self.done.notes.append("what was replaced is too large to be kept: this cannot be undone")
-        self.targets = targets = sorted({seen[0 if self.way == "pull" else 1].root for seen in sync.seen})
-        ahead = self._ahead(bundles, gone)
+        ahead = self._ahead_whole(changes)
         try:
+            await asyncio.sleep(0)  # that it does start
+            bundles, gone = self._sorted(changes)
+            if bundles and not sync.rsync and not sync.wish.tar:
+                raise ActionFailed(f"{sync.host} has no rsync.", hint=_MISSING)
+            replaced = sum(size_of(token) for each in changes if (token := self._target_token(each)))
+            profile = sync.wish.profile
+            keep = profile.keep_days > 0 and replaced <= profile.keep_size
+            if replaced and not keep:
+                self.done.notes.append("what was replaced is too large to be kept: this cannot be undone")
+            self.targets = targets = sorted({seen[0 if self.way == "pull" else 1].root for seen in sync.seen})
+            ahead = ahead or self._ahead(bundles, gone)
             await receiver.ask("lock", targets=targets, owner=owner(profile.name))
             run = self.done.run or new_run()
             folder = await self._begin(run, bundles, targets, keep)
@@ -98,6 +106,15 @@ class Applier:
                 await ahead.close()
             with suppress(BerthError, OSError):
                 await receiver.ask("unlock")
+
+    def _ahead_whole(self, changes: Sequence[Change]) -> Ahead | None:
+        """A tree that goes over as it is: its rsync needs no list, and is started before there is one."""
+        load = whole(self.sync, changes) if self.way == "push" else None
+        if load is None:
+            return None
+        self.made.append(load.there)
+        after = asyncio.Event()
+        return Ahead(load.count, after, asyncio.create_task(self._bring(load, after)))
 
     def _ahead(self, bundles: list[Bundle], gone: list[Item]) -> Ahead | None:
         """The only load of a first sync: its rsync is started here while the host writes down what comes."""
@@ -224,7 +241,7 @@ class Applier:
             at=self.done.started_at.isoformat(),
             targets=targets,
             bases=self.bases,
-            folders=self.bases,
+            folders=[*self.bases, *self.made],
             private=self.private,
             keep=keep,
             size=size,
@@ -241,7 +258,10 @@ class Applier:
         load.paths = [item.below for item in bundle.items]
         load.fresh = not any(self._target_token(item.change) for item in bundle.items)
         sizes = [item.size for item in bundle.items]
-        load.size, load.largest = sum(sizes), max(sizes, default=0)
+        load.count, load.size, load.largest = len(sizes), sum(sizes), max(sizes, default=0)
+        await self._bring(load, after)
+
+    async def _bring(self, load: Load, after: asyncio.Event | None) -> None:
         link = await self.sync.access.link(self.sync.host)
         way = carry_as_tar if self.sync.wish.tar else carry
         moved = self.moved
@@ -298,6 +318,28 @@ class Applier:
         self.done.size += sum(item.size for item in arrived)
         if lost and whole:
             self.done.failed.append(f"did not go over: {shown(lost)}")
+
+
+def whole(sync: HostSync, changes: Sequence[Change]) -> Load | None:
+    """A first push of a whole tree, where rsync would find the same files as we did; else None.
+
+    Not where somebody took a while to agree to what was shown: what came since was not.
+    """
+    if time.monotonic() - sync.looked_at > _JUST_NOW:
+        return None
+    if sync.wish.tar or not sync.rsync or sync.paths is not None or len(sync.wish.pairs) != 1:
+        return None
+    (pair,), ((mine, theirs),) = sync.wish.pairs, sync.seen
+    rule = pair.parts[0].rule
+    plain = rule.links == "keep" and rule.mode is None and rule.max_size is None
+    if len(pair.parts) > 1 or pair.parts[0].prefix or rule.filter or rule.secret or not plain:
+        return None
+    if theirs.entries or theirs.blind or mine.blind or mine.special or len(changes) != len(mine.entries):
+        return None
+    load = Load("push", mine.root, theirs.root, sync.wish.profile.compress, rule.links, None, whole=True)
+    sizes = [size_of(each.here) for each in changes]
+    load.fresh, load.count, load.size, load.largest = True, len(sizes), sum(sizes), max(sizes, default=0)
+    return load
 
 
 def _came(sent: bytes, token: bytes, before: bytes) -> bool:

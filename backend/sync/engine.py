@@ -89,6 +89,8 @@ class HostSync:
         self.local = LocalSide()
         self.there: HostSide | None = None
         self.seen: list[tuple[Seen, Seen]] = []
+        self.looked_at = 0.0
+        """When that was; by the clock that is never set."""
         self.records: list[Record] = []
         self.settled: list[States] = []
         self.rsync = ""
@@ -132,7 +134,7 @@ class HostSync:
             local.cancel()
             await asyncio.gather(local, return_exceptions=True)
             raise
-        self.seen = list(zip(mine, seen, strict=True))
+        self.seen, self.looked_at = list(zip(mine, seen, strict=True)), time.monotonic()
         self._sane(there)
         name = f"{self.wish.profile.name}"
         if not self.records:

@@ -13,7 +13,7 @@ from backend.errors import ActionFailed
 from backend.link import Link
 from backend.sync.host.parcel import pack, unpack
 from backend.sync.host.session import packed
-from backend.sync.host.walk import decoded
+from backend.sync.host.walk import OURS, decoded
 from backend.sync.model import Way
 from backend.sync.side import start
 from backend.text import printable
@@ -44,6 +44,11 @@ class Load:
     largest: int = 0
     kept: str = ""
     """Folder on the receiving side for what is replaced; empty: it is not kept."""
+    whole: bool = False
+    """It is all that `here` holds, and nothing of it is there: rsync looks for it by itself, and carries what
+    it has found while it looks on. What came into `here` since it was looked at goes with it."""
+    count: int = 0
+    """How many paths it has, also where `whole` spares them."""
     fresh: bool = False
     """None of it was there: what has come up since is left alone, and nothing has to be kept."""
 
@@ -69,7 +74,10 @@ def arguments(load: Load, names: Sequence[bytes] = ()) -> list[str | bytes]:
     Without `names` they come as its input.
     """
     argv: list[str | bytes] = ["-t", "-O", "-I", "--info=progress2", f"--outbuf={_buffered(load)}"]
-    argv += ["-R", "-d"] if names else ["--from0", "--files-from=-"]
+    if load.whole:
+        argv += ["-r", f"--exclude={decoded(OURS)}*/"]
+    else:
+        argv += ["-R", "-d"] if names else ["--from0", "--files-from=-"]
     argv += ["-L"] if load.links == "follow" else ["-l"]
     if load.compress:
         argv.append("-z")
@@ -95,7 +103,7 @@ def _buffered(load: Load) -> str:
 
     Each at once (`N`); of many small files in blocks (`B`), since those lines cost as much as the files do.
     """
-    small = load.largest < _SMALL_FILE and load.size < _SMALL_FILE // 16 * len(load.paths)
+    small = load.largest < _SMALL_FILE and load.size < _SMALL_FILE // 16 * load.count
     return "B" if small else "N"
 
 
@@ -117,7 +125,9 @@ async def carry(link: Link, load: Load, progress: Progress, after: asyncio.Event
             progress(int(match[1].replace(b",", b"").replace(b".", b"")))
 
     names = [b"./" + path for path in load.paths]
-    if by_name(load):
+    if load.whole:
+        ended = await rsync.rsync(link, arguments(load), heard=heard, after=after)
+    elif by_name(load):
         ended = await rsync.rsync(link, arguments(load, names), folder=load.here, heard=heard, after=after)
     else:
         ended = await rsync.rsync(link, arguments(load), input=b"\0".join(names), heard=heard, after=after)
