@@ -119,7 +119,8 @@ class QueueWatch:
 
     def _have(self, key: Optional[_Key], found: Any, error: Optional[BaseException]) -> None:
         self.done = True
-        self._key = key
+        told = error is None and "jobs" in found
+        self._key = key if told else None  # an error may pass without anything being written
         if error is not None:
             self._outbox.fault("queue", error)
             return

@@ -18,7 +18,7 @@ from backend.agent.loop import Loop
 from backend.agent.queue import watch
 from backend.agent.queue.jobs import Request, Spec
 from backend.agent.queue.plan import Start
-from backend.agent.queue.store import Store
+from backend.agent.queue.store import Store, StoreError
 from backend.agent.queue.watch import QueueWatch
 from backend.model import QueueReport
 from tests.backend.agent.queue.conftest import IMAGE, body, job
@@ -143,6 +143,27 @@ def test_a_report_counts_the_jobs_that_it_lists(store, folder, kept, monkeypatch
     first, second = watch.report(folder), watch.report(folder)
     assert (first["waiting"], len(first["jobs"])) == (0, 0)
     assert (second["waiting"], len(second["jobs"])) == (1, 1)
+
+
+def test_an_error_that_passes_is_not_told_for_ever(dashboard, store, kept, monkeypatch):
+    store.submit([job()], "ann")
+    read, errors = watch.report, [StoreError("another process holds it."), OSError("no descriptors left")]
+
+    def report(place):
+        if errors:
+            raise errors.pop(0)
+        return read(place)
+
+    monkeypatch.setattr(watch, "report", report)
+    dashboard.watch.tick()
+    dashboard.report(lambda report: report.waiting == 1)
+    assert [line["d"].get("error") for line in dashboard.lines if line["s"] == "jobs"] == [
+        "another process holds it.",
+        None,
+    ]
+    assert [line["d"]["message"] for line in dashboard.lines if line["s"] == "fault"] == [
+        "OSError: no descriptors left"
+    ]
 
 
 def test_a_queue_that_comes_and_goes(dashboard, folder, base):
