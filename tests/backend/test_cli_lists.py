@@ -130,12 +130,12 @@ async def test_gpus_wait_for_the_processes_that_hold_their_memory(network: FakeN
 
 async def test_a_host_that_hangs_costs_the_others_nothing_but_time(network: FakeNetwork, run: Lists) -> None:
     network.hang.add("b")
-    rows, said, code = await run("hosts", timeout=0.3)
+    rows, said, code = await run("hosts", timeout=2)
     assert [(row["state"], row["error"]) for row in rows] == [
         ("up", None),
-        ("connecting", "no answer within 0.3 s."),
+        ("connecting", "no answer within 2 s."),
     ]
-    assert said == "berth: b: no answer within 0.3 s. Try: berth doctor b\n"
+    assert said == "berth: b: no answer within 2 s. Try: berth doctor b\n"
     assert code == 0
 
 

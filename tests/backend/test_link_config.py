@@ -32,7 +32,7 @@ async def test_the_ssh_configuration_is_read(sshd: Sshd, home: Path) -> None:
     )
     host = HostConfig(name="box", host="box")
     async with opened(host) as box:
-        assert (await box.run(["echo", "ok"], timeout=5)).stdout == b"ok\n"
+        assert (await box.run(["echo", "ok"], timeout=30)).stdout == b"ok\n"
     sshd.known_hosts.write_text("")
     with pytest.raises(HostKeyUnknown) as caught:
         await link.open(host)
@@ -56,7 +56,7 @@ async def test_homes_that_are_not_there_in_the_ssh_configuration(sshd: Sshd, hom
         f"  UserKnownHostsFile ~nobody-of-this-name/hosts {sshd.known_hosts}\n",
     )
     async with opened(HostConfig(name="box", host="box")) as box:
-        assert (await box.run(["echo", "ok"], timeout=5)).stdout == b"ok\n"
+        assert (await box.run(["echo", "ok"], timeout=30)).stdout == b"ok\n"
 
 
 async def test_a_broken_ssh_configuration_says_where(sshd: Sshd, home: Path) -> None:
@@ -100,9 +100,9 @@ async def test_hosts_behind_a_jump_host_share_one_connection_to_it(
     hosts = [HostConfig(name=f"box{number}", host="box", proxy_jump="gate") for number in range(5)]
     boxes = await asyncio.gather(*map(link.open, hosts))
     assert len(gate.sessions()) == 1
-    assert (await boxes[3].run(["echo", "ok"], timeout=5)).stdout == b"ok\n"
+    assert (await boxes[3].run(["echo", "ok"], timeout=30)).stdout == b"ok\n"
     await asyncio.gather(*(box.close() for box in boxes[:4]))
-    assert (await boxes[4].run(["echo", "ok"], timeout=5)).stdout == b"ok\n"
+    assert (await boxes[4].run(["echo", "ok"], timeout=30)).stdout == b"ok\n"
     await boxes[4].close()
     await eventually(lambda: not gate.sessions() and not sshd.sessions())
 
@@ -120,7 +120,7 @@ async def test_proxycommand(sshd: Sshd, gate: Sshd, home: Path) -> None:
     behind(gate, sshd, home, f"Host box\n  ProxyCommand echo noise >&2; {command}\n")
     async with opened(HostConfig(name="box", host="box")) as box:
         assert len(gate.sessions()) == 1
-        assert (await box.run(["echo", "ok"], timeout=5)).stdout == b"ok\n"
+        assert (await box.run(["echo", "ok"], timeout=30)).stdout == b"ok\n"
     await eventually(lambda: not descendants(os.getpid()) or not gate.sessions())
 
 
@@ -155,7 +155,7 @@ async def test_a_jump_host_that_dies_takes_its_hosts_along(sshd: Sshd, gate: Ssh
     assert isinstance(await asyncio.wait_for(box.closed, 10), Unreachable)
     gate.start()
     async with opened(host) as again:  # a new connection to the jump host, while the dead one is still held
-        assert (await again.run(["echo", "ok"], timeout=5)).stdout == b"ok\n"
+        assert (await again.run(["echo", "ok"], timeout=30)).stdout == b"ok\n"
     await box.close()
 
 
@@ -163,7 +163,7 @@ async def test_a_last_word_of_the_ssh_configuration(sshd: Sshd, home: Path) -> N
     """`Match final`, as distributions have it in their own files, means that all is read twice."""
     ssh_config(home, "Match final all\n  Ciphers aes256-ctr,aes128-ctr\n  GSSAPIAuthentication yes\n")
     async with opened(sshd.host()) as box:
-        assert (await box.run(["echo", "ok"], timeout=5)).stdout == b"ok\n"
+        assert (await box.run(["echo", "ok"], timeout=30)).stdout == b"ok\n"
     sshd.known_hosts.write_text("")
     with pytest.raises(HostKeyUnknown):
         await link.open(sshd.host())

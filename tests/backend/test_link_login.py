@@ -53,7 +53,7 @@ async def test_a_locked_key_says_how_to_unlock_it_and_the_agent_does(
         monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
         subprocess.run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "secret", "-f", str(key)], check=True)
         async with opened(sshd.host(identity_file=key)) as box:
-            assert (await box.run(["echo", "in"], timeout=5)).stdout == b"in\n"
+            assert (await box.run(["echo", "in"], timeout=30)).stdout == b"in\n"
         with pytest.raises(LoginRefused, match="too many keys") as caught:
             await link.open(sshd.host(identity_file=None))
         assert "identity_file" in caught.value.hint

@@ -42,8 +42,11 @@ async def test_stop_start_restart_pause_kill(engine: EngineClient, act: Act):
 
 
 async def test_a_signal_reaches_the_first_process(docker: EngineClient, act: Act):
-    made = await new(docker, "web", "sh", "-c", "trap 'exit 42' USR1; while :; do sleep 0.05; done")
-    await asyncio.sleep(0.2)  # until the shell has set its trap, which nothing tells
+    script = "trap 'exit 42' USR1; touch /set; while :; do sleep 0.05; done"
+    made = await new(docker, "web", "sh", "-c", script)
+    async with asyncio.timeout(30):
+        while (await docker.exec(made, ["stat", "/set"])).exit_code:
+            await asyncio.sleep(0.02)
     assert (await act(docker, "kill", made, signal="USR1")).ok
     assert await docker.wait(made, timeout=10) == 42
 

@@ -144,8 +144,8 @@ def test_a_cancelled_job_gets_its_signal_and_then_the_end(queue):
     polite = queue.submit("sh", "-c", "trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.1; done")
     stubborn = queue.submit("sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.1; done")
     for number in (polite, stubborn):
-        queue.until(number, "running")
-    time.sleep(0.5)  # their traps
+        container = queue.until(number, "running")["container"]
+        wait_for(lambda one=container: queue.host.docker("logs", one) == "up", "its trap to be set")
     queue.ask("cancel", {"ids": [polite, stubborn]})
     assert (queue.over(polite)["state"], queue.job(polite)["exit_code"]) == ("cancelled", 5)
     assert queue.log(polite) == "up\nbye\n"
