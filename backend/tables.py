@@ -7,6 +7,7 @@ text is shortened. Colour never says anything that a word does not say as well.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from backend import text
@@ -25,6 +26,8 @@ from backend.queues.slurm.nodes import takes_jobs
 from backend.text import UNKNOWN, printable
 
 _GAP = "  "
+_LOOK = 5.0
+"""Seconds that a list which is not followed looks at a host, about."""
 _LEAST = 8
 """Cells below which a shortened column is not made narrower."""
 _STYLES = {"good": "32", "warn": "33", "bad": "31", "dim": "2", "bold": "1", "accent": "36"}
@@ -207,6 +210,14 @@ def _what(row: GpuRow) -> str:
     return ", ".join(row.containers) or ", ".join(dict.fromkeys(each.command for each in row.processes))
 
 
+def _idle(row: GpuRow) -> str | None:
+    """For how long; `now` where nobody has watched for longer than this look takes."""
+    if row.idle_since is None:
+        return None
+    told = text.age(row.idle_since)
+    return told if (datetime.now(UTC) - row.idle_since).total_seconds() >= _LOOK else "now"
+
+
 GPUS = (
     Col("HOST", lambda row: row.host, flex=True),
     Col("GPU", lambda row: str(row.index), right=True),
@@ -217,7 +228,7 @@ GPUS = (
     Col("WHAT", _what, flex=True, rank=2),
     Col(
         "IDLE",
-        lambda row: None if row.idle_since is None else text.age(row.idle_since),
+        _idle,
         "warn",
         right=True,
         rank=3,

@@ -38,7 +38,9 @@ class Desk(Stage):
         Binding("escape", "undo", "back", id="back"),
         *(Binding(str(v.number), f"view('{v.name}')", v.title, show=False, id=v.name) for v in LISTED),
         Binding("greater_than_sign", "containers_here", "containers", id="containers-here"),
-        Binding("less_than_sign,backspace", "go_back", "Back to the view before", show=False, id="go-back"),
+        Binding(
+            "less_than_sign,backspace", "go_back", "Back to where > was pressed", show=False, id="go-back"
+        ),
         Binding("slash", "filter", "filter", id="filter"),
         Binding("colon", "command", "go", id="command"),
         Binding("question_mark,f1", "help", "help", id="help"),

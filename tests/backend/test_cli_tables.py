@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +45,14 @@ def test_a_free_gpu_says_so_and_a_used_one_says_by_whom() -> None:
     who, what = shown[0].index("WHO"), shown[0].index("WHAT")
     assert [line[who] for line in shown[1:]] == ["free", "bob", "Unknown Error"]
     assert shown[2][what] == "python train.py"
+
+
+def test_a_look_does_not_pretend_to_have_watched() -> None:
+    at = datetime.now(UTC)
+    rows = [gpu(index=n, idle_since=at - timedelta(seconds=ago)) for n, ago in enumerate((0.4, 3, 90))]
+    shown = [line.split("\t") for line in lines([*rows, gpu(index=3)], GPUS).splitlines()]
+    idle = shown[0].index("IDLE")
+    assert [line[idle] for line in shown[1:]] == ["now", "now", "1 m 30 s", "-"]
 
 
 def test_columns_that_say_nothing_are_left_out_of_tables_but_not_of_lines() -> None:
