@@ -149,3 +149,26 @@ async def test_the_tunnels_of_a_context_open_as_it_comes_up_and_once(tmp_path: P
         assert run.state == "running"
         follow(board.app, came_up)
         assert board.app.doing.runs.runs == [run]
+
+
+async def test_a_service_that_starts_slowly_is_told_of_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    context = trained(services={"grafana": Service(port=3000)})
+    state = state_of([host("h1", [container("train")])])
+    async with dashboard(state, tmp_path, contexts=(context,)) as board:
+        await board.until(lambda: board.app.doing is not None)
+        row = board.app.sources.builder.contexts(board.app.sources.state)[0]
+        run = Run(declared()["tunnel-context"], row, {}, board.app.doing)
+        said: list[str] = []
+        monkeypatch.setattr(board.app, "notify", lambda text, **_: said.append(text))
+        for seconds in range(4):
+            run.output.append(f"grafana: nothing answers yet, {seconds} s")
+            follow(board.app, run)
+        assert said == ["grafana: nothing answers yet, 0 s"]
+        monkeypatch.setattr(following, "_PAUSE", 0.0)
+        follow(board.app, run)
+        assert said[1:] == ["grafana: nothing answers yet, 3 s"]
+        run.state = "failed"
+        follow(board.app, run)
+        assert not following._waiting

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING
 
 from backend.text import printable
@@ -13,8 +15,10 @@ if TYPE_CHECKING:
 HOLDING = frozenset({"tunnel", "tunnel-context", "tunnel-container", "tunnel-host", "open-port"})
 _told: dict[str, set[str]] = {}
 """Of each run that goes on: the notes whose address was told."""
-_waiting: dict[str, str] = {}
-"""Of each run that goes on: its last line while it had no address yet."""
+_waiting: dict[str, tuple[str, float]] = {}
+"""Of each run that goes on: the last line that was told while it had no address yet, and when."""
+_PAUSE = 30.0
+"""Seconds between two of those: a service that starts slowly says it every few seconds, all in its output."""
 
 
 def follow(app: BerthApp, run: Run) -> None:
@@ -23,9 +27,11 @@ def follow(app: BerthApp, run: Run) -> None:
         _told.pop(run.id, None)
         _waiting.pop(run.id, None)
     elif run.action.name in HOLDING:
-        if run.output and not run.notes and run.output[-1] != _waiting.get(run.id):
-            _waiting[run.id] = run.output[-1]
-            app.notify(printable(run.output[-1], 200), title="Tunnel", markup=False)
+        if run.output and not run.notes:
+            last, at = _waiting.get(run.id, ("", -math.inf))
+            if run.output[-1] != last and time.monotonic() - at >= _PAUSE:
+                _waiting[run.id] = (run.output[-1], time.monotonic())
+                app.notify(printable(run.output[-1], 200), title="Tunnel", markup=False)
         for key, address in run.notes.items():
             told = _told.setdefault(run.id, set())
             if key.startswith("address") and key not in told:
