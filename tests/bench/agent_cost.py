@@ -18,11 +18,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from backend.bundle import agent_zipapp
 from tests.bench.engine import LocalEngine
 from tests.bench.table import Figure
 from tests.bench.usage import measure
 from tests.lab import nvidia
+from tests.lab.agent import kept_agent
 from tests.lab.gpus import Gpus
 
 SETTLE = 8.0
@@ -77,12 +77,14 @@ def cost(seconds: float, containers: int = 100) -> dict[str, float]:
         nvidia.write(Gpus(gpus, "nvidia:8", "bench"))
         relay = Relay(folder / "docker.sock", engine.socket)
         zipapp = folder / "agent.pyz"
-        zipapp.write_bytes(agent_zipapp()[0])
+        zipapp.write_bytes(kept_agent())
         output = folder / "lines"
         with output.open("wb") as lines:
             began = time.time()
+            python = Path(sys.base_prefix) / "bin/python3"
+            isolated = [str(python), "-I"]  # as on a host: nothing is installed or set for berth
             agent = subprocess.Popen(
-                [sys.executable, str(zipapp), "--interval", "2", "--socket", str(folder / "docker.sock")],
+                [*isolated, str(zipapp), "--interval", "2", "--socket", str(folder / "docker.sock")],
                 stdin=subprocess.PIPE,
                 stdout=lines,
                 env={**os.environ, **nvidia.environment(gpus)},
