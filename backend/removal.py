@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from backend import processes
 from backend.actions.context import ActionContext
-from backend.errors import BerthError, EngineError, NoSuchTarget, Refused
+from backend.errors import BerthError, Declined, EngineError, NoSuchTarget
 from backend.model import ContainerRow
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ async def remove_in_stages(
         if trouble is None:
             return f"removed {where}"
         if not await ctx.confirm(f"{where} does not go: {trouble.message} Remove it by force?"):
-            raise Refused(f"{where} was not removed.", hint=trouble.message)
+            raise Declined(f"{where} was not removed.", hint=trouble.message)
     try:
         await _go(engine, row, volumes, force=True)
     except NoSuchTarget:
@@ -52,7 +52,7 @@ async def _gently(
         state = (await engine.inspect(row.id)).get("State") or {}
         if state.get("Running") or state.get("Paused"):
             if not await ctx.confirm(f"{row.name} on {row.host} runs. Stop it?"):
-                raise Refused(
+                raise Declined(
                     f"{row.name} on {row.host} was not removed: it runs.",
                     hint="Stop it first, or say --force.",
                 )
@@ -96,7 +96,7 @@ async def _kill(ctx: ActionContext, engine: EngineClient, row: ContainerRow, err
         ctx.report(f"and {len(found) - _SHOWN} more")
     number = "its last process" if len(found) == 1 else f"its {len(found)} processes"
     if not await ctx.confirm(f"{row.name} on {row.host} cannot be removed even by force. Kill {number}?"):
-        raise Refused(f"{row.name} on {row.host} was not removed.", hint=error.message)
+        raise Declined(f"{row.name} on {row.host} was not removed.", hint=error.message)
     await processes.kill_members(link, row.id, list(found))
 
 

@@ -1,8 +1,8 @@
 """What rsync starts instead of ssh: hands its pipes and the command over to the berth that waits at a socket.
 
 `python rsh.py SOCKET HOST COMMAND...`. Berth's side is backend/rsync.py. It gets a byte with our standard
-input and output (nothing is copied here), then the words of the command with NUL between them, then the end.
-That is all: rsync sees the end of its pipes when berth closes them.
+input and output (nothing is copied here), then the words of the command, each with a NUL behind it. That is
+all: rsync sees the end of its pipes when berth closes them.
 
 rsync waits for this: `_socket` comes without what makes `socket` take half of Python's start.
 """
@@ -20,7 +20,7 @@ def main() -> int:
         connection.connect(sys.argv[1])
         pipes = array("i", [0, 1])
         connection.sendmsg([b"\n"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, pipes)])
-        connection.sendall(b"\0".join(os.fsencode(word) for word in sys.argv[3:]))
+        connection.sendall(b"".join(os.fsencode(word) + b"\0" for word in sys.argv[3:]))
     except OSError:
         return 255
     return 0

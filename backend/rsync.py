@@ -192,9 +192,9 @@ def _wanted(connection: socket.socket, descriptors: list[int]) -> list[str]:
     descriptors += found
     while piece := connection.recv(1 << 16):
         data += piece
-    if len(found) < 2 or data == b"\n":
+    if len(found) < 2 or not data.endswith(b"\0"):
         raise OSError("it went away")
-    return [os.fsdecode(word) for word in data[1:].split(b"\0")]
+    return [os.fsdecode(word) for word in data[1:-1].split(b"\0")]
 
 
 async def _serve(link: Link, argv: list[str], pipes: list[int], there: _There) -> None:

@@ -25,6 +25,7 @@ from tui.courtesy import Courtesy
 from tui.desk import Desk, Wanted
 from tui.guarded import GuardedApp
 from tui.keyboard import Keyboard
+from tui.reread import Reread
 from tui.successors import Successors
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from tui.follow import FleetLike
     from tui.garbage import Garbage
     from tui.notices import JobNotices
-    from tui.reread import Reread
     from tui.views.activity import RunChanged
     from tui.views.base import SettingChanged, Sources
     from tui.views.fleet import FleetView
@@ -68,6 +68,7 @@ class BerthApp(GuardedApp):
             keymap = of_settings(config)
         super().__init__()
         self.config = config
+        self._reread = Reread(config.directory)
         self.fleet: FleetLike | None = None
         """Once it is open."""
         settings = config.settings
@@ -132,8 +133,8 @@ class BerthApp(GuardedApp):
     async def _start(self) -> None:
         from tui.garbage import Garbage
 
-        self._reread.due()  # from now on what is written elsewhere is seen
         self.set_interval(1.0, self._tick)
+        self.run_worker(self._guard(self._see_writings()), group="written")
         self.stylesheet.read_all(sorted(STYLES.glob("*.tcss")))
         await self.desk.mount_detail()
         if not self.is_headless:  # tests open many apps in one process
@@ -145,8 +146,6 @@ class BerthApp(GuardedApp):
             self.desk.tick()
         except Exception as error:
             self.report(error)
-        if self._reread.due():
-            self._read_again()
         if self._garbage is not None:
             self._garbage.tidy(self._courtesy.quiet)
 
@@ -300,27 +299,26 @@ class BerthApp(GuardedApp):
         if self.desk.view.NAME == "activity":
             self.desk.show()
 
-    @cached_property
-    def _reread(self) -> Reread:
-        from tui.reread import Reread
-
-        return Reread(self.config.directory)
+    async def _see_writings(self) -> None:
+        """Read again whenever somebody elsewhere has written something."""
+        while True:
+            await self._reread.written()
+            await self._guard(self._read())
 
     def _read_again(self) -> None:
-        """Read the contexts again: an action, or somebody elsewhere, may have written one."""
+        """Read the contexts again: an action may have written one."""
+        self.run_worker(self._guard(self._read()), group="settings")
 
-        async def read() -> None:
-            from backend.lastcontext import last_context
-            from backend.rows import RowBuilder
+    async def _read(self) -> None:
+        from backend.lastcontext import last_context
+        from backend.rows import RowBuilder
 
-            self.config = await self._reread.read(self.config)
-            self.desk.config = self.config
-            self.sources.builder = RowBuilder(self.config.contexts, last_context=last_context())
-            if self.doing is not None:
-                self.doing.config_changed(self.config)
-            self.desk.show()
-
-        self.run_worker(self._guard(read()), group="settings")
+        self.config = await self._reread.read(self.config)
+        self.desk.config = self.config
+        self.sources.builder = RowBuilder(self.config.contexts, last_context=last_context())
+        if self.doing is not None:
+            self.doing.config_changed(self.config)
+        self.desk.show()
 
     # ------------------------------------------------------------------------------------------ settings
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Stamps = frozenset[tuple[str, int, int, int]]
 """Name, number, size and time of writing of files: others once one is written, comes or goes."""
 
+_EVERY = 1.0
+"""Seconds between two looks."""
+
 
 class Reread:
     """Knows whether what was read is still what the files say, and reads it again."""
@@ -31,9 +34,12 @@ class Reread:
         self._read = _stamps(directory)
         self._turn = asyncio.Lock()
 
-    def due(self) -> bool:
-        """Whether somebody wrote something. Asked every second: a look at a folder, no file is opened."""
-        return _stamps(self._directory) != self._read and not self._turn.locked()
+    async def written(self) -> None:
+        """Until somebody writes something. A look at a folder each second, in a thread: a home may hang."""
+        while True:
+            if not self._turn.locked() and await asyncio.to_thread(_stamps, self._directory) != self._read:
+                return
+            await asyncio.sleep(_EVERY)
 
     async def read(self, config: Config) -> Config:
         """`config` with the contexts and profiles of now. Raises `ConfigError`, once for each writing.

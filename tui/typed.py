@@ -24,10 +24,14 @@ class Typed:
 
     def take(self, action: Action, targets: Sequence[Any]) -> dict[str, Any]:
         """What the form said, once, where one of its runs came to nothing. Secrets are typed anew."""
-        runs = self._runs.pop(_key(action, targets), [])
-        if not any(run.result is not None and not run.result.ok for run in runs):
+        runs = self._runs.get(_key(action, targets), [])
+        results = [run.result for run in runs]
+        if None in results:
+            return {}  # how it ends is not known yet
+        self._runs.pop(_key(action, targets), None)
+        if all(result is None or result.ok for result in results):
             return {}
-        secret = {param.name for param in action.params if param.option.secret}
+        secret = {param.name for param in action.params if param.option.secret or param.option.masked}
         return {name: value for name, value in runs[0].options.items() if name not in secret}
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from backend.actions.context import ActionContext
 from backend.actions.registry import Option, action
-from backend.errors import ActionFailed, BerthError, Refused, UsageError
+from backend.errors import ActionFailed, BerthError, Declined, Refused, UsageError
 from backend.model import HostRow
 from backend.text import printable, size
 
@@ -183,7 +183,7 @@ async def disk_remove(
     named = "; ".join(map(line, weighed[:_NAMED]))
     more = f"; and {len(weighed) - _NAMED} more: all are listed" if len(weighed) > _NAMED else ""
     if not await ctx.confirm(f"Remove{root} for good ({total})? {named}{more}"):
-        raise Refused("remove: not done.", hint="It was not confirmed.")
+        raise Declined("remove: not done.", hint="It was not confirmed.")
     freed = left = 0
     bad: list[BerthError] = []
     for went in await remove(ctx.config, ctx.access, weighed, told, sudo=sudo):
@@ -251,7 +251,7 @@ async def disk_notify(
         return f"{who} would be told"
     texts = " ".join(f"[{each.user or 'everybody'}] {each.text}" for each in notes)
     if not await ctx.confirm(printable(f"Tell {who} on {name} ({way})? {texts}", 3000)):
-        raise Refused("tell users: not done.", hint="It was not confirmed.")
+        raise Declined("tell users: not done.", hint="It was not confirmed.")
     for said in await send(ctx.config, ctx.access, notes, way):
         ctx.report(printable(said, 400))
     return f"told {who}"

@@ -28,6 +28,8 @@ class Result:
     error: BerthError | None = None
     terminal: Terminal | None = None
     cancelled: bool = False
+    hint: str = ""
+    """What goes with the message of one that the person said no to."""
 
     @property
     def ok(self) -> bool:

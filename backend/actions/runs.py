@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from backend.actions.context import Access, ActionContext
 from backend.actions.runner import PER_HOST, Result, host_of, label, run_one
 from backend.activity import OUTPUT_LINES, ActivityLog, ActivityRow, RunState
-from backend.errors import Refused
+from backend.errors import Declined
 
 if TYPE_CHECKING:
     from backend.actions.registry import Action
@@ -52,8 +52,6 @@ class Run:
         self.secrets: set[str] = set()
         """What its output shows while it runs, and the log never."""
         self.changed: Callable[[Run], None] = lambda run: None
-        self.declined = False
-        """Whether the person said no to what it asked last."""
         self._ask = ask
         self.task: asyncio.Task[Result] | None = None
 
@@ -70,9 +68,7 @@ class Run:
 
     async def confirm(self, question: str) -> bool:
         """Ask in the middle of it."""
-        answer = await self._ask.confirm(question)
-        self.declined = not answer
-        return answer
+        return await self._ask.confirm(question)
 
     def lend_terminal(self) -> AbstractAsyncContextManager[None]:
         """The person's terminal, for an editor."""
@@ -98,7 +94,7 @@ class Run:
             started_at=self.started_at,
             ended_at=self.ended_at,
             message=self._kept(error.message if error else self.result.message if self.result else ""),
-            hint=error.hint if error else "",
+            hint=error.hint if error else self.result.hint if self.result else "",
             output=tuple(map(self._kept, self.output)),
             options={
                 name: _names_only(value) if name in masked else value
@@ -176,8 +172,8 @@ class Runs:
                 result = await run_one(run.action, run.target, run.options, ctx)
         except asyncio.CancelledError:
             result = Result(run.target, message="cancelled", cancelled=True)
-        if run.declined and isinstance(result.error, Refused):  # the person's own no is no failure
-            result = Result(run.target, message=result.error.message, cancelled=True)
+        if isinstance(result.error, Declined):  # the person's own no is no failure
+            result = Result(run.target, message=result.error.message, hint=result.error.hint, cancelled=True)
         run.result = result
         run.ended_at = datetime.now(UTC)
         run.state = "cancelled" if result.cancelled else "done" if result.ok else "failed"

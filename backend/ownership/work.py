@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import ActionFailed, NoSuchTarget, Refused, UsageError
+from backend.errors import ActionFailed, Declined, NoSuchTarget, UsageError
 from backend.ownership.asking import ask
 from backend.ownership.host.rules import parsed
 from backend.ownership.model import OwnershipRow, counted, row
@@ -66,7 +66,7 @@ async def watch(  # what the verb has
     first = f"{things} in {folders} become" if count else f"What comes into {folders} becomes"
     then = "" if once else ", and what comes too, until berth ownership stop" if count else ""
     if not await ctx.confirm(f"{host}: {first} {printable(who, 200)}{then}. Do it?"):
-        raise Refused(f"{host}: not done.", hint="It was not confirmed.")
+        raise Declined(f"{host}: not done.", hint="It was not confirmed.")
     if once:
         done = await ask(link, "once", wanted, _LOOK)
         status = done["status"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend import toolkit
 from backend.actions.container_look import Lines
-from backend.errors import ActionFailed, Refused, UsageError
+from backend.errors import ActionFailed, Declined, UsageError
 from backend.prepare import blocks, host, inside, packages, plan
 from backend.prepare.inside import Inside, Manifest
 from backend.prepare.work import as_data, perform, show
@@ -253,7 +253,7 @@ async def uninstall(ctx: ActionContext, row: ContainerRow, *, user: str, dry_run
     if dry_run:
         return f"{len(changes)} changes would be made in {where}"
     if not await ctx.confirm(f"Take berth's toolkit and environment out of {where}?"):
-        raise Refused(f"{where} was left as it is.", hint="It was not confirmed.")
+        raise Declined(f"{where} was left as it is.", hint="It was not confirmed.")
     if without or (without == "" and not record.created):
         status = await engine.stat(container, f"{found.home}/{RC}")
         mode = status.mode & 0o777 if status else 0o644

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MISSING = "Install it there: sudo apt install rsync, or dnf install rsync. Slower, without it: --tar"
 
 _JUST_NOW = 5.0
-"""Seconds since both sides were looked at."""
+"""Seconds since this machine was looked at."""
 
 
 class Item(Struct, gc=False):
@@ -109,7 +109,7 @@ class Applier:
 
     def _ahead_whole(self, changes: Sequence[Change]) -> Ahead | None:
         """A tree that goes over as it is: its rsync needs no list, and is started before there is one."""
-        load = whole(self.sync, changes) if self.way == "push" else None
+        load = whole_tree(self.sync, changes) if self.way == "push" else None
         if load is None:
             return None
         self.made.append(load.there)
@@ -320,16 +320,18 @@ class Applier:
             self.done.failed.append(f"did not go over: {shown(lost)}")
 
 
-def whole(sync: HostSync, changes: Sequence[Change]) -> Load | None:
+def whole_tree(sync: HostSync, changes: Sequence[Change]) -> Load | None:
     """A first push of a whole tree, where rsync would find the same files as we did; else None.
 
     Not where somebody took a while to agree to what was shown: what came since was not.
     """
-    if time.monotonic() - sync.looked_at > _JUST_NOW:
+    if time.monotonic() - sync.here.looked_at > _JUST_NOW:
         return None
     if sync.wish.tar or not sync.rsync or sync.paths is not None or len(sync.wish.pairs) != 1:
         return None
     (pair,), ((mine, theirs),) = sync.wish.pairs, sync.seen
+    if f"{theirs.root}/".startswith(f"{mine.root}/"):
+        return None  # on one disk it would find what it has just written
     rule = pair.parts[0].rule
     plain = rule.links == "keep" and rule.mode is None and rule.max_size is None
     if len(pair.parts) > 1 or pair.parts[0].prefix or rule.filter or rule.secret or not plain:

@@ -64,6 +64,8 @@ class Here:
 
     def __init__(self) -> None:
         self._look: asyncio.Task[tuple[list[Seen], float]] | None = None
+        self.looked_at = 0.0
+        """When the last look began, by the clock that is never set."""
         self.turn = asyncio.Lock()
         """For those that write here: one after the other."""
 
@@ -74,6 +76,7 @@ class Here:
     async def look(self, wish: Wish, paths: Paths | None) -> list[Seen]:
         """This machine's side of the trees; a fresh look where it may have been changed by another host."""
         if self._look is None or wish.pulls or paths is not None:
+            self.looked_at = time.monotonic()
             self._look = asyncio.create_task(look(LocalSide(), "here", wish.pairs, wish.options.verb, paths))
         found, _ = await asyncio.shield(self._look)
         return found
@@ -89,8 +92,6 @@ class HostSync:
         self.local = LocalSide()
         self.there: HostSide | None = None
         self.seen: list[tuple[Seen, Seen]] = []
-        self.looked_at = 0.0
-        """When that was; by the clock that is never set."""
         self.records: list[Record] = []
         self.settled: list[States] = []
         self.rsync = ""
@@ -134,7 +135,7 @@ class HostSync:
             local.cancel()
             await asyncio.gather(local, return_exceptions=True)
             raise
-        self.seen, self.looked_at = list(zip(mine, seen, strict=True)), time.monotonic()
+        self.seen = list(zip(mine, seen, strict=True))
         self._sane(there)
         name = f"{self.wish.profile.name}"
         if not self.records:

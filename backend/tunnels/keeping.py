@@ -267,6 +267,8 @@ class PortKeeper(Keeper):
                         return
                 except NoSuchTarget:
                     return
+                except EngineError:
+                    continue  # busy: what it carries goes on meanwhile; a lost link is told by itself
             waiting.result()
         finally:
             waiting.cancel()

@@ -16,7 +16,7 @@ from backend.actions.registry import Action, Option, action
 from backend.actions.runs import Runs
 from backend.activity import ActivityLog, ActivityRow
 from backend.config import Config
-from backend.errors import ActionFailed
+from backend.errors import ActionFailed, Declined, Refused
 
 TARGET = SimpleNamespace(host="h1", name="c", state="running")
 
@@ -56,6 +56,30 @@ def row(number: int, **changes) -> ActivityRow:
         "started_at": datetime.now(UTC),
     }  # fmt: skip
     return ActivityRow(**(fields | changes))
+
+
+async def test_only_the_no_that_ended_it_makes_a_run_cancelled(declare, runs):
+    async def clean(ctx, container) -> str:
+        """Clean."""
+        if not await ctx.confirm("Remove it?"):
+            raise Declined("it was not removed.", hint="Two processes use it.")
+        return "removed"
+
+    async def rm(ctx, container) -> str:
+        """Remove."""
+        assert not await ctx.confirm("Its volumes too?")
+        raise Refused("h1 is read-only.")
+
+    declined = runs.start(declare(clean), TARGET, {}, ask=no)
+    refused = runs.start(declare(rm), TARGET, {}, ask=no)
+    await asyncio.gather(declined.task, refused.task)
+    row = declined.row()
+    assert (row.state, row.message, row.hint) == (
+        "cancelled",
+        "it was not removed.",
+        "Two processes use it.",
+    )
+    assert (refused.row().state, refused.row().message) == ("failed", "h1 is read-only.")
 
 
 async def test_a_run_reports_and_is_on_record(declare, runs):

@@ -49,10 +49,10 @@ def test_a_free_gpu_says_so_and_a_used_one_says_by_whom() -> None:
 
 def test_a_look_does_not_pretend_to_have_watched() -> None:
     at = datetime.now(UTC)
-    rows = [gpu(index=n, idle_since=at - timedelta(seconds=ago)) for n, ago in enumerate((0.4, 3, 90))]
+    rows = [gpu(index=n, idle_since=at + timedelta(minutes=ahead)) for n, ahead in enumerate((5, 3, -125))]
     shown = [line.split("\t") for line in lines([*rows, gpu(index=3)], GPUS).splitlines()]
     idle = shown[0].index("IDLE")
-    assert [line[idle] for line in shown[1:]] == ["now", "now", "1 m 30 s", "-"]
+    assert [line[idle] for line in shown[1:]] == ["now", "now", "2 h", "-"]
 
 
 def test_columns_that_say_nothing_are_left_out_of_tables_but_not_of_lines() -> None:

@@ -273,6 +273,11 @@ def test_only_what_failed_is_kept_as_it_was_typed_and_never_its_secrets() -> Non
         run.result = result
         typed.keep(action, [None], [run])
         assert typed.take(action, [None]) == kept
+    run.result = None
+    typed.keep(action, [None], [run])
+    assert typed.take(action, [None]) == {}, "how it ends is not known"
+    run.result = Result(None, error=EngineError("no"))
+    assert typed.take(action, [None]) == {"name": "work"}
     assert typed.take(action, [None]) == {}
 
 

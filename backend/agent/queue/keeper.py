@@ -79,6 +79,7 @@ class Keeper:
         self._dirty = False
         self._cycle: Optional[Task] = None
         self._wake: Optional[Timer] = None
+        self._retry: Optional[Timer] = None
         self._leaving: Optional[Timer] = None
         self._renewed = time.monotonic()
         self._memory = Memory()
@@ -209,7 +210,17 @@ class Keeper:
         """The database, mostly: try again."""
         self._fault("keeper", error)
         self._dirty = False  # what was told meanwhile is seen then; as long as it is set, nothing looks again
-        self._loop.later(_AGAIN, self.changed)
+        self._later()
+
+    def _later(self) -> None:
+        """Look again by ourselves; once, however many looks have failed."""
+        if self._retry is None:
+
+            def again() -> None:
+                self._retry = None
+                self.changed()
+
+            self._retry = self._loop.later(_AGAIN, again)
 
     async def _one_look(self) -> None:
         if not standing.current(self._place.path, self._lock):
@@ -266,7 +277,7 @@ class Keeper:
         reply = await self._engine.ask("GET", "/containers/json?all=1")
         if reply.error is None and reply.status != 200:  # nothing else would wake us
             self._fault("engine", FailedError(f"it cannot list its containers: {words(reply)}"))
-            self._loop.later(_AGAIN, self.changed)
+            self._later()
             return
         if reply.error is not None or crew is not self._crew:
             return

@@ -1,7 +1,8 @@
 """The queue for a dashboard: section `jobs` whenever the database changed, and answers to its questions.
 
 Where there is no queue this costs two lookups of a name now and then. Where there is one, nothing is read
-before the file's times say that something was written, and then in a thread: a database can be slow.
+before the file's times say that something was written (or an error may have passed), and then in a thread: a
+database can be slow.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ EVERY = 0.5
 """Seconds between two looks at the file's times."""
 _KEEPER_EVERY = (2.0, 60.0)
 """Seconds between two looks for a keeper, while jobs are unfinished: at first, and where none stays."""
+_AGAIN = (0.5, 60.0)
+"""Seconds until it is read again after an error: half of the first wait, and the longest."""
 _FRESH = 0.1
 """Seconds. A file that was written so lately may be written again without another time."""
 _WAITING = 300
@@ -53,6 +56,9 @@ class QueueWatch:
         self._keeper_at = 0.0
         self._keeper_wait = _KEEPER_EVERY[0]
         self._unfinished = False
+        self._again_wait = _AGAIN[0]
+        self._again_at: Optional[float] = None
+        """When it is read anew though nothing was written: an error may pass by itself."""
         self.done = False
         """Whether the first report went out, or there is nothing to report."""
 
@@ -70,6 +76,8 @@ class QueueWatch:
             return
         key = _key(folder)
         due = self._unfinished and time.monotonic() >= self._keeper_at
+        if self._again_at is not None and time.monotonic() >= self._again_at:
+            self._key = None
         if (key != self._key or key is None or due) and not self._worker.busy:
             self._worker.run(lambda: self._read(due), lambda report, error: self._have(key, report, error))
 
@@ -119,8 +127,10 @@ class QueueWatch:
 
     def _have(self, key: Optional[_Key], found: Any, error: Optional[BaseException]) -> None:
         self.done = True
+        self._key = key
         told = error is None and "jobs" in found
-        self._key = key if told else None  # an error may pass without anything being written
+        self._again_wait = _AGAIN[0] if told else min(self._again_wait * 2, _AGAIN[1])
+        self._again_at = None if told else time.monotonic() + self._again_wait
         if error is not None:
             self._outbox.fault("queue", error)
             return

@@ -169,6 +169,7 @@ class Session:
             kept = os.path.join(self.run, b"kept", b"%d" % number)
             for path in files_below(kept):
                 after[f"{number}/{decoded(path)}"] = decoded(token_of(os.path.join(base, path)))
+        self.begun = []
         if request["whole"]:
             drop_partials(paths)
         if after or what.get("swapped"):

@@ -55,7 +55,7 @@ class World:
         ours, theirs = str(self.here / folder), str(self.there / folder)
         if more.get("direction") == "pull":
             ours, theirs = theirs, ours
-        return SyncRule(source=ours, target=theirs, **more)  # type: ignore[arg-type]
+        return SyncRule(**{"source": ours, "target": theirs, **more})  # type: ignore[arg-type]
 
     def sync(self, profile: SyncProfile, verb: str = "push", **options: object) -> HostSync:
         tar = bool(options.pop("tar", False))

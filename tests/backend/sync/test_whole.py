@@ -19,8 +19,14 @@ from tests.backend.sync.conftest import World, files, left_behind, write
 SECRET = {"secret": True}
 
 
+@pytest.fixture(autouse=True)
+def just_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is."""
+    monkeypatch.setattr(apply, "_JUST_NOW", 600.0)
+
+
 def load_of(sync: HostSync, plan: Plan) -> Load | None:
-    return apply.whole(sync, plan.of("new", "changed", "deleted"))
+    return apply.whole_tree(sync, plan.of("new", "changed", "deleted"))
 
 
 async def test_it_carries_what_was_shown_and_what_came_since(world: World) -> None:
@@ -62,7 +68,7 @@ async def test_what_was_shown_a_while_ago_goes_by_its_list(
     write(world.here / "work/shown", "one")
     async with world.sync(world.profile()) as sync:
         plan = await sync.plan()
-        monkeypatch.setattr(apply, "_JUST_NOW", -1.0)
+        sync.here.looked_at -= 601.0
         write(world.here / "work/late", "nobody saw it")
         await sync.apply(plan)
     assert files(world.there / "work") == {"shown": b"one"}
@@ -108,6 +114,17 @@ async def test_what_needs_a_list_gets_one(
         await sync.apply(plan)
     left_out = {"a.o"} if rule.keys() & {"filter", "max_size"} else set()
     assert files(world.there / "work").keys() == {"a.c", "a.o"} - left_out
+
+
+async def test_a_target_inside_the_source_gets_a_list(world: World) -> None:
+    """rsync would find there what it has just written."""
+    write(world.here / "work/a", "a")
+    inside = world.rule(target=str(world.here / "work/copy"))
+    async with world.sync(world.profile(inside)) as sync:
+        plan = await sync.plan()
+        assert load_of(sync, plan) is None
+        await sync.apply(plan)
+    assert files(world.here / "work") == {"a": b"a", "copy/a": b"a"}
 
 
 async def test_a_tree_of_which_something_is_there_gets_a_list(world: World) -> None:

@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from backend import atomic
-from backend.errors import ActionFailed, NoSuchTarget
+from backend.errors import ActionFailed, EngineError, NoSuchTarget
 from backend.tunnels import book, keeping, ready
 from backend.tunnels.holder import holder
 from backend.tunnels.keeping import Keeper, Reached
@@ -321,13 +321,15 @@ class Unaware:
     async def inspect(self, container: str) -> dict[str, Any]:
         if not self.started:
             raise NoSuchTarget("gone")
+        if self.started[0] == "busy":
+            raise EngineError(self.started.pop(0))
         at = self.started.pop(0) if len(self.started) > 1 else self.started[0]
         return {"Id": "abc", "State": {"Running": True, "StartedAt": at}}
 
 
 async def test_a_restart_that_the_engine_did_not_tell_of_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeping, "_CHECK", 0.01)
-    engine = Unaware("10:00", "10:00", "10:07")
+    engine = Unaware("10:00", "busy", "10:00", "10:07")
 
     async def of(host: str) -> Unaware:
         return engine

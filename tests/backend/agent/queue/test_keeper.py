@@ -15,6 +15,16 @@ from backend.agent.queue.store import StoreError
 from backend.agent.queue.tasks import Task, Wait
 
 
+@pytest.fixture
+def keeper(folder):
+    """It is not run: it has nobody behind it."""
+    lock = folder.open("keeper.lock")
+    made = Keeper(folder, lock, None)
+    yield made
+    made._loop.close()
+    os.close(lock)
+
+
 def turn(keeper: Keeper, until: Callable[[], object]) -> None:
     end = time.monotonic() + 30
     while not until():
@@ -22,10 +32,8 @@ def turn(keeper: Keeper, until: Callable[[], object]) -> None:
         keeper._loop.turn(0.05)
 
 
-def test_a_look_that_fails_while_something_changes_is_followed_by_another(folder, monkeypatch):
+def test_a_look_that_fails_while_something_changes_is_followed_by_another(keeper, monkeypatch):
     monkeypatch.setattr(keeping, "_AGAIN", 0.05)
-    lock = folder.open("keeper.lock")
-    keeper = Keeper(folder, lock, None)  # it is not run: it has nobody behind it
     answers, looks = [], []
 
     async def one_look() -> None:
@@ -43,13 +51,10 @@ def test_a_look_that_fails_while_something_changes_is_followed_by_another(folder
     turn(keeper, lambda: len(looks) == 2)
     keeper.changed()
     turn(keeper, lambda: len(looks) == 3)
-    os.close(lock)
 
 
-def test_an_engine_that_cannot_list_its_containers_is_asked_again(folder, monkeypatch):
+def test_an_engine_that_cannot_list_its_containers_is_asked_again(keeper, folder, monkeypatch):
     monkeypatch.setattr(keeping, "_AGAIN", 0.05)
-    lock = folder.open("keeper.lock")
-    keeper = Keeper(folder, lock, None)
     said = [Reply(200, b"{}"), Reply(500, b'{"message": "context deadline exceeded"}')]
     monkeypatch.setattr(keeper._engine, "ask", lambda *_: Wait(lambda answer: answer(said.pop(0))))
     keeper._crew = crew = object()
@@ -61,13 +66,10 @@ def test_an_engine_that_cannot_list_its_containers_is_asked_again(folder, monkey
     assert not failed and not said and not keeper._whole
     with os.fdopen(folder.open("keeper.log")) as journal:
         assert "context deadline exceeded" in journal.read()
-    os.close(lock)
 
 
 @pytest.mark.parametrize("times", [1, 5])
-def test_a_bell_during_a_look_is_followed_by_one_more(folder, monkeypatch, times):
-    lock = folder.open("keeper.lock")
-    keeper = Keeper(folder, lock, None)
+def test_a_bell_during_a_look_is_followed_by_one_more(keeper, monkeypatch, times):
     answers, looks = [], []
 
     async def one_look() -> None:
@@ -85,4 +87,17 @@ def test_a_bell_during_a_look_is_followed_by_one_more(folder, monkeypatch, times
     turn(keeper, lambda: len(looks) == 2)
     keeper._loop.turn(0.1)
     assert len(looks) == 2
-    os.close(lock)
+
+
+def test_looks_that_fail_one_after_the_other_are_followed_by_one(keeper, monkeypatch):
+    looks: list[int] = []
+
+    async def one_look() -> None:
+        looks.append(1)
+        raise StoreError("the database is locked.")
+
+    monkeypatch.setattr(keeper, "_one_look", one_look)
+    for rung in range(10):
+        keeper.changed()
+        turn(keeper, lambda rung=rung: len(looks) > rung)
+    assert len([timer for timer in keeper._loop._timers if timer.call]) == 1

@@ -155,6 +155,7 @@ def test_an_error_that_passes_is_not_told_for_ever(dashboard, store, kept, monke
         return read(place)
 
     monkeypatch.setattr(watch, "report", report)
+    monkeypatch.setattr(watch, "_AGAIN", (0.01, 60.0))
     dashboard.watch.tick()
     dashboard.report(lambda report: report.waiting == 1)
     assert [line["d"].get("error") for line in dashboard.lines if line["s"] == "jobs"] == [
@@ -164,6 +165,17 @@ def test_an_error_that_passes_is_not_told_for_ever(dashboard, store, kept, monke
     assert [line["d"]["message"] for line in dashboard.lines if line["s"] == "fault"] == [
         "OSError: no descriptors left"
     ]
+
+
+def test_an_error_that_stays_is_not_read_with_every_look(dashboard, store, kept, monkeypatch):
+    def report(place):
+        raise StoreError("it was made by a newer berth.")
+
+    monkeypatch.setattr(watch, "report", report)
+    store.submit([job()], "ann")
+    dashboard.watch.tick()
+    dashboard.report(lambda report: report.error)
+    dashboard.quiet()  # with what was read first, while it was fresh
 
 
 def test_a_queue_that_comes_and_goes(dashboard, folder, base):
