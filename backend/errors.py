@@ -120,8 +120,6 @@ class Refused(BerthError):
 class Declined(Refused):
     """The person said no to what it asked."""
 
-    title = "Not done"
-
 
 class ActionFailed(BerthError):
     """It was tried and did not work."""

@@ -289,12 +289,16 @@ class Host:
         """Not a byte is left on its disk, not even for root."""
         if not (self.folder / "disk.img").exists():
             raise LabError(f"{self.name} has no disk of its own here (no loop devices): it cannot be filled")
-        fill = "fallocate -l $(($(stat -f -c '%f*%S' /var))) /var/full; dd if=/dev/zero bs=4k of=/var/fuller"
+        fill = (  # what was removed of late is free only with the next commit of the file system
+            "sync; fallocate -l $(($(stat -f -c '%f*%S' /var))) /var/full; "
+            "for more in 1 2 3 4 5 6 7 8; do dd if=/dev/zero bs=4k of=/var/full.$more; "
+            "[ -s /var/full.$more ] || break; sync; sleep 0.2; done"
+        )
         self.run(["sh", "-c", fill], check=False)
 
     def free_disk(self) -> None:
         """Undo `fill_disk`."""
-        self.run(["rm", "-f", "/var/full", "/var/fuller"])
+        self.run(["sh", "-c", "rm -f /var/full /var/full.*; sync"])
 
     def new_host_key(self) -> None:
         """Its sshd shows another host key from now on, as a machine that was set up anew does."""

@@ -125,7 +125,7 @@ def test_a_cancel_ends_the_build_on_its_host(world, host, builder):
     assert process.returncode == 130, out
     wait_for(lambda: not busy(machine), "the build to end on its host", seconds=30)
     assert world.state_of("slow", host) == "cancelled"
-    assert machine.docker("ps", "-aq") == ""
+    wait_for(lambda: machine.docker("ps", "-aq") == "", "its container to be gone", seconds=30)
 
 
 def test_cancelled_on_podman_a_step_ends_at_once_whoever_runs_it(world):
