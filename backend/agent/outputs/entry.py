@@ -14,6 +14,8 @@ from . import texts
 from .source import FailedError
 from .squash import squash
 
+_ENDS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+
 
 class Ended(BaseException):
     """Nobody asks any more."""
@@ -21,7 +23,7 @@ class Ended(BaseException):
 
 def main() -> int:
     """Do what the first line of input asks for; the exit status."""
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+    for number in _ENDS:
         signal.signal(number, _end)
     try:
         asked = json.loads(sys.stdin.buffer.readline())
@@ -66,7 +68,9 @@ def _watch() -> None:
 
 
 def _end(number: int, frame: Any) -> None:
-    signal.signal(number, signal.SIG_IGN)
+    """Once: a lost connection is told by several signals, and the second would end what cleans up."""
+    for each in _ENDS:
+        signal.signal(each, signal.SIG_IGN)
     raise Ended
 
 
