@@ -233,32 +233,33 @@ async def _send(process: LinkProcess, pipe: int) -> None:
     in a packet of their own would cost as much as the block.
     """
     readable = _Readable(pipe)
-    held = b""
-    alone = 0
+    buffer = memoryview(bytearray(_PIECE))
+    held = alone = 0
     try:
         while True:
             try:
-                piece = os.read(pipe, _PIECE)
+                got = os.readv(pipe, [buffer[held:]])
             except BlockingIOError:
                 if held:
-                    await process.write(held)
-                    held = b""
+                    await process.write(bytes(buffer[:held]))
+                    held = 0
                 await readable.wait()
                 alone = 0
                 continue
-            if not piece:
+            if not got:
                 break
-            held += piece
-            whole = len(held) - len(held) % _PACKET
+            held += got
+            whole = held - held % _PACKET
             if whole:
-                await process.write(held[:whole])
-                held = held[whole:]
+                await process.write(bytes(buffer[:whole]))
+                buffer[: held - whole] = buffer[whole:held]
+                held -= whole
                 alone += whole
             if alone >= _TURN:  # a write that does not have to wait lets nobody else run
                 await asyncio.sleep(0)
                 alone = 0
         if held:
-            await process.write(held)
+            await process.write(bytes(buffer[:held]))
         process.write_eof()
     except BerthError:
         pass  # what reads from it tells
