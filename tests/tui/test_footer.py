@@ -8,6 +8,7 @@ from backend.config import Context
 from backend.model import GpuReport
 from tests.tui.fakes import container, gpu, host, state_of
 from tests.tui.helpers import Board, dashboard
+from tui.desk import Desk
 from tui.header import HeaderBar
 from tui.views import LISTED
 
@@ -70,6 +71,8 @@ async def test_a_context_without_a_container_is_offered_a_start_and_no_stop(tmp_
         await board.until(lambda: "down: h1/b is missing (u: up)" in message(board))
         await board.press("D")
         await board.until(lambda: "drift: h1/b is missing (u: up)" in message(board))
+        assert board.app.doing.runs.runs == [], "a key that is not offered begins nothing"
+        assert isinstance(board.app.screen, Desk)
 
 
 def test_the_header_has_as_many_titles_as_fit_and_always_that_of_the_view() -> None:

@@ -23,8 +23,8 @@ EVERY = 0.5
 """Seconds between two looks at the file's times."""
 _KEEPER_EVERY = (2.0, 60.0)
 """Seconds between two looks for a keeper, while jobs are unfinished: at first, and where none stays."""
-_AGAIN = (0.5, 60.0)
-"""Seconds until it is read again after an error: half of the first wait, and the longest."""
+_AGAIN = (1.0, 60.0)
+"""Seconds until it is read again after an error: at first, and where that stays."""
 _FRESH = 0.1
 """Seconds. A file that was written so lately may be written again without another time."""
 _WAITING = 300
@@ -56,7 +56,7 @@ class QueueWatch:
         self._keeper_at = 0.0
         self._keeper_wait = _KEEPER_EVERY[0]
         self._unfinished = False
-        self._again_wait = _AGAIN[0]
+        self._again_wait = 0.0
         self._again_at: Optional[float] = None
         """When it is read anew though nothing was written: an error may pass by itself."""
         self.done = False
@@ -129,7 +129,7 @@ class QueueWatch:
         self.done = True
         self._key = key
         told = error is None and "jobs" in found
-        self._again_wait = _AGAIN[0] if told else min(self._again_wait * 2, _AGAIN[1])
+        self._again_wait = 0.0 if told else min(max(self._again_wait * 2, _AGAIN[0]), _AGAIN[1])
         self._again_at = None if told else time.monotonic() + self._again_wait
         if error is not None:
             self._outbox.fault("queue", error)

@@ -11,6 +11,7 @@ import pytest
 from backend.agent.http_unix import Reply
 from backend.agent.queue import keeper as keeping
 from backend.agent.queue.keeper import Keeper
+from backend.agent.queue.place import Place
 from backend.agent.queue.store import StoreError
 from backend.agent.queue.tasks import Task, Wait
 
@@ -32,7 +33,12 @@ def turn(keeper: Keeper, until: Callable[[], object]) -> None:
         keeper._loop.turn(0.05)
 
 
-def test_a_look_that_fails_while_something_changes_is_followed_by_another(keeper, monkeypatch):
+def journal(folder: Place) -> str:
+    with os.fdopen(folder.open("keeper.log")) as file:
+        return file.read()
+
+
+def test_a_look_that_fails_while_something_changes_is_followed_by_another(keeper, folder, monkeypatch):
     monkeypatch.setattr(keeping, "_AGAIN", 0.05)
     answers, looks = [], []
 
@@ -49,8 +55,11 @@ def test_a_look_that_fails_while_something_changes_is_followed_by_another(keeper
     keeper._loop.turn(0)
     answers[0](None)
     turn(keeper, lambda: len(looks) == 2)
+    assert "the database is locked" in journal(folder)
     keeper.changed()
     turn(keeper, lambda: len(looks) == 3)
+    keeper._loop.turn(0.1)
+    assert looks == [0, 1, 2], "one for each that was asked for"
 
 
 def test_an_engine_that_cannot_list_its_containers_is_asked_again(keeper, folder, monkeypatch):
@@ -64,8 +73,7 @@ def test_an_engine_that_cannot_list_its_containers_is_asked_again(keeper, folder
     monkeypatch.setattr(keeper, "_look", lambda: looked.append(1))
     turn(keeper, lambda: looked)
     assert not failed and not said and not keeper._whole
-    with os.fdopen(folder.open("keeper.log")) as journal:
-        assert "context deadline exceeded" in journal.read()
+    assert "context deadline exceeded" in journal(folder)
 
 
 @pytest.mark.parametrize("times", [1, 5])

@@ -172,10 +172,15 @@ def test_an_error_that_stays_is_not_read_with_every_look(dashboard, store, kept,
         raise StoreError("it was made by a newer berth.")
 
     monkeypatch.setattr(watch, "report", report)
+    monkeypatch.setattr(watch, "_AGAIN", (1000.0, 1000.0))
     store.submit([job()], "ann")
     dashboard.watch.tick()
     dashboard.report(lambda report: report.error)
-    dashboard.quiet()  # with what was read first, while it was fresh
+    dashboard.quiet()  # what was written just now is read a few times
+    reads = dashboard.reads
+    dashboard.quiet()
+    assert dashboard.reads == reads > 0
+    assert [line["d"]["error"] for line in dashboard.lines] == ["it was made by a newer berth."]
 
 
 def test_a_queue_that_comes_and_goes(dashboard, folder, base):
