@@ -186,6 +186,8 @@ class BerthApp(GuardedApp):
             try:
                 async for state in fleet.updates():
                     await self._courtesy.begin()
+                    if self._garbage is not None:
+                        self._garbage.sweep()
                     await self._prepare(state)
                     self._take(state)
                     if self.doing is None:

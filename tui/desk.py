@@ -158,14 +158,14 @@ class Desk(Stage):
         if self._keyed is None:
             return
         from tui import doing
-        from tui.views.base import ListView
 
-        for view in self.query(ListView):
+        for view in self.visited():
             if view.NAME not in self._keyed:
                 self._keyed.add(view.NAME)
                 view.take_keys(doing.bindings(view.ROW) if view.ROW else ())
-        for pane in self.query("#detail-pane"):
-            pane.take_keys(doing.bindings(self.view.ROW) if self.view.ROW else ())  # type: ignore[attr-defined]
+        pane: Any = self.pane
+        if pane is not None:
+            pane.take_keys(doing.bindings(self.view.ROW) if self.view.ROW else ())
         self._shape = None
         self.check_shape()
 

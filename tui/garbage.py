@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 YOUNG, MIDDLE = 2_000, 5
-"""New objects before Python itself searches the youngest, and such searches before the middle ones are.
+"""New objects after which the youngest are searched, and such searches after which the middle ones are too.
 
-One frame makes thousands of objects and frees most of them. Searches are small and many: saved up until a
-frame is painted, they would be one of 20 ms, and the next key would wait for it.
+One frame makes thousands of objects and frees most of them. Searches are small and many: saved up for long,
+they would be one of 20 ms, and the next key would wait for it.
 """
+HELD = 10
+"""Times `YOUNG` before Python itself searches: where a key is held down there is no better moment."""
 QUIET = 3.0
 """Seconds without a key after which a search cannot be felt."""
 EVERY = 30.0
@@ -27,7 +30,7 @@ PATIENCE = 300.0
 
 
 class Garbage:
-    """Searches the old generation only when `tidy` says so."""
+    """Searches when `tidy` and `sweep` say so."""
 
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, collect: Callable[[], object] = gc.collect
@@ -42,7 +45,7 @@ class Garbage:
         """From now on. What exists already (modules, classes) is never searched again."""
         self._collect()
         gc.freeze()
-        gc.set_threshold(YOUNG, MIDDLE, 1_000_000)
+        gc.set_threshold(HELD * YOUNG, MIDDLE, 1_000_000)
         gc.enable()
         self._last = self._clock()
         self._next = self._last + EVERY
@@ -52,6 +55,12 @@ class Garbage:
         gc.set_threshold(*self._thresholds)
         gc.unfreeze()
 
+    def sweep(self) -> None:
+        """Search what is new, if there is much: no key is on its way to the screen."""
+        young, middle, _ = gc.get_count()
+        if young >= YOUNG:
+            gc.collect(1 if middle >= MIDDLE else 0)
+
     def tidy(self, quiet: float) -> None:
         """Search if it is time; `quiet` is how many seconds ago the last key was pressed."""
         now = self._clock()
@@ -60,3 +69,15 @@ class Garbage:
             took = self._clock() - now
             self._last = now
             self._next = now + max(EVERY, SHARE * took)
+
+
+@contextmanager
+def unsearched() -> Iterator[None]:
+    """No search in here: for what makes thousands of objects and frees them again before it ends."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -1,5 +1,8 @@
 """Which rows a table shows, in which order: pure, and quick for ten thousand rows.
 
+The long lists are made once, and filled anew: a search for garbage looks at each item of a list that is new,
+which takes longer than to show the rows.
+
 Rows keep their place while `hold` is set: values change, rows come (at the end) and go, nothing moves under
 the cursor. Unknown values sort last in both directions; rows that compare equal stay in their given order.
 """
@@ -32,19 +35,23 @@ class RowSet(Generic[Row]):
         self._rank = rank
         self._ranked_by = ranked_by
         self._rank_of: dict[Hashable, int] = {}
-        self._all: Sequence[Row] = ()
+        self._kinds: list[Hashable] = []
+        """What `ranked_by` says of each of `_given`: most rows change without getting another rank."""
+        self._all: list[Row] = []
         self._test: Test | None = None
         self._value: Callable[[Row], Any] | None = None
         self._reverse = False
-        self._given: Sequence[Row] = ()
+        self._given: list[Row] = []
         """The rows that pass, as they came; `_given_keys`, `_ranks` and `_order` go with them."""
-        self._before: Sequence[Row] = ()
-        """Kept until the next update: freeing ten thousand rows takes longer than showing them."""
+        self._before: list[Row] = []
+        """Kept until `let_go`: freeing ten thousand rows takes longer than showing them."""
         self._given_keys: list[Hashable] = []
         self._ranks: list[int] = []
         self._natural = False
-        self._valued: tuple[Callable[[Row], Any] | None, Sequence[Row], list[Any]] = (None, (), [])
-        """What the rows were compared by last: by which value, which rows, and the values."""
+        self._valued_by: Callable[[Row], Any] | None = None
+        """What the rows were compared by last; of which rows, and what it said of each."""
+        self._valued: list[Row] = []
+        self._values: list[Any] = []
         self._order: list[int] = []
         """Place in `_given` of each shown row."""
         self.rows: list[Row] = []
@@ -61,7 +68,8 @@ class RowSet(Generic[Row]):
 
     def update(self, rows: Sequence[Row], *, hold: bool = False) -> bool:
         """Take new rows; whether any place changed (not: any value)."""
-        self._all = rows
+        self._before, self._all = self._all, self._before
+        self._all[:] = rows
         return self._arrange(hold)
 
     def filter(self, test: Test | None) -> None:
@@ -77,11 +85,17 @@ class RowSet(Generic[Row]):
 
     def forget_values(self) -> None:
         """Values may be others now without any new row: what they are is asked again."""
-        self._valued = (None, (), [])
+        self._valued_by = None
+        self._valued.clear()
+        self._values.clear()
 
     def arrange(self) -> bool:
         """Order again after updates that were held; whether any place changed."""
         return self._arrange(hold=False)
+
+    def let_go(self) -> None:
+        """Free the rows from before the last update."""
+        self._before.clear()
 
     def _arrange(self, hold: bool) -> bool:
         test = self._test
@@ -93,17 +107,19 @@ class RowSet(Generic[Row]):
         else:
             order = self._new_order(given, hold, kept=same and not reranked)
             moved = not same or order != self._order
-            self._order, self._natural = order, not hold and self._value is None
-        self._before, self._given = self._given, given
-        self.rows = list(map(given.__getitem__, self._order))
+            self._order[:] = order
+            self._natural = not hold and self._value is None
+        self._given = given
+        self.rows[:] = map(given.__getitem__, self._order)
         if moved:
-            before, keys = self.keys, self._given_keys
-            self.keys = [keys[place] for place in self._order]
-            moved = self.keys != before
-            self.index = dict(zip(self.keys, range(len(self.keys)), strict=True))
+            keys = list(map(self._given_keys.__getitem__, self._order))
+            moved = keys != self.keys
+            self.keys[:] = keys
+            self.index.clear()
+            self.index.update(zip(keys, range(len(keys)), strict=True))
         return moved
 
-    def _compare(self, given: Sequence[Row]) -> tuple[bool, bool]:
+    def _compare(self, given: list[Row]) -> tuple[bool, bool]:
         """Whether the same rows came in the same places, and whether any has another rank.
 
         Only rows that are new objects are looked at. Brings `_given_keys` and `_ranks` up to date.
@@ -114,16 +130,16 @@ class RowSet(Generic[Row]):
             new = list(compress(given, changed))
             if list(map(key, new)) == list(compress(self._given_keys, changed)):
                 return True, self._rerank(new, changed)
-        self._given_keys = list(map(key, given))
-        self._ranks = [] if rank is None else self._ranks_of(given)
+        self._given_keys[:] = map(key, given)
+        self._kinds[:] = () if self._ranked_by is None else map(self._ranked_by, given)
+        self._ranks[:] = () if rank is None else self._ranks_of(given, self._kinds)
         return False, True
 
-    def _ranks_of(self, rows: Sequence[Row]) -> list[int]:
-        rank, ranked_by, known = self._rank, self._ranked_by, self._rank_of
+    def _ranks_of(self, rows: Sequence[Row], kinds: list[Hashable]) -> list[int]:
+        rank, known = self._rank, self._rank_of
         assert rank is not None
-        if ranked_by is None:
+        if self._ranked_by is None:
             return list(map(rank, rows))
-        kinds = list(map(ranked_by, rows))
         if unknown := set(kinds) - known.keys():
             if len(known) > _RANKS_KEPT:  # hosts say what they like
                 known.clear()
@@ -136,12 +152,16 @@ class RowSet(Generic[Row]):
         """Take the ranks of the rows that changed; whether any is another."""
         if self._rank is None:
             return False
-        ranks = self._ranks_of(new)
+        kinds: list[Hashable] = []
+        if self._ranked_by is not None:
+            kinds = list(map(self._ranked_by, new))
+            if kinds == list(compress(self._kinds, changed)):
+                return False
+            _put(self._kinds, kinds, changed)
+        ranks = self._ranks_of(new, kinds)
         if ranks == list(compress(self._ranks, changed)):
             return False
-        places = compress(range(len(changed)), changed)
-        for place, value in zip(places, ranks, strict=True):
-            self._ranks[place] = value
+        _put(self._ranks, ranks, changed)
         return True
 
     def _new_order(self, given: Sequence[Row], hold: bool, *, kept: bool) -> list[int]:
@@ -169,7 +189,8 @@ class RowSet(Generic[Row]):
             return list(places)
         known: list[tuple[Any, int]] = []
         unknown: list[int] = []
-        values = self._values(value, given)
+        self._look_up(value, given)
+        values = self._values
         for place in places:
             found = values[place]
             if found is None or found != found:  # noqa: PLR0124 - NaN
@@ -182,18 +203,22 @@ class RowSet(Generic[Row]):
             known.sort(key=_first_text, reverse=self._reverse)
         return [place for _, place in known] + unknown
 
-    def _values(self, value: Callable[[Row], Any], given: Sequence[Row]) -> list[Any]:
+    def _look_up(self, value: Callable[[Row], Any], given: Sequence[Row]) -> None:
         """What the rows are compared by; looked up again only for rows that are new objects."""
-        by, rows, before = self._valued
-        if by is value and len(rows) == len(given):
-            found = [
+        if self._valued_by is value and len(self._valued) == len(given):
+            self._values[:] = [
                 old if known is row else value(row)
-                for known, row, old in zip(rows, given, before, strict=True)
+                for known, row, old in zip(self._valued, given, self._values, strict=True)
             ]
         else:
-            found = list(map(value, given))
-        self._valued = (value, given, found)
-        return found
+            self._values[:] = map(value, given)
+        self._valued_by, self._valued[:] = value, given
+
+
+def _put(into: list[Any], values: list[Any], changed: list[bool]) -> None:
+    """Put `values` into the places that changed."""
+    for place, value in zip(compress(range(len(changed)), changed), values, strict=True):
+        into[place] = value
 
 
 def _first(pair: tuple[Any, Any]) -> Any:

@@ -133,7 +133,7 @@ class Stage(Screen[None]):
 
     def there(self) -> bool:
         """Whether the views are there: not before they came, and not while the app closes."""
-        return self.ready and bool(self.query("#views > ListView"))
+        return self.ready and bool(self.visited())
 
     def tick(self) -> None:
         """Ages and countdowns go on while nothing else happens."""
@@ -150,12 +150,13 @@ class Stage(Screen[None]):
         badges = [("read-only", "warn")] if self.read_only else []
         if not self.live and (seen := [row.seen_at for row in rows if row.seen_at is not None]):
             badges.append((f"as of {age(max(seen))} ago", "muted"))
-        for header in self.query(HeaderBar):
+        if (header := self.query_one_optional("#header", HeaderBar)) is not None:
             header.show(active=self.view.NAME, parts=summary(rows), badges=badges)
 
     def _show_detail(self) -> None:
-        for pane in self.query("#detail-pane"):
-            pane.show(self.target(), self.sources.state, self.sources.history, self.config)  # type: ignore[attr-defined]
+        pane: Any = self.pane
+        if pane is not None:
+            pane.show(self.target(), self.sources.state, self.sources.history, self.config)
 
     def show_detail_of_view(self) -> None:
         """What the visible view shows has changed by itself."""
@@ -211,7 +212,7 @@ class Stage(Screen[None]):
     async def show_view(self, name: str) -> ListView:
         """Bring a view to the front; made on the first visit."""
         switcher = self.query_one("#views", ContentSwitcher)
-        if not switcher.query(f"#{name}"):
+        if all(name != view.NAME for view in self.visited()):
             await switcher.add_content(view_class(name)(self.sources), set_current=False)
         switcher.current = name
         self.take_keys()
@@ -219,8 +220,8 @@ class Stage(Screen[None]):
         self._shape = None
         if self.there():
             self.view.show_rows()
-            for header in self.query(HeaderBar):
-                header.activate(self.view.NAME)  # what it says of the fleet can wait for the next state
+            header = self.query_one("#header", HeaderBar)
+            header.activate(self.view.NAME)  # what it says of the fleet can wait for the next state
             self._show_detail()
         return self.view
 
@@ -228,11 +229,19 @@ class Stage(Screen[None]):
         """All views that were made."""
         from tui.views.base import ListView
 
-        return list(self.query(ListView))
+        # Not `query`, which looks at each widget of the screen: this is asked for each key and each state.
+        switcher = self.query_one_optional("#views", ContentSwitcher)
+        children = () if switcher is None else switcher.children
+        return [child for child in children if isinstance(child, ListView)]
 
     def find_view(self, kind: type[ListView]) -> ListView | None:
         """The view of that kind, if it was visited."""
-        return next(iter(self.query(kind)), None)
+        return next((view for view in self.visited() if isinstance(view, kind)), None)
+
+    @property
+    def pane(self) -> Widget | None:
+        """The details, once they are there."""
+        return self.query_one_optional("#detail-pane")
 
     def take_keys(self) -> None:
         """Give views that are new the keys of what can be done to their rows."""
@@ -261,7 +270,8 @@ class Stage(Screen[None]):
         self.set_class(full, "-detail-full")
         self.check_shape()
         if full:
-            for pane in self.query("#detail-pane"):
+            pane = self.pane
+            if pane is not None:
                 (next((child for child in pane.query("*") if child.can_focus), None) or pane).focus()
         else:
             self.table.focus()

@@ -18,6 +18,7 @@ from textual.timer import Timer
 from tui.canvas import Canvas, Look
 from tui.columns import Column
 from tui.filter import Test
+from tui.garbage import unsearched
 from tui.layout import GUTTER
 from tui.rowset import RowSet
 
@@ -124,7 +125,10 @@ class FleetTable(Canvas, can_focus=True):
             self._held = self.set_timer(HOLD, self._release)
         total = self.total
         self._turn += 1
-        if self._set.update(rows, hold=held):
+        with unsearched():
+            moved = self._set.update(rows, hold=held)
+        self.call_after_refresh(self._set.let_go)
+        if moved:
             self._after_move()
         else:
             self._redraw()

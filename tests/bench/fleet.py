@@ -30,6 +30,10 @@ def large_fleet(folder: Path, hosts: int, containers: int, rounds: int, seconds:
         player.stdout.readline()
         dashboard = [sys.executable, "-m", "tests.bench.dashboard", str(socket), str(hosts)]
         env = {"XDG_STATE_HOME": str(folder / "fleetstate")}
+        with Terminal(dashboard, env=env) as terminal:  # compiles what it imports, as installing it does
+            terminal.wait_for("host-001", "up", f"{hosts} hosts")
+            for key, view in _VIEWS:
+                terminal.press(key, _shows(view))
         with Terminal(dashboard, env=env) as terminal:
             terminal.wait_for("host-001", "up", f"{hosts} hosts")
             terminal.run(10)

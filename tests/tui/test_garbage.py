@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from tui.garbage import EVERY, PATIENCE, SHARE, Garbage
+from tui.garbage import EVERY, MIDDLE, PATIENCE, SHARE, YOUNG, Garbage, unsearched
 
 
 class Searches:
@@ -54,13 +54,29 @@ def test_a_long_search_is_made_rarely() -> None:
         garbage.stop()
 
 
-def test_what_python_searches_by_itself_is_little_at_a_time() -> None:
+def test_what_is_new_is_searched_between_two_keys_and_python_itself_seldom_does() -> None:
     garbage = started(Searches())
+    searched: list[int] = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            searched.append(info["generation"])
+
+    gc.callbacks.append(note)
+    kept: list[list[int]] = []
     try:
-        young, middle, old = gc.get_threshold()
-        assert young * middle <= 10_000, "a search of that many objects takes some milliseconds"
-        assert young * middle * old > 10**9, "a full one is only made by us"
+        for _ in range(2 * MIDDLE + 2):
+            before = len(searched)
+            kept += ([] for _ in range(2 * YOUNG))
+            assert len(searched) == before, "in the middle of what makes them"
+            garbage.sweep()
+            assert len(searched) == before + 1
+            garbage.sweep()
+            assert len(searched) == before + 1, "there is little"
+            kept.clear()
+        assert searched == ([0] * MIDDLE + [1]) * 2, "a small one for each, a larger one now and then"
     finally:
+        gc.callbacks.remove(note)
         garbage.stop()
 
 
@@ -71,3 +87,13 @@ def test_python_is_left_as_it_was() -> None:
     garbage.stop()
     assert gc.get_threshold() == before
     assert gc.get_freeze_count() == 0
+
+
+def test_nothing_is_searched_where_much_is_made_and_freed_again() -> None:
+    assert gc.isenabled()
+    with unsearched():
+        assert not gc.isenabled()
+        with unsearched():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
