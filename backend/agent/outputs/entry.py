@@ -28,7 +28,9 @@ def main() -> int:
     try:
         asked = json.loads(sys.stdin.buffer.readline())
         threading.Thread(target=_watch, daemon=True).start()
-        _say({"done": _do(asked)})
+        done = _do(asked)
+        _deaf()  # it is done: who leaves now does not undo it
+        _say({"done": done})
     except Ended:
         return 1
     except FailedError as error:
@@ -61,17 +63,24 @@ def _do(asked: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _watch() -> None:
-    """The end of input ends all."""
-    while sys.stdin.buffer.readline():
+    """The end of input ends all.
+
+    Not through `sys.stdin`: Python aborts where a thread waits in it when the program ends.
+    """
+    while os.read(0, 4096):
         pass
     os.kill(os.getpid(), signal.SIGUSR1)
 
 
 def _end(number: int, frame: Any) -> None:
     """Once: a lost connection is told by several signals, and the second would end what cleans up."""
+    _deaf()
+    raise Ended
+
+
+def _deaf() -> None:
     for each in _ENDS:
         signal.signal(each, signal.SIG_IGN)
-    raise Ended
 
 
 def _say(line: Dict[str, Any]) -> None:

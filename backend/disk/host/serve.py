@@ -284,6 +284,8 @@ def main() -> None:
     except (OSError, ValueError):
         pass
     Server().work()
+    sys.stdout.flush()
+    os._exit(0)  # Python aborts where a thread still waits in `sys.stdin` when the program ends
 
 
 if __name__ == "__main__":

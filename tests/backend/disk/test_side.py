@@ -262,3 +262,9 @@ def test_the_program_is_small_and_of_the_standard_library_alone() -> None:
     with contextlib.suppress(FileNotFoundError):
         old = subprocess.run(["python3.8", "-I", "-S", "-c", code], capture_output=True, check=False)
         assert old.returncode == 0 or b"command not found" in old.stderr, old.stderr
+
+
+def test_a_side_that_nobody_asks_ends_in_peace() -> None:
+    program = "from backend.disk.host import serve; serve.IDLE = 0.1; serve.main()"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as process:
+        assert process.wait(30) == 0

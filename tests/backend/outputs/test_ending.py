@@ -26,6 +26,10 @@ def do(asked):
 entry._do = do
 sys.exit(entry.main())
 """
+DONE = """
+entry._do = lambda asked: {}
+sys.exit(entry.main())
+"""
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
@@ -43,3 +47,13 @@ def test_a_second_signal_does_not_end_the_clean_up(tmp_path: Path, second: signa
         (tmp_path / "go on").touch()
         assert process.stdout.readline() == "has cleaned up\n"
         assert process.wait(30) == 1
+
+
+def test_it_ends_in_peace_while_its_input_is_open() -> None:
+    argv = [sys.executable, "-c", PROGRAM.partition("def do")[0] + DONE]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write("{}\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == '{"done": {}}\n'
+        assert process.wait(30) == 0
