@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from backend.actions.context import ActionContext
 from backend.config.paths import expanded
-from backend.errors import ActionFailed, BerthError, Declined, NoSuchTarget, UsageError
+from backend.errors import ActionFailed, BerthError, NoSuchTarget, UsageError
 from backend.model import ContainerRow
 from backend.pack import measure, pack
 from backend.text import printable, size
@@ -237,8 +237,12 @@ def _absolute(path: str) -> str:
 
 
 async def _may_replace(ctx: ActionContext, what: str, there: bool, overwrite: bool) -> None:
-    if there and not overwrite and not await ctx.confirm(f"{what} exists. Replace it?"):
-        raise Declined(f"{what} exists and was left as it is.", hint="Say --overwrite to replace it.")
+    if there and not overwrite:
+        await ctx.agree(
+            f"{what} exists. Replace it?",
+            f"{what} exists and was left as it is.",
+            hint="Say --overwrite to replace it.",
+        )
 
 
 def _name_skipped(ctx: ActionContext, skipped: list[str], unnamed: int = 0) -> None:

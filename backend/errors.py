@@ -12,7 +12,7 @@
     ├── EngineError           1  Docker or Podman refused or did not answer
     ├── NoSuchTarget          4  no host, container or context of that name
     ├── Refused               5  read-only, or not confirmed
-    │   └── Declined             the person said no to what it asked
+    │   └── NotConfirmed         the person said no to what it asked
     └── ActionFailed          1  it was tried and did not work
 
 Foreign exceptions are translated at one boundary each (link.py, engine.py, config); nothing above
@@ -117,7 +117,7 @@ class Refused(BerthError):
     exit_code = 5
 
 
-class Declined(Refused):
+class NotConfirmed(Refused):
     """The person said no to what it asked."""
 
 

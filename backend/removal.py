@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from backend import processes
 from backend.actions.context import ActionContext
-from backend.errors import BerthError, Declined, EngineError, NoSuchTarget
+from backend.errors import BerthError, EngineError, NoSuchTarget
 from backend.model import ContainerRow
 
 if TYPE_CHECKING:
@@ -31,8 +31,11 @@ async def remove_in_stages(
         trouble = await _gently(ctx, engine, row, volumes)
         if trouble is None:
             return f"removed {where}"
-        if not await ctx.confirm(f"{where} does not go: {trouble.message} Remove it by force?"):
-            raise Declined(f"{where} was not removed.", hint=trouble.message)
+        await ctx.agree(
+            f"{where} does not go: {trouble.message} Remove it by force?",
+            f"{where} was not removed.",
+            hint=trouble.message,
+        )
     try:
         await _go(engine, row, volumes, force=True)
     except NoSuchTarget:
@@ -51,11 +54,11 @@ async def _gently(
     try:
         state = (await engine.inspect(row.id)).get("State") or {}
         if state.get("Running") or state.get("Paused"):
-            if not await ctx.confirm(f"{row.name} on {row.host} runs. Stop it?"):
-                raise Declined(
-                    f"{row.name} on {row.host} was not removed: it runs.",
-                    hint="Stop it first, or say --force.",
-                )
+            await ctx.agree(
+                f"{row.name} on {row.host} runs. Stop it?",
+                f"{row.name} on {row.host} was not removed: it runs.",
+                hint="Stop it first, or say --force.",
+            )
             if state.get("Paused"):
                 await engine.unpause(row.id)
             await engine.stop(row.id)
@@ -95,8 +98,11 @@ async def _kill(ctx: ActionContext, engine: EngineClient, row: ContainerRow, err
     if len(found) > _SHOWN:
         ctx.report(f"and {len(found) - _SHOWN} more")
     number = "its last process" if len(found) == 1 else f"its {len(found)} processes"
-    if not await ctx.confirm(f"{row.name} on {row.host} cannot be removed even by force. Kill {number}?"):
-        raise Declined(f"{row.name} on {row.host} was not removed.", hint=error.message)
+    await ctx.agree(
+        f"{row.name} on {row.host} cannot be removed even by force. Kill {number}?",
+        f"{row.name} on {row.host} was not removed.",
+        hint=error.message,
+    )
     await processes.kill_members(link, row.id, list(found))
 
 

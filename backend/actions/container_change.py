@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from backend.actions.containers import GROUP, engine_of
 from backend.actions.context import ActionContext
 from backend.actions.registry import Option, action
-from backend.errors import ActionFailed, BerthError, Declined, NoSuchTarget, UsageError
+from backend.errors import ActionFailed, BerthError, NoSuchTarget, UsageError
 from backend.model import ContainerRow
 from backend.whole import whole
 
@@ -158,8 +158,12 @@ async def _who_has(ctx: ActionContext, engine: EngineClient, image: str) -> str:
     from backend.engine.names import split_reference
 
     before = await _id(engine, ":".join(split_reference(image)))
-    if before and not await ctx.confirm(f"{image} exists on {engine.host}. Give its name to the new image?"):
-        raise Declined(f"{image} exists on {engine.host} and was left as it is.", hint="Choose another name.")
+    if before:
+        await ctx.agree(
+            f"{image} exists on {engine.host}. Give its name to the new image?",
+            f"{image} exists on {engine.host} and was left as it is.",
+            hint="Choose another name.",
+        )
     return before
 
 

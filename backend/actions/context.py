@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from backend.errors import NotConfirmed
+
 if TYPE_CHECKING:
     from backend.config import Config
     from backend.engine import EngineClient
@@ -117,3 +119,8 @@ class ActionContext:
     async def confirm(self, question: str) -> bool:
         """Ask; `--yes` answers."""
         return self.assume_yes or await self.voice.confirm(question)
+
+    async def agree(self, question: str, otherwise: str, *, hint: str = "It was not confirmed.") -> None:
+        """Ask, and go on only after a yes. Raises `NotConfirmed`, which says `otherwise`."""
+        if not await self.confirm(question):
+            raise NotConfirmed(otherwise, hint=hint)

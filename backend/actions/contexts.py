@@ -56,9 +56,13 @@ async def up(
 
 
 @action(
-    on=ContextRow, key="s", applies=_may_be_there, danger="Stop {0.container} on {0.host}?", footer=True,
+    on=ContextRow,
+    key="s",
+    applies=_may_be_there,
+    danger="Stop {0.container} on {0.host}?",
+    footer=True,
     group=GROUP,
-)  # fmt: skip
+)
 async def down(
     ctx: ActionContext,
     row: ContextRow,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from backend.actions.context import ActionContext
 from backend.actions.registry import Option, action
-from backend.errors import ActionFailed, BerthError, Declined, Refused, UsageError
+from backend.errors import ActionFailed, BerthError, Refused, UsageError
 from backend.model import HostRow
 from backend.text import printable, size
 
@@ -182,8 +182,7 @@ async def disk_remove(
     root = " as root" if sudo else ""
     named = "; ".join(map(line, weighed[:_NAMED]))
     more = f"; and {len(weighed) - _NAMED} more: all are listed" if len(weighed) > _NAMED else ""
-    if not await ctx.confirm(f"Remove{root} for good ({total})? {named}{more}"):
-        raise Declined("remove: not done.", hint="It was not confirmed.")
+    await ctx.agree(f"Remove{root} for good ({total})? {named}{more}", "remove: not done.")
     freed = left = 0
     bad: list[BerthError] = []
     for went in await remove(ctx.config, ctx.access, weighed, told, sudo=sudo):
@@ -250,8 +249,7 @@ async def disk_notify(
     if dry_run:
         return f"{who} would be told"
     texts = " ".join(f"[{each.user or 'everybody'}] {each.text}" for each in notes)
-    if not await ctx.confirm(printable(f"Tell {who} on {name} ({way})? {texts}", 3000)):
-        raise Declined("tell users: not done.", hint="It was not confirmed.")
+    await ctx.agree(printable(f"Tell {who} on {name} ({way})? {texts}", 3000), "tell users: not done.")
     for said in await send(ctx.config, ctx.access, notes, way):
         ctx.report(printable(said, 400))
     return f"told {who}"

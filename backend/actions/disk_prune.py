@@ -10,7 +10,7 @@ from backend.actions import pruning
 from backend.actions.context import ActionContext
 from backend.actions.disk import GROUP, things
 from backend.actions.registry import Option, action
-from backend.errors import BerthError, Declined, UsageError
+from backend.errors import BerthError, UsageError
 from backend.text import printable, size
 
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ async def disk_prune(
     if dry_run:
         return f"{things(count)} would go, {size(sum(each.frees for each in plans))} free"
     named = [(each, [f"{item.kind} {item.name}" for item in each.items]) for each in plans]
-    if not await ctx.confirm(pruning.question(named, things(count), _NAMED)):
-        raise Declined("prune: not done.", hint="It was not confirmed.")
+    await ctx.agree(pruning.question(named, things(count), _NAMED), "prune: not done.")
     return await _prune(ctx, plans, failed)
 
 

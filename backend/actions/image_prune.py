@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from backend.actions import pruning
 from backend.actions.images import GROUP
 from backend.actions.registry import Option, action
-from backend.errors import Declined, UsageError
+from backend.errors import UsageError
 from backend.text import printable, size
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ async def images_prune(
     if dry_run:
         return f"{_count(doomed)} would go, {size(sum(each.frees for each in plans))} free"
     named = [(each, [", ".join(one.image.tags) or _short(one) for one in each.doomed]) for each in plans]
-    if not await ctx.confirm(pruning.question(named, _count(doomed), _NAMED)):
-        raise Declined("prune images: not done.", hint="It was not confirmed.")
+    await ctx.agree(pruning.question(named, _count(doomed), _NAMED), "prune images: not done.")
     busy = [each for each in plans if each.doomed]
     return await pruning.remove(ctx, busy, _remover(ctx), failed, words=_count)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from backend.actions.context import ActionContext
 from backend.actions.registry import Option, action
-from backend.errors import Declined, Refused, UsageError
+from backend.errors import Refused, UsageError
 from backend.model import HostRow, HostState
 
 GROUP = "Queue"
@@ -144,8 +144,10 @@ async def queue_forget(
         old = await mine.forgettable(days)
         if not old:
             return f"queue of {host.name}: no job ended more than {days:g} days ago"
-        if not await ctx.confirm(f"Forget {rules.named(old)} of {host.name}, with their output?"):
-            raise Declined(f"queue of {host.name}: nothing was forgotten.", hint="It was not confirmed.")
+        await ctx.agree(
+            f"Forget {rules.named(old)} of {host.name}, with their output?",
+            f"queue of {host.name}: nothing was forgotten.",
+        )
         await mine.forget([row.id for row in old])
     for line in rules.numbers([row.id for row in old]):
         ctx.report(line)

@@ -140,12 +140,13 @@ async def _agreed(ctx: ActionContext, name: str, known: list[str], top: Path) ->
     """A project that is not there is made only after a yes: its name may be a slip. Raises `Refused`."""
     from difflib import get_close_matches
 
-    from backend.errors import Declined
-
     close = get_close_matches(name, known, 1)
     meant = f" Did you mean {printable(close[0], 100)!r}?" if close else ""
-    if not await ctx.confirm(f"There is no project {name} in {top}.{meant} Make it?"):
-        raise Declined(f"there is no project {name}: nothing was made.", hint=meant.strip())
+    await ctx.agree(
+        f"There is no project {name} in {top}.{meant} Make it?",
+        f"there is no project {name}: nothing was made.",
+        hint=meant.strip(),
+    )
 
 
 async def _distance(ctx: ActionContext, repository: Repository) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from backend.actions.context import Access, ActionContext
 from backend.actions.runner import PER_HOST, Result, host_of, label, run_one
 from backend.activity import OUTPUT_LINES, ActivityLog, ActivityRow, RunState
-from backend.errors import Declined
+from backend.errors import NotConfirmed
 
 if TYPE_CHECKING:
     from backend.actions.registry import Action
@@ -172,7 +172,7 @@ class Runs:
                 result = await run_one(run.action, run.target, run.options, ctx)
         except asyncio.CancelledError:
             result = Result(run.target, message="cancelled", cancelled=True)
-        if isinstance(result.error, Declined):  # the person's own no is no failure
+        if isinstance(result.error, NotConfirmed):  # the person's own no is no failure
             result = Result(run.target, message=result.error.message, hint=result.error.hint, cancelled=True)
         run.result = result
         run.ended_at = datetime.now(UTC)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from backend.config.schema import HostConfig
-from backend.errors import ActionFailed, Declined
+from backend.errors import ActionFailed, NotConfirmed
 from backend.link import Link
 from backend.outputs import toml
 from backend.outputs.remote import ask
@@ -76,7 +76,7 @@ async def may_write(link: Link, path: str, confirm: Callable[[str], Awaitable[bo
     there = printable(str(found["path"]), 400)
     question = f"{there} on {link.name} is there already ({size(int(found['size']))}). Replace it?"
     if not await confirm(question):
-        raise Declined(f"{there} on {link.name} stays as it is.", hint="Name another one, or say --yes.")
+        raise NotConfirmed(f"{there} on {link.name} stays as it is.", hint="Name another one, or say --yes.")
 
 
 async def describe(link: Link, made: Made, output: Output) -> str:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import ActionFailed, Declined, NoSuchTarget, UsageError
+from backend.errors import ActionFailed, NoSuchTarget, UsageError
 from backend.ownership.asking import ask
 from backend.ownership.host.rules import parsed
 from backend.ownership.model import OwnershipRow, counted, row
@@ -65,8 +65,7 @@ async def watch(  # what the verb has
         return _said(ctx, f"{host}: {folders} is {printable(who, 200)} already")
     first = f"{things} in {folders} become" if count else f"What comes into {folders} becomes"
     then = "" if once else ", and what comes too, until berth ownership stop" if count else ""
-    if not await ctx.confirm(f"{host}: {first} {printable(who, 200)}{then}. Do it?"):
-        raise Declined(f"{host}: not done.", hint="It was not confirmed.")
+    await ctx.agree(f"{host}: {first} {printable(who, 200)}{then}. Do it?", f"{host}: not done.")
     if once:
         done = await ask(link, "once", wanted, _LOOK)
         status = done["status"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend import toolkit
 from backend.actions.container_look import Lines
-from backend.errors import ActionFailed, Declined, UsageError
+from backend.errors import ActionFailed, UsageError
 from backend.prepare import blocks, host, inside, packages, plan
 from backend.prepare.inside import Inside, Manifest
 from backend.prepare.work import as_data, perform, show
@@ -252,8 +252,7 @@ async def uninstall(ctx: ActionContext, row: ContainerRow, *, user: str, dry_run
         return f"berth install put nothing into the home of {where}"
     if dry_run:
         return f"{len(changes)} changes would be made in {where}"
-    if not await ctx.confirm(f"Take berth's toolkit and environment out of {where}?"):
-        raise Declined(f"{where} was left as it is.", hint="It was not confirmed.")
+    await ctx.agree(f"Take berth's toolkit and environment out of {where}?", f"{where} was left as it is.")
     if without or (without == "" and not record.created):
         status = await engine.stat(container, f"{found.home}/{RC}")
         mode = status.mode & 0o777 if status else 0o644

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import ActionFailed, Declined
+from backend.errors import ActionFailed
 from backend.prepare import host, plan, undo, wanted
 from backend.prepare.plan import Plan
 from backend.prepare.seen import Seen
@@ -86,8 +86,8 @@ async def carry_out(
         return nothing + missing
     if dry_run:
         return f"{_count(found)} would be made on {name}{missing}"
-    if found.steps and not await ctx.confirm(f"{question}: {summary(found)}?"):
-        raise Declined(f"{name} was left as it is.", hint="It was not confirmed.")
+    if found.steps:
+        await ctx.agree(f"{question}: {summary(found)}?", f"{name} was left as it is.")
     await perform(ctx, name, found)
     return done + missing
 

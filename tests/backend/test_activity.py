@@ -16,7 +16,7 @@ from backend.actions.registry import Action, Option, action
 from backend.actions.runs import Runs
 from backend.activity import ActivityLog, ActivityRow
 from backend.config import Config
-from backend.errors import ActionFailed, Declined, Refused
+from backend.errors import ActionFailed, Refused
 
 TARGET = SimpleNamespace(host="h1", name="c", state="running")
 
@@ -61,8 +61,7 @@ def row(number: int, **changes) -> ActivityRow:
 async def test_only_the_no_that_ended_it_makes_a_run_cancelled(declare, runs):
     async def clean(ctx, container) -> str:
         """Clean."""
-        if not await ctx.confirm("Remove it?"):
-            raise Declined("it was not removed.", hint="Two processes use it.")
+        await ctx.agree("Remove it?", "it was not removed.", hint="Two processes use it.")
         return "removed"
 
     async def rm(ctx, container) -> str:

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from backend.model import FleetState
-from tests.tui.fakes import FakeFleet, config_of
+from tests.tui.fakes import FakeFleet, config_of, container, host, state_of
 from tui.app import BerthApp
 
 
@@ -85,3 +85,12 @@ async def dashboard(
         await board.until(lambda: app.desk.query("#detail-pane"))
         await pilot.pause()
         yield board
+
+
+def three() -> Any:
+    names = ("one", "two", "three")
+    return state_of([host("h1", [container(name, number=n) for n, name in enumerate(names)]), host("h2")])
+
+
+def screen(board: Board) -> Any:
+    return board.app.screen

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from textual.widgets import Button, Input
+from textual.widgets import Button
 
-from backend.actions.registry import Option, Param
-from backend.actions.runner import Result
-from backend.actions.runs import Run
 from backend.activity import ActivityRow
 from backend.config import HostConfig, Settings
 from backend.errors import ConfigError, EngineError
 from tests.tui.fakes import NOW, config_of, container, host, state_of
-from tests.tui.helpers import Board, dashboard
+from tests.tui.helpers import Board, dashboard, screen, three
 from tui import doing, keys
 from tui.app import BerthApp
 from tui.desk import Desk
 from tui.dialogs import Confirm
-from tui.forms import Form, value_of
 from tui.menu import Menu
 from tui.output import OutputScreen
 from tui.table import FleetTable
-from tui.typed import Typed
 from tui.views import all_views
 
 
@@ -53,11 +46,6 @@ class FakeEngine:
         return call
 
 
-def three() -> Any:
-    names = ("one", "two", "three")
-    return state_of([host("h1", [container(name, number=n) for n, name in enumerate(names)]), host("h2")])
-
-
 async def on_containers(board: Board, monkeypatch: pytest.MonkeyPatch, engine: Any) -> None:
     await board.until(lambda: board.app.doing is not None)
 
@@ -69,10 +57,6 @@ async def on_containers(board: Board, monkeypatch: pytest.MonkeyPatch, engine: A
     monkeypatch.setattr(board.app.access, "engine", give)
     await board.press("3")
     await board.until(lambda: board.app.desk.view.NAME == "containers" and board.names)
-
-
-def screen(board: Board) -> Any:
-    return board.app.screen
 
 
 async def test_a_key_asks_names_host_and_target_and_stands_on_no(tmp_path: Path, monkeypatch) -> None:
@@ -206,111 +190,6 @@ async def test_a_running_action_can_be_cancelled_and_tried_again(tmp_path: Path,
         await board.until(lambda: "done" in [row.state for row in board.app.desk.table.rows])
 
 
-async def test_a_form_asks_for_what_is_needed_and_says_what_is_wrong(tmp_path: Path, monkeypatch) -> None:
-    (tmp_path / "contexts").mkdir()
-    async with dashboard(three(), tmp_path, size=(120, 50)) as board:
-        await board.until(lambda: board.app.doing is not None)
-        (tmp_path / "hosts.yaml").write_text("hosts: {h1: {host: h1}, h2: {host: h2}}\n")
-        await board.press("4", "n")
-        await board.until(lambda: isinstance(screen(board), Form))
-        await board.press("ctrl+s")
-        await board.until(lambda: "is needed" in board.text)
-        for value in ("work", "h1", "busybox"):
-            board.app.focused.value = value
-            await board.press("enter")
-        await board.press("ctrl+s")
-        await board.until((tmp_path / "contexts" / "work.yaml").exists)
-        await board.until(lambda: board.names == ["work"])
-        written = yaml.safe_load((tmp_path / "contexts" / "work.yaml").read_text())
-        assert (written["host"], written["image"]) == ("h1", "busybox")
-
-
-async def test_a_form_goes_to_the_field_that_is_wrong_and_says_why_until_it_is_mended(tmp_path: Path) -> None:
-    async with dashboard(three(), tmp_path, size=(120, 50)) as board:
-        await board.until(lambda: board.app.doing is not None)
-        await board.press("4", "n")
-        await board.until(lambda: isinstance(screen(board), Form))
-        await board.type("work")
-        await board.press("tab", *"h1", "tab", "tab")
-        assert board.app.focused.id == "f-container"
-        await board.press("ctrl+s")
-        await board.until(lambda: board.app.focused.id == "f-image")
-        assert "image is needed." in board.text
-        await board.press("b")
-        await board.until(lambda: "image is needed." not in board.text)
-
-
-async def test_what_was_typed_is_in_the_form_again_when_it_came_to_nothing(tmp_path: Path) -> None:
-    def fields() -> list[str]:
-        return [field.value for field in screen(board).query(Input)][:3]
-
-    async with dashboard(three(), tmp_path, size=(120, 50)) as board:
-        await board.until(lambda: board.app.doing is not None)
-        await board.press("4", "n")
-        await board.until(lambda: isinstance(screen(board), Form))
-        for value in ("no good", "h1", "busybox"):
-            board.app.focused.value = value
-            await board.press("tab")
-        await board.press("ctrl+s")
-        await board.until(lambda: [run.state for run in board.app.doing.runs.runs] == ["failed"])
-        await board.press("n")
-        await board.until(lambda: isinstance(screen(board), Form))
-        assert fields() == ["no good", "h1", "busybox"]
-        await board.press("escape", "n")
-        await board.until(lambda: isinstance(screen(board), Form) and fields() == ["", "", ""])
-
-
-def test_only_what_failed_is_kept_as_it_was_typed_and_never_its_secrets() -> None:
-    token = Param("token", str, "", Option("a token", secret=True))
-    action = doing.declared()["context-new"]
-    action = replace(action, params=(*action.params, token))
-    run = Run(action, None, {"name": "work", "token": "hunter2"}, None)
-    typed = Typed()
-    for result, kept in (
-        (Result(None, error=EngineError("no")), {"name": "work"}),
-        (Result(None, "yes"), {}),
-    ):
-        run.result = result
-        typed.keep(action, [None], [run])
-        assert typed.take(action, [None]) == kept
-    run.result = None
-    typed.keep(action, [None], [run])
-    assert typed.take(action, [None]) == {}, "how it ends is not known"
-    run.result = Result(None, error=EngineError("no"))
-    assert typed.take(action, [None]) == {"name": "work"}
-    assert typed.take(action, [None]) == {}
-
-
-async def test_contexts_and_profiles_that_are_written_elsewhere_are_seen(tmp_path: Path) -> None:
-    (tmp_path / "hosts.yaml").write_text("hosts: {h1: {host: h1}, h2: {host: h2}}\n")
-    (tmp_path / "contexts").mkdir()
-    async with dashboard(three(), tmp_path, size=(120, 50)) as board:
-        await board.until(lambda: board.app.doing is not None)
-        await board.press("4")
-        assert board.names == []
-        there = tmp_path / "contexts" / "there.yaml"
-        there.write_text("host: h1\nimage: busybox\n")
-        await board.until(lambda: board.names == ["there"])
-        there.write_text("host: h1\nimage: [\n")
-        await board.until(lambda: "there.yaml" in board.text)
-        assert board.names == ["there"], "what is wrong is told, and what was right stays"
-        there.unlink()
-        (tmp_path / "sync.yaml").write_text("profiles: {code: {rules: [{source: ~/code, target: code}]}}\n")
-        await board.until(lambda: board.names == [])
-        await board.until(lambda: "code" in [profile.name for profile in board.app.config.profiles])
-
-
-async def test_escape_leaves_a_form_and_nothing_is_done(tmp_path: Path) -> None:
-    async with dashboard(three(), tmp_path) as board:
-        await board.until(lambda: board.app.doing is not None)
-        await board.press("4", "n")
-        await board.until(lambda: isinstance(screen(board), Form))
-        assert isinstance(board.app.focused, Input)
-        await board.press("escape")
-        await board.until(lambda: isinstance(screen(board), Desk))
-        assert board.app.doing.runs.runs == []
-
-
 async def test_what_prints_opens_a_page_that_can_be_searched(tmp_path: Path, monkeypatch) -> None:
     async with dashboard(three(), tmp_path) as board:
         engine = FakeEngine()
@@ -394,9 +273,3 @@ async def test_a_remapped_action_answers_to_its_new_key_only(tmp_path: Path, mon
         await board.press("f6")
         await board.until(lambda: isinstance(screen(board), Confirm))
         assert isinstance(board.app.focused, Button)
-
-
-def test_values_of_forms() -> None:
-    params = {param.name: param for action in doing.of_kind(None) for param in action.params}
-    assert value_of(params["mount"], " a:b , c:d ") == ("a:b", "c:d")
-    assert value_of(params["gpus"], "") is None

@@ -14,11 +14,8 @@ from pathlib import Path
 import pytest
 
 from backend.errors import ActionFailed, BerthError
-from backend.link.local import LocalLink
 from backend.sync import looking
-from backend.sync import side as side_module
 from backend.sync.engine import HostSync
-from backend.sync.side import HostSide
 from tests.backend.sshd import children, descendants, kill
 from tests.backend.sync.conftest import World, files, left_behind, write
 
@@ -64,40 +61,6 @@ async def test_a_link_that_is_lost_leaves_the_old_files_and_the_rerun_finishes(w
     assert done.failed == []
     assert files(world.there / "work") == files(world.here / "work")
     assert left_behind(world.there) == []
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        "Welcome to this host!",
-        "[]",
-        "{}",
-        '"bytes"',
-        '{"bytes": null}',
-        '{"bytes": Infinity}',
-        '{"bytes": -1}',
-        pytest.param("[" * 100_000, id="deep"),
-        '{"bytes": 3}\nabc',
-    ],
-)
-async def test_what_is_no_answer_is_told_as_such(said: str) -> None:
-    link = LocalLink("h1")
-    process = await link.start(["sh", "-c", 'read -r line; printf "%s\\n" "$1"; cat', "sh", said])
-    side = HostSide(link, process)
-    with pytest.raises(ActionFailed, match="h1 sends"):
-        await side.ask("hello")
-    await side.close()
-    await link.close()
-
-
-async def test_a_line_without_an_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(side_module, "_LONGEST_LINE", 1 << 20)
-    link = LocalLink("h1")
-    side = HostSide(link, await link.start(["sh", "-c", "read -r line; exec cat /dev/zero"]))
-    with pytest.raises(ActionFailed, match="without an end"):
-        await side.ask("hello")
-    await side.close()
-    await link.close()
 
 
 async def test_a_cancel_leaves_nothing(world: World) -> None:
@@ -407,29 +370,6 @@ async def test_two_berths_at_the_same_profile(world: World) -> None:
         assert done.new == 1
         done = await first.apply(plan)
         assert "changed there since" in done.failed[0]
-
-
-@pytest.mark.parametrize(
-    ("path", "token"),
-    [
-        (b"../up", b"f1 1"),
-        (b"/etc/passwd", b"f1 1"),
-        (b"a/../../b", b"f1 1"),
-        (b"a//b", b"f1 1"),
-        (b"", b"f1 1"),
-        (b"ok", b"f1 x"),
-        (b"ok", b"f99999999999999999999999 1"),
-        (b"ok", b""),
-    ],
-)
-def test_a_host_that_names_what_cannot_be_is_not_believed(path: bytes, token: bytes) -> None:
-    with pytest.raises(ActionFailed):
-        looking._check("box", {path: token})
-
-
-def test_a_file_in_a_link_is_not_believed() -> None:
-    with pytest.raises(ActionFailed):
-        looking._check("box", {b"link": b"l/root/.ssh", b"link/authorized_keys": b"f1 1"})
 
 
 async def test_the_host_part_ends_with_its_link(world: World) -> None:

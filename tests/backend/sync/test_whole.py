@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from backend.sync import apply
+from backend.sync import ahead
 from backend.sync.engine import HostSync
 from backend.sync.model import Plan
 from backend.sync.transfer import Load
@@ -22,11 +22,11 @@ SECRET = {"secret": True}
 @pytest.fixture(autouse=True)
 def just_now(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the machine is."""
-    monkeypatch.setattr(apply, "_JUST_NOW", 600.0)
+    monkeypatch.setattr(ahead, "_JUST_NOW", 600.0)
 
 
 def load_of(sync: HostSync, plan: Plan) -> Load | None:
-    return apply.whole_tree(sync, plan.of("new", "changed", "deleted"))
+    return ahead.whole_tree(sync, plan.of("new", "changed", "deleted"))
 
 
 async def test_it_carries_what_was_shown_and_what_came_since(world: World) -> None:
