@@ -80,6 +80,9 @@ class BerthApp(GuardedApp):
         """A key that was pressed before that, and is done then; another one takes its place."""
         self.access: FleetAccess | None = None
         self._fleet_factory = fleet_factory
+        self._let_go = asyncio.Event()
+        """Nothing that somebody does is under way: not while `doing` is there."""
+        self._let_go.set()
         self._notices: JobNotices | None = None
         self._garbage: Garbage | None = None
         self._courtesy = Courtesy()
@@ -169,14 +172,19 @@ class BerthApp(GuardedApp):
 
         return prompt(super().get_driver_class())
 
-    def on_unmount(self) -> None:
-        """Leave Python as it was: tests open many apps."""
+    async def on_unmount(self) -> None:
+        """Leave nothing half done, and Python as it was: tests open many apps."""
+        from tui.leaving import ended
+
         self.keyboard.stop()
         if self._garbage is not None:
             self._garbage.stop()
+        if self.doing is not None:
+            await ended(self._let_go, self.doing.runs.runs)
 
     async def _follow(self) -> None:
         """Show each new state, at most `REFRESH` times a second; a slow screen skips states."""
+        from backend.whole import whole
         from tui.follow import REFRESH, open_fleet
 
         fleet = await open_fleet(self.config, self._fleet_factory)
@@ -196,7 +204,7 @@ class BerthApp(GuardedApp):
                     await self._prepare_others()
             finally:
                 self.fleet = None
-                await self._end_doing()
+                await whole(self._end_doing())
 
     async def _prepare(self, state: FleetState) -> None:
         """Work out what a new state shows, one host after the other: no key waits for all of them."""
@@ -237,7 +245,7 @@ class BerthApp(GuardedApp):
 
     def _begin_doing(self, fleet: Any) -> None:
         """From now on there are connections that actions can use. After the first rows: they matter more."""
-        if self.doing is not None:
+        if self.doing is not None or self.fleet is None:
             return
         from backend.actions import commands
         from tui.access import FleetAccess
@@ -252,6 +260,7 @@ class BerthApp(GuardedApp):
         self._notices.feed(self.sources.state)
         self.access = FleetAccess(fleet, self.config)
         self.doing = Doing(self, self.access, self.config)
+        self._let_go.clear()
         ActivityView.runs = self.doing.runs
         self.desk.begin()
         early, self._too_soon = self._too_soon, ""
@@ -260,11 +269,14 @@ class BerthApp(GuardedApp):
         self.run_worker(self._guard(asyncio.to_thread(all_views)), group="views")
 
     async def _end_doing(self) -> None:
-        if self._notices is not None:
-            await self._notices.close()
-        if self.doing is not None and self.access is not None:
-            await self.doing.close()
-            await self.access.close()
+        try:
+            if self._notices is not None:
+                await self._notices.close()
+            if self.doing is not None and self.access is not None:
+                await self.doing.close()
+                await self.access.close()
+        finally:
+            self._let_go.set()
 
     def on_wanted(self, event: Wanted) -> None:
         """Do an action: asked about in a worker of its own, so that the dashboard goes on meanwhile."""
