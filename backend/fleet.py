@@ -184,6 +184,8 @@ class Fleet:
     ) -> None:
         for task in self._tasks:
             task.cancel()
+        if self._remember:  # before the connections are closed: who leaves waits for no host that is lost
+            await asyncio.to_thread(laststate.save, self._state)
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         if self._timer is not None:
@@ -191,8 +193,6 @@ class Fleet:
             self._timer = None
         self._closed = True
         self._news.set()
-        if self._remember:
-            await asyncio.to_thread(laststate.save, self._state)
 
     async def _watch_clock(self) -> None:
         """Reconnect everything after the laptop slept; save what is known now and then."""

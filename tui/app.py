@@ -83,6 +83,9 @@ class BerthApp(GuardedApp):
         self._let_go = asyncio.Event()
         """Nothing that somebody does is under way: not while `doing` is there."""
         self._let_go.set()
+        self._gone = asyncio.Event()
+        """The fleet is closed, or was never open."""
+        self._gone.set()
         self._notices: JobNotices | None = None
         self._garbage: Garbage | None = None
         self._courtesy = Courtesy()
@@ -122,7 +125,7 @@ class BerthApp(GuardedApp):
     async def on_stage_painted(self) -> None:
         """The first frame is there: bring in everything that it did not wait for."""
         # First of all: this machine's agent starts up beside us while we fill the screen.
-        self.run_worker(self._guard(self._follow()), group="fleet", name="fleet")
+        self.run_worker(self._guard(self._with_fleet()), group="fleet", name="fleet")
         sources = self.sources
         # What comes is styled when it comes: nothing that is there has to be styled again.
         self.stylesheet.read(STYLES / "tables.tcss")
@@ -179,32 +182,40 @@ class BerthApp(GuardedApp):
         self.keyboard.stop()
         if self._garbage is not None:
             self._garbage.stop()
-        if self.doing is not None:
-            await ended(self._let_go, self.doing.runs.runs)
+        await ended(self._let_go, self._gone, self.doing.runs.runs if self.doing is not None else ())
 
-    async def _follow(self) -> None:
+    async def _with_fleet(self) -> None:
+        from tui.follow import open_fleet
+
+        self._gone.clear()
+        try:
+            fleet = await open_fleet(self.config, self._fleet_factory)
+            async with fleet:
+                self.fleet = fleet
+                await self._furnished.wait()
+                await self._follow(fleet)
+        finally:
+            self._gone.set()
+
+    async def _follow(self, fleet: FleetLike) -> None:
         """Show each new state, at most `REFRESH` times a second; a slow screen skips states."""
         from backend.whole import whole
-        from tui.follow import REFRESH, open_fleet
+        from tui.follow import REFRESH
 
-        fleet = await open_fleet(self.config, self._fleet_factory)
-        async with fleet:
-            self.fleet = fleet
-            await self._furnished.wait()
-            try:
-                async for state in fleet.updates():
-                    await self._courtesy.begin()
-                    if self._garbage is not None:
-                        self._garbage.sweep()
-                    await self._prepare(state)
-                    self._take(state)
-                    if self.doing is None:
-                        self.call_after_refresh(self._begin_doing, fleet)
-                    await asyncio.sleep(1 / REFRESH)
-                    await self._prepare_others()
-            finally:
-                self.fleet = None
-                await whole(self._end_doing())
+        try:
+            async for state in fleet.updates():
+                await self._courtesy.begin()
+                if self._garbage is not None:
+                    self._garbage.sweep()
+                await self._prepare(state)
+                self._take(state)
+                if self.doing is None:
+                    self.call_after_refresh(self._begin_doing, fleet)
+                await asyncio.sleep(1 / REFRESH)
+                await self._prepare_others()
+        finally:
+            self.fleet = None
+            await whole(self._end_doing())
 
     async def _prepare(self, state: FleetState) -> None:
         """Work out what a new state shows, one host after the other: no key waits for all of them."""

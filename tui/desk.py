@@ -163,8 +163,7 @@ class Desk(Stage):
             if view.NAME not in self._keyed:
                 self._keyed.add(view.NAME)
                 view.take_keys(doing.bindings(view.ROW) if view.ROW else ())
-        pane: Any = self.pane
-        if pane is not None:
+        if (pane := self.pane) is not None:
             pane.take_keys(doing.bindings(self.view.ROW) if self.view.ROW else ())
         self._shape = None
         self.check_shape()

@@ -284,7 +284,10 @@ class Doing:
 
     async def _tell(self, action: Action, runs: Sequence[Run]) -> None:
         """One toast when all have ended."""
-        results = [await run.task for run in runs if run.task is not None]
+        tasks = [run.task for run in runs if run.task is not None]
+        if tasks:
+            await asyncio.wait(tasks)  # `await task` would cancel it when the app closes
+        results = [task.result() for task in tasks]
         bad = [result for result in results if result.error is not None]
         if len(results) == 1:
             self._one(action, results[0])

@@ -68,6 +68,8 @@ class RowSet(Generic[Row]):
 
     def update(self, rows: Sequence[Row], *, hold: bool = False) -> bool:
         """Take new rows; whether any place changed (not: any value)."""
+        if self._given is self._before:  # the last update failed half way
+            self._given = []
         self._before, self._all = self._all, self._before
         self._all[:] = rows
         return self._arrange(hold)
@@ -157,8 +159,9 @@ class RowSet(Generic[Row]):
             kinds = list(map(self._ranked_by, new))
             if kinds == list(compress(self._kinds, changed)):
                 return False
-            _put(self._kinds, kinds, changed)
         ranks = self._ranks_of(new, kinds)
+        if kinds:
+            _put(self._kinds, kinds, changed)
         if ranks == list(compress(self._ranks, changed)):
             return False
         _put(self._ranks, ranks, changed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from textual.app import ComposeResult
 from textual.containers import Container
@@ -18,6 +18,7 @@ from tui.views import LISTED, view_class
 
 if TYPE_CHECKING:
     from backend.config import Config
+    from tui.detail import DetailPane
     from tui.prompt import Prompt
     from tui.table import FleetTable
     from tui.views.base import ListView, Sources
@@ -154,8 +155,7 @@ class Stage(Screen[None]):
             header.show(active=self.view.NAME, parts=summary(rows), badges=badges)
 
     def _show_detail(self) -> None:
-        pane: Any = self.pane
-        if pane is not None:
+        if (pane := self.pane) is not None:
             pane.show(self.target(), self.sources.state, self.sources.history, self.config)
 
     def show_detail_of_view(self) -> None:
@@ -239,9 +239,9 @@ class Stage(Screen[None]):
         return next((view for view in self.visited() if isinstance(view, kind)), None)
 
     @property
-    def pane(self) -> Widget | None:
+    def pane(self) -> DetailPane | None:
         """The details, once they are there."""
-        return self.query_one_optional("#detail-pane")
+        return cast("DetailPane | None", self.query_one_optional("#detail-pane"))
 
     def take_keys(self) -> None:
         """Give views that are new the keys of what can be done to their rows."""
@@ -270,8 +270,7 @@ class Stage(Screen[None]):
         self.set_class(full, "-detail-full")
         self.check_shape()
         if full:
-            pane = self.pane
-            if pane is not None:
+            if (pane := self.pane) is not None:
                 (next((child for child in pane.query("*") if child.can_focus), None) or pane).focus()
         else:
             self.table.focus()

@@ -162,7 +162,8 @@ class Runs:
         """Cancel what still runs, wait for its clean-up."""
         tasks = [run.task for run in self.runs if run.task and not run.task.done()]
         for task in tasks:
-            task.cancel()
+            if not task.cancelling():  # a second cancel would end its clean-up
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, run: Run, ctx: ActionContext) -> Result:

@@ -10,10 +10,23 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from backend.model import FleetState
 from tests.tui.fakes import FakeFleet, config_of, container, host, state_of
 from tui import leaving
 from tui.app import BerthApp
 from tui.doing import declared
+
+
+class Slow(FakeFleet):
+    """One whose connections take a moment to be closed."""
+
+    def __init__(self, state: FleetState, folder: Path) -> None:
+        super().__init__(state)
+        self._folder = folder
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.sleep(0.05)
+        (self._folder / "closed").touch()
 
 
 @pytest.fixture
@@ -25,7 +38,7 @@ def words(monkeypatch: pytest.MonkeyPatch) -> None:
 def left(tmp_path: Path, steps: int) -> None:
     """Quit a dashboard, as a program, in which a restart is under way whose clean-up has that many steps."""
     state = state_of([host("h1", [container("web")])])
-    app = BerthApp(config_of(state, tmp_path), fleet_factory=lambda _: FakeFleet(state))
+    app = BerthApp(config_of(state, tmp_path), fleet_factory=lambda _: Slow(state, tmp_path))
 
     async def restart(ctx: Any, row: Any) -> str:
         try:
@@ -42,12 +55,13 @@ def left(tmp_path: Path, steps: int) -> None:
             await pilot.pause(0.01)
         row = app.sources.builder.containers(state)[0]
         action = dataclasses.replace(declared()["restart"], call=restart, params=())
-        app.doing.runs.start(action, row, {}, ask=app.doing)
+        app.doing.tell_later(app.doing.runs.start(action, row, {}, ask=app.doing))
         await pilot.pause(0.05)
         await pilot.press("q")
 
     app.run(headless=True, auto_pilot=person)
     assert (tmp_path / "cancelled").exists()
+    assert (tmp_path / "closed").exists()
 
 
 def test_what_still_runs_cleans_up_to_its_end(tmp_path: Path) -> None:

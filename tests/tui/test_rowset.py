@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -115,3 +117,49 @@ def test_whatever_comes_every_row_is_shown_once(
         assert rows.index == {name: place for place, name in enumerate(names(rows))}
         if not hold and not sort and ranked:
             assert names(rows) == [row.name for row in sorted(given_rows, key=lambda row: row.rank)]
+
+
+def test_keys_are_those_of_the_rows_also_after_an_update_that_failed() -> None:
+    broken = False
+
+    def rank(row: Row) -> int:
+        if broken:
+            raise ValueError("a bug of a view")
+        return row.rank
+
+    rows: RowSet[Row] = RowSet(lambda row: row.name, rank)
+    rows.update([Row("a"), Row("b")])
+    broken = True
+    with pytest.raises(ValueError, match="bug"):
+        rows.update([Row("c"), Row("d")])
+    broken = False
+    for _ in range(2):
+        rows.update([Row("e"), Row("f")])
+        assert (names(rows), rows.keys, rows.index) == (["e", "f"], ["e", "f"], {"e": 0, "f": 1})
+
+
+def test_a_rank_that_could_not_be_told_is_asked_again() -> None:
+    broken = False
+
+    def rank(row: Row) -> int:
+        if broken:
+            raise ValueError("a bug of a view")
+        return row.rank
+
+    rows: RowSet[Row] = RowSet(lambda row: row.name, rank, lambda row: row.rank)
+    rows.update([Row("a", rank=1), Row("b", rank=2)])
+    broken = True
+    with pytest.raises(ValueError, match="bug"):
+        rows.update([Row("a", rank=4), Row("b", rank=3)])
+    broken = False
+    rows.update([Row("a", rank=4), Row("b", rank=3)])
+    assert names(rows) == ["b", "a"]
+
+
+def test_rows_from_before_are_let_go() -> None:
+    rows = make(old := Row("a"))
+    rows.update([Row("a", 1)])
+    held = sys.getrefcount(old)
+    rows.let_go()
+    assert sys.getrefcount(old) == held - 1
+    assert names(rows) == ["a"]

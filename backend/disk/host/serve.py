@@ -284,7 +284,6 @@ def main() -> None:
     except (OSError, ValueError):
         pass
     Server().work()
-    sys.stdout.flush()
     os._exit(0)  # Python aborts where a thread still waits in `sys.stdin` when the program ends
 
 

@@ -10,9 +10,6 @@ from backend.sync import looking
 from backend.sync import side as side_module
 from backend.sync.side import HostSide
 
-BIG = 48 * 1024**2
-PATIENCE = 60.0
-
 
 @pytest.mark.parametrize(
     "said",
