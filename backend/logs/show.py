@@ -61,6 +61,7 @@ async def show(
     writer = Writer(sys.stdout.fileno())
 
     async def take(lines: list[LogLine]) -> None:
+        told.read.update({line.source for line in lines})
         if wanted is not None:
             lines = [line for line in lines if wanted(line.plain)]
             if wanted.failed:
@@ -121,6 +122,8 @@ class _Told:
         self._targets = targets
         self._last: list[Status] = [Status()] * len(targets)
         self._codes = [0] * len(targets)
+        self.read: set[int] = set()
+        """Those of which anything was read."""
 
     @property
     def code(self) -> int:
@@ -132,8 +135,10 @@ class _Told:
         before, self._last[index] = self._last[index], status
         target = self._targets[index]
         name = f"{target.host}/{target.name}"
-        # One that is removed when it ends, while it is followed, has come to its proper end.
-        gone = status.error is not None and not (status.state == "removed" and before.state == "following")
+        # One that is removed when it ends, while it is followed, has come to its proper end: also where that
+        # was so soon that only what it had written already was read.
+        there = before.state == "following" or (before.state == "opening" and index in self.read)
+        gone = status.error is not None and not (status.state == "removed" and there)
         self._codes[index] = exit_code_for(status.error) if gone and status.error else 0
         if status.state == "lost" and str(before.error) != str(status.error):
             self._say(f"{name}: {status.error}")

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import UsageError
+from backend.errors import NoSuchTarget, UsageError
+from backend.logs import show
+from backend.logs.follower import Status, Target
 from backend.logs.since import parse_since, parse_tail
 from tests.lab import HostSpec, Lab, parts
 
@@ -172,6 +174,15 @@ def test_a_container_that_vanishes_is_said_and_ends_it(lab):
     box.docker("rm", "-f", "fleeting")
     code, _, err = done(process)
     assert code == 0 and "dock/fleeting is not there any more." in err
+
+
+@pytest.mark.parametrize(("read", "code"), [(True, 0), (False, 4)])
+def test_removed_before_it_is_followed_is_its_end_only_where_something_was_read(read, code):
+    told = show._Told([Target("dock", "id", "fleeting")])
+    if read:
+        told.read.add(0)
+    told.status(0, Status("removed", NoSuchTarget("dock: there is no such container.")))
+    assert told.code == code
 
 
 @pytest.mark.lab
