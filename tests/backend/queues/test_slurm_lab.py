@@ -242,7 +242,7 @@ async def test_an_array_and_one_of_it_again(queue: SlurmQueue) -> None:
     await queue.cancel([numbers.pop()])
     first = numbers[0].partition("_")[0]
     assert numbers == [f"{first}_1", f"{first}_2", f"{first}_5"]
-    there = [*await queue.jobs(), *await queue.jobs("ended")]  # all that are over by the first are in the second
+    there = [*await queue.jobs(), *await queue.jobs("ended")]  # in this order none is missed
     assert set(numbers) <= {row.id for row in there}
     for number in numbers:
         row, output = await ran(queue, number)
