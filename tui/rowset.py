@@ -41,8 +41,11 @@ class RowSet(Generic[Row]):
         self._test: Test | None = None
         self._value: Callable[[Row], Any] | None = None
         self._reverse = False
-        self._given: list[Row] = []
-        """The rows that pass, as they came; `_given_keys`, `_ranks` and `_order` go with them."""
+        self._given: list[Row] | None = None
+        """The rows that pass, as they came; `_given_keys`, `_ranks` and `_order` go with them.
+
+        None where these go with no rows: at first, and after an update that failed half way.
+        """
         self._before: list[Row] = []
         """Kept until `let_go`: freeing ten thousand rows takes longer than showing them."""
         self._given_keys: list[Hashable] = []
@@ -68,8 +71,6 @@ class RowSet(Generic[Row]):
 
     def update(self, rows: Sequence[Row], *, hold: bool = False) -> bool:
         """Take new rows; whether any place changed (not: any value)."""
-        if self._given is self._before:  # the last update failed half way
-            self._given = []
         self._before, self._all = self._all, self._before
         self._all[:] = rows
         return self._arrange(hold)
@@ -102,7 +103,8 @@ class RowSet(Generic[Row]):
     def _arrange(self, hold: bool) -> bool:
         test = self._test
         given = self._all if test is None else [row for row in self._all if test(row)]
-        same, reranked = self._compare(given)
+        known, self._given = self._given, None
+        same, reranked = self._compare(known, given)
         if hold and same:
             moved = False
             self._natural = self._natural and not reranked
@@ -121,14 +123,14 @@ class RowSet(Generic[Row]):
             self.index.update(zip(keys, range(len(keys)), strict=True))
         return moved
 
-    def _compare(self, given: list[Row]) -> tuple[bool, bool]:
-        """Whether the same rows came in the same places, and whether any has another rank.
+    def _compare(self, known: list[Row] | None, given: list[Row]) -> tuple[bool, bool]:
+        """Whether the same rows as those `known` came in the same places, and whether any has another rank.
 
         Only rows that are new objects are looked at. Brings `_given_keys` and `_ranks` up to date.
         """
         key, rank = self._key, self._rank
-        if len(given) == len(self._given):
-            changed = list(map(is_not, self._given, given))
+        if known is not None and len(given) == len(known):
+            changed = list(map(is_not, known, given))
             new = list(compress(given, changed))
             if list(map(key, new)) == list(compress(self._given_keys, changed)):
                 return True, self._rerank(new, changed)

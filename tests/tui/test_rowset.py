@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -119,7 +120,9 @@ def test_whatever_comes_every_row_is_shown_once(
             assert names(rows) == [row.name for row in sorted(given_rows, key=lambda row: row.rank)]
 
 
-def test_keys_are_those_of_the_rows_also_after_an_update_that_failed() -> None:
+@pytest.mark.parametrize("test", [None, lambda row: True])
+@pytest.mark.parametrize("after", ["ef", "ce", "cd", ""])
+def test_keys_are_those_of_the_rows_also_after_an_update_that_failed(after: str, test: Any) -> None:
     broken = False
 
     def rank(row: Row) -> int:
@@ -128,14 +131,16 @@ def test_keys_are_those_of_the_rows_also_after_an_update_that_failed() -> None:
         return row.rank
 
     rows: RowSet[Row] = RowSet(lambda row: row.name, rank)
+    rows.filter(test)
     rows.update([Row("a"), Row("b")])
     broken = True
     with pytest.raises(ValueError, match="bug"):
         rows.update([Row("c"), Row("d")])
     broken = False
     for _ in range(2):
-        rows.update([Row("e"), Row("f")])
-        assert (names(rows), rows.keys, rows.index) == (["e", "f"], ["e", "f"], {"e": 0, "f": 1})
+        rows.update([Row(name) for name in after])
+        assert names(rows) == rows.keys == list(after)
+        assert rows.index == {name: place for place, name in enumerate(after)}
 
 
 def test_a_rank_that_could_not_be_told_is_asked_again() -> None:
